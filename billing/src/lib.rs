@@ -1,0 +1,1 @@
+//! Price book, rating, periods, reports, audit queries, exports.

@@ -1,0 +1,1 @@
+//! Log source, cut, write, commit, sink audit.

@@ -1,0 +1,1 @@
+//! Listener, authentication, admission, routing, upstream calls, metering.

@@ -1,0 +1,1 @@
+//! The gateway's local durable log: segments, group fsync, recovery, cursors.

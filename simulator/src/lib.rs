@@ -1,0 +1,1 @@
+//! A provider to test against: OpenAI shapes, latency, faults, and the truth of what it did.

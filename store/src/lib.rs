@@ -1,0 +1,1 @@
+//! The ClickHouse client, the migrations runner and the embedded engine's process.
