@@ -1,1 +1,37 @@
-//! Events, ids, units, money, the cut rule, prices, topics and rows: pure, no async, no I/O.
+//! Events, ids, units, money, the cut rule, prices, topics and rows.
+//!
+//! Everything here is a pure function of its arguments: no async, no I/O, no clock, no randomness.
+//! What must not live here: Kafka, HTTP, the ClickHouse client, files.
+
+pub mod admission;
+pub mod cut;
+pub mod decode;
+pub mod enums;
+pub mod event;
+pub mod fs_names;
+pub mod heartbeat;
+pub mod id;
+pub mod migrations;
+pub mod money;
+pub mod name;
+pub mod rows;
+pub mod time;
+pub mod units;
+pub mod wire;
+
+pub use admission::Admission;
+pub use cut::{CutRule, Cutter};
+pub use decode::{DeadLetter, Decoded, decode};
+pub use enums::{
+    Api, AuthMethod, Billable, Capacity, ClockQuality, Durability, Outcome, RouteReason,
+    UsageQuality, UsageSource,
+};
+pub use event::{Attempt, LimitHit, Line, UsageEvent};
+pub use heartbeat::Heartbeat;
+pub use id::{Boot, EventId};
+pub use money::{Currency, Money, Rate};
+pub use name::Text;
+pub use rows::{AuditRow, Columns, CutRow, UsageRow};
+pub use time::{Clock, Micros};
+pub use units::{Unit, Units};
+pub use wire::{RecordKind, WIRE_VERSION};

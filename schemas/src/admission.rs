@@ -1,0 +1,164 @@
+//! The admission record: all that is needed to close a request after a crash.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::enums::{
+    Api, AuthMethod, Billable, Capacity, ClockQuality, Durability, Outcome, RouteReason,
+    UsageQuality, UsageSource,
+};
+use crate::event::{Labels, UsageEvent, present};
+use crate::id::{Boot, EventId};
+use crate::name::Text;
+use crate::time::Micros;
+use crate::units::Units;
+
+/// A request was let in. Stays in the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Admission {
+    /// The wire version.
+    pub wire: Text,
+    /// The identity of the request and its usage event.
+    pub event_id: EventId,
+    /// Given back as `x-request-id`.
+    pub request_id: Text,
+    /// Who pays.
+    pub tenant: Text,
+    /// What for.
+    pub project: Text,
+    /// Which credential.
+    pub key_id: Text,
+    /// Keyed pseudonym of whom the credential names.
+    #[serde(deserialize_with = "present")]
+    #[schemars(required)]
+    pub principal: Option<Text>,
+    /// How the credential was verified.
+    pub auth_method: AuthMethod,
+    /// Ties calls together.
+    #[serde(deserialize_with = "present")]
+    #[schemars(required)]
+    pub conversation: Option<Text>,
+    /// The client's claims, as the tenant allows.
+    pub labels: Labels,
+    /// Which API.
+    pub api: Api,
+    /// Whether the client asked for a stream.
+    pub stream: bool,
+    /// As asked.
+    pub model_requested: Text,
+    /// The route.
+    pub route: Text,
+    /// The planned backend.
+    pub deployment: Text,
+    /// Who runs it.
+    pub provider: Text,
+    /// Where it runs.
+    #[serde(deserialize_with = "present")]
+    #[schemars(required)]
+    pub region: Option<Text>,
+    /// Global, zone or region.
+    #[serde(deserialize_with = "present")]
+    #[schemars(required)]
+    pub data_zone: Option<Text>,
+    /// How its capacity is paid.
+    pub capacity: Capacity,
+    /// Why this backend.
+    pub route_reason: RouteReason,
+    /// When the request came.
+    pub received_us: Micros,
+    /// When it was let in.
+    pub admitted_us: Micros,
+    /// Bytes of its body.
+    pub request_bytes: i64,
+    /// What was reserved for it.
+    pub estimated_units: Units,
+    /// The price book in force.
+    #[serde(deserialize_with = "present")]
+    #[schemars(required)]
+    pub price_version: Option<Text>,
+    /// Digest of the configuration in force.
+    pub config_digest: Text,
+    /// The promised level.
+    pub durability: Durability,
+    /// Demo or self-test traffic.
+    pub synthetic: bool,
+}
+
+impl Admission {
+    /// Encodes the record.
+    ///
+    /// # Panics
+    /// Never: a record holds nothing that JSON cannot.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a record always has a JSON form")
+    }
+
+    /// The usage event of a request of which nothing more is known: outcome `unknown`, no units, to be
+    /// filled in by who knows more.
+    #[must_use]
+    pub fn open_event(&self, producer: &Text, boot: Boot) -> UsageEvent {
+        let who = self.clone();
+        UsageEvent {
+            wire: who.wire,
+            event_id: who.event_id,
+            request_id: who.request_id,
+            producer: producer.clone(),
+            boot,
+            tenant: who.tenant,
+            project: who.project,
+            key_id: who.key_id,
+            principal: who.principal,
+            auth_method: who.auth_method,
+            conversation: who.conversation,
+            labels: who.labels,
+            api: who.api,
+            stream: who.stream,
+            model_requested: who.model_requested,
+            model_served: None,
+            route: Some(who.route),
+            deployment: Some(who.deployment),
+            provider: Some(who.provider),
+            region: who.region,
+            data_zone: who.data_zone,
+            capacity: Some(who.capacity),
+            service_tier: None,
+            route_reason: Some(who.route_reason),
+            received_us: who.received_us,
+            admitted_us: who.admitted_us,
+            first_byte_us: None,
+            completed_us: who.admitted_us,
+            upstream_us: None,
+            gateway_us: None,
+            clock_quality: ClockQuality::Good,
+            lines: Vec::new(),
+            usage_source: UsageSource::None,
+            usage_quality: UsageQuality::Missing,
+            usage_raw: None,
+            provider_cost: None,
+            provider_cost_currency: None,
+            estimated_units: who.estimated_units,
+            billable: Billable::Unclear,
+            synthetic: who.synthetic,
+            outcome: Outcome::Unknown,
+            outcome_detail: None,
+            status: None,
+            finish_reason: None,
+            limit_hit: None,
+            attempts: Vec::new(),
+            cache: None,
+            request_bytes: who.request_bytes,
+            response_bytes: 0,
+            price_version: who.price_version,
+            leases: Text::default(),
+            policies: Text::default(),
+            config_digest: who.config_digest,
+            durability: who.durability,
+            durability_degraded: false,
+            capture: None,
+            count: 1,
+            producer_seq: 0,
+        }
+    }
+}

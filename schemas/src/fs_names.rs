@@ -1,0 +1,16 @@
+//! The names of what lies in a data directory, so that every part finds it in the same place.
+
+/// The gateway's journal.
+pub const JOURNAL_DIR: &str = "journal";
+/// The embedded engine's tables.
+pub const ENGINE_DIR: &str = "engine";
+/// Passwords and pseudonym keys; directory `0700`, files `0600`.
+pub const SECRETS_DIR: &str = "secrets";
+/// Where running parts say how to reach them.
+pub const RUN_DIR: &str = "run";
+/// The producer's lasting identity.
+pub const PRODUCER_FILE: &str = "producer";
+/// The consumer's cursor.
+pub const CONSUMER_CURSOR: &str = "consumer.cursor";
+/// The gateway's own cursor: every admission before it is settled.
+pub const SETTLED_CURSOR: &str = "settled.cursor";

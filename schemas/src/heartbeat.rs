@@ -1,0 +1,52 @@
+//! The heartbeat: a producer's sign of life, with the counters that completeness is checked against.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::event::present;
+use crate::id::Boot;
+use crate::name::Text;
+use crate::time::Micros;
+
+/// `ai.tollgate.heartbeat.v1`, once a second.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Heartbeat {
+    /// The wire version.
+    pub wire: Text,
+    /// The gateway's lasting identity.
+    pub producer: Text,
+    /// This start of it.
+    pub boot: Boot,
+    /// The last `producer_seq` given; null before the first.
+    #[serde(deserialize_with = "present")]
+    #[schemars(required)]
+    pub last_producer_seq: Option<i64>,
+    /// Requests admitted in this boot.
+    pub admitted: i64,
+    /// Of those, closed by a usage event.
+    pub settled: i64,
+    /// Of those, still running.
+    pub open: i64,
+    /// When the oldest running one was received.
+    #[serde(deserialize_with = "present")]
+    #[schemars(required)]
+    pub oldest_open_us: Option<Micros>,
+    /// Bytes of the journal reserved for outcomes.
+    pub reserved_bytes: i64,
+    /// The journal is safe against a power cut up to here.
+    pub synced_position: i64,
+    /// The producer's clock.
+    pub clock_us: Micros,
+}
+
+impl Heartbeat {
+    /// Encodes the record.
+    ///
+    /// # Panics
+    /// Never: a record holds nothing that JSON cannot.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a record always has a JSON form")
+    }
+}

@@ -1,0 +1,100 @@
+//! The numbered SQL migrations: one statement each, idempotent, expand then contract.
+//!
+//! An applied file never changes: the runner keeps its digest and refuses a different one.
+
+/// `(version, name, statement)`, in the order they are applied.
+pub const ALL: &[(u32, &str, &str)] = &[
+    (
+        1,
+        "audit_log",
+        include_str!("../migrations/0001_audit_log.sql"),
+    ),
+    (
+        2,
+        "usage_events",
+        include_str!("../migrations/0002_usage_events.sql"),
+    ),
+    (3, "cuts", include_str!("../migrations/0003_cuts.sql")),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enums::{
+        Api, AuthMethod, Billable, Capacity, ClockQuality, Durability, Outcome, RouteReason,
+        UsageQuality, UsageSource,
+    };
+    use crate::rows::{AuditRow, Columns, CutRow, Fate, UsageRow};
+
+    #[test]
+    fn versions_are_dense_and_each_file_is_one_idempotent_statement() {
+        for (at, (version, name, sql)) in ALL.iter().enumerate() {
+            assert_eq!(*version as usize, at + 1);
+            assert!(
+                sql.contains("IF NOT EXISTS") || sql.contains("IF EXISTS"),
+                "{name}"
+            );
+            assert!(
+                !sql.contains(';'),
+                "{name}: one statement, without a semicolon"
+            );
+        }
+    }
+
+    fn columns_of(sql: &str) -> Vec<String> {
+        let body = &sql[sql.find('(').unwrap() + 1..sql.rfind("\n)").unwrap()];
+        body.lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with("--"))
+            .map(|line| line.split_whitespace().next().unwrap().to_owned())
+            .filter(|word| !matches!(word.as_str(), "INDEX" | "CONSTRAINT"))
+            .collect()
+    }
+
+    #[test]
+    fn every_column_of_a_row_is_a_column_of_its_table_and_the_other_way_round() {
+        let tables: [(&[&str], usize); 3] = [
+            (AuditRow::COLUMNS, 0),
+            (UsageRow::COLUMNS, 1),
+            (CutRow::COLUMNS, 2),
+        ];
+        for (columns, file) in tables {
+            assert_eq!(columns_of(ALL[file].2), columns, "{}", ALL[file].1);
+        }
+    }
+
+    fn enum8(names: impl Iterator<Item = (String, u8)>) -> String {
+        let values: Vec<_> = names
+            .map(|(name, number)| format!("'{name}' = {number}"))
+            .collect();
+        format!("Enum8({})", values.join(", "))
+    }
+
+    #[test]
+    fn closed_lists_and_the_stores_enums_are_the_same() {
+        macro_rules! check {
+            ($($list:ident),+) => { $(
+                let wanted = enum8($list::ALL.iter().map(|v| (v.to_string(), v.number())));
+                assert!(ALL[1].2.contains(&wanted), "{wanted}");
+            )+ };
+        }
+        check!(
+            AuthMethod,
+            Api,
+            Capacity,
+            RouteReason,
+            ClockQuality,
+            UsageSource,
+            UsageQuality,
+            Billable,
+            Outcome,
+            Durability
+        );
+        let fates = enum8(
+            Fate::NAMES
+                .iter()
+                .map(|(n, v)| ((*n).to_owned(), u8::try_from(*v).unwrap())),
+        );
+        assert!(ALL[0].2.contains(&fates), "{fates}");
+    }
+}

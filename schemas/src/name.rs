@@ -1,0 +1,78 @@
+//! Bounded texts: what a record may hold of names that come from outside.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The longest text of a record, in bytes, unless a field says otherwise.
+pub const MAX_TEXT_BYTES: usize = 256;
+
+/// A text of at most [`MAX_TEXT_BYTES`] bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Text(#[schemars(length(max = 256))] Box<str>);
+
+/// A text was longer than a record may hold.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("text of {0} bytes is longer than {MAX_TEXT_BYTES} bytes")]
+pub struct TooLong(pub usize);
+
+impl Text {
+    /// Takes `text` whole, or says that it is too long.
+    pub fn new(text: &str) -> Result<Self, TooLong> {
+        if text.len() > MAX_TEXT_BYTES {
+            return Err(TooLong(text.len()));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// Takes as many whole characters of `text` as fit.
+    #[must_use]
+    pub fn cut(text: &str) -> Self {
+        let mut end = text.len().min(MAX_TEXT_BYTES);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        Self(text[..end].into())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        text.0.into()
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::new(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_at_a_character_boundary() {
+        let long = "é".repeat(200);
+        let text = Text::cut(&long);
+        assert_eq!(text.as_str().len(), 256);
+        assert!(Text::new(&long).is_err());
+        assert!(serde_json::from_str::<Text>(&format!("\"{long}\"")).is_err());
+    }
+}
