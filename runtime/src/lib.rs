@@ -1,1 +1,9 @@
-//! Telemetry set-up, graceful shutdown, configuration loading, failpoints.
+//! What every process needs and no domain is in: logs, shutdown, configuration files, the clock, failpoints.
+//!
+//! What must not live here: anything that knows of requests, records or money.
+
+pub mod clock;
+pub mod config;
+pub mod failpoint;
+pub mod shutdown;
+pub mod telemetry;
