@@ -1,0 +1,11 @@
+//! What the simulator really received and really did, to check a meter against.
+
+mod guard;
+mod log;
+mod record;
+mod summary;
+
+pub(crate) use guard::{AnswerFacts, AnswerGuard, Received, now_us};
+pub use log::TruthLog;
+pub use record::{AnswerRecord, End, Record, RequestRecord};
+pub use summary::{Summary, SummaryLine};
