@@ -1,0 +1,308 @@
+//! Opening, in order: lock, adopt spares, repair, reserve room, begin a new boot.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::watch;
+
+use crate::boot::{Boot, BootFile};
+use crate::durable;
+use crate::error::{AppendError, OpenError};
+use crate::frame::{BOOT_KIND, Lane, frame_bytes, salt_is_usable};
+use crate::header::{self, BOOT_FILE, LOCK_FILE, SEGMENT_HEADER_BYTES};
+use crate::layer::{FileLayer, LayerFile, LayerLock, OpenMode, is_full, write_full};
+use crate::options::Options;
+use crate::recover::{Found, Recovery, Repair, failed};
+use crate::segments::Segment;
+use crate::shared::{Shared, Synced};
+use crate::sync;
+use crate::writer::{Active, Spare, State, Writer};
+
+/// Everything that a running journal is made of, before its thread.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) shared: Shared,
+    pub(crate) recovery: Recovery,
+    pub(crate) lock: Box<dyn LayerLock>,
+}
+
+pub(crate) fn open(options: Options, layer: Arc<dyn FileLayer>) -> Result<Opened, OpenError> {
+    if let Some(problem) = options.problem() {
+        return Err(OpenError::Options(problem));
+    }
+    let dir = options.dir.clone();
+    layer
+        .create_dir_all(&dir)
+        .map_err(failed("making", &dir.join(LOCK_FILE)))?;
+    let lock = take_lock(&*layer, &dir)?;
+    let spare_numbers = adopt_unnamed(&*layer, &dir)?;
+    let mut found = Repair {
+        layer: &*layer,
+        dir: &dir,
+    }
+    .run()?;
+    let boot = Boot {
+        counter: found.boots.next_counter(found.boot_file),
+        nonce: rand::random(),
+    };
+    let salt = found
+        .salt
+        .filter(|&salt| salt_is_usable(salt))
+        .unwrap_or_else(new_salt);
+    let mut recovery = Recovery {
+        boot,
+        recovered_end: found.end,
+        boot_position: found.end,
+        first_position: 0,
+        torn_tail: found.torn_tail.take(),
+        damage: std::mem::take(&mut found.damage),
+        alarms: std::mem::take(&mut found.boots.alarms),
+    };
+    let mut writer = make_writer(options, layer, salt, found)?;
+    adopt_spares(&mut writer, &spare_numbers);
+    recovery.first_position = writer.segments.first_base().unwrap_or(writer.end);
+    begin_boot(&mut writer, boot)?;
+    let shared = share(writer);
+    sync::sync_now(&shared).map_err(failed("syncing", &dir.join(LOCK_FILE)))?;
+    Ok(Opened {
+        shared,
+        recovery,
+        lock,
+    })
+}
+
+fn take_lock(layer: &dyn FileLayer, dir: &Path) -> Result<Box<dyn LayerLock>, OpenError> {
+    let path = dir.join(LOCK_FILE);
+    layer.lock(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => OpenError::Locked {
+            dir: dir.to_path_buf(),
+        },
+        _ => failed("locking", &path)(error),
+    })
+}
+
+/// Looks at files that still carry a spare's name. One with frames became a segment whose
+/// renaming was lost: it gets its name now. The others are spares; their numbers are returned.
+fn adopt_unnamed(layer: &dyn FileLayer, dir: &Path) -> Result<Vec<u64>, OpenError> {
+    let names = layer.list(dir).map_err(failed("listing", dir))?;
+    let mut spares = Vec::new();
+    for number in names
+        .iter()
+        .filter_map(|name| header::number_of_spare(name))
+    {
+        let path = header::spare_path(dir, number);
+        let file = layer
+            .open(&path, OpenMode::Read)
+            .map_err(failed("opening", &path))?;
+        let base = first_position_of(&*file).map_err(failed("reading", &path))?;
+        match base.map(|base| header::segment_path(dir, base)) {
+            Some(to) if !names.iter().any(|name| to.ends_with(name)) => {
+                layer
+                    .rename(&path, &to)
+                    .map_err(failed("renaming", &path))?;
+            }
+            _ => spares.push(number),
+        }
+    }
+    Ok(spares)
+}
+
+/// The base position of a segment that holds more than its header.
+fn first_position_of(file: &dyn LayerFile) -> io::Result<Option<u64>> {
+    let mut bytes = [0; header::HEADER];
+    let filled = crate::layer::read_full(file, &mut bytes, 0)?;
+    match header::decode(&bytes[..filled]) {
+        header::HeaderRead::Good { base, .. } if file.len()? > SEGMENT_HEADER_BYTES => {
+            Ok(Some(base))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Keeps the room that the last run had reserved; what can not be kept is removed.
+fn adopt_spares(writer: &mut Writer, numbers: &[u64]) {
+    for &number in numbers {
+        writer.next_spare_number = writer.next_spare_number.max(number);
+        let path = header::spare_path(&writer.options.dir, number);
+        let within = writer.allocated_bytes() + writer.options.segment_bytes
+            <= writer.options.capacity_bytes;
+        let kept = writer.layer.open(&path, OpenMode::Write).and_then(|file| {
+            if file.len()? > 0 {
+                file.set_len(0)?;
+            }
+            file.preallocate(writer.options.segment_bytes)?;
+            Ok(file)
+        });
+        match kept {
+            Ok(file) if within => writer.spares.push(Spare { file, path }),
+            // Only room is lost; an append that needs it will say so.
+            Ok(_) | Err(_) => drop(writer.layer.remove(&path)),
+        }
+    }
+}
+
+fn make_writer(
+    options: Options,
+    layer: Arc<dyn FileLayer>,
+    salt: u32,
+    mut found: Found,
+) -> Result<Writer, OpenError> {
+    let end = found.end;
+    let active = match found.segments.pop_last() {
+        Some(last) if found.last_is_sound && last.bytes < options.segment_bytes => {
+            let active = continue_segment(&options, &*layer, &last)?;
+            found.segments.push(last);
+            active
+        }
+        last => {
+            if let Some(last) = last {
+                found.segments.push(last);
+            }
+            let (active, segment) = new_segment(&options, &*layer, salt, end)?;
+            found.segments.push(segment);
+            active
+        }
+    };
+    let older = found
+        .segments
+        .iter()
+        .filter(|segment| segment.base != active.base);
+    let closed_bytes = older.map(|segment| segment.bytes).sum();
+    Ok(Writer {
+        refusal_bytes: found
+            .segments
+            .iter()
+            .map(|segment| segment.refusal_bytes)
+            .sum(),
+        options,
+        layer,
+        salt,
+        state: State::Open,
+        active,
+        spares: Vec::new(),
+        spares_in_making: 0,
+        next_spare_number: 0,
+        segments: found.segments,
+        closed_bytes,
+        end,
+        reserved: 0,
+        abandoned: 0,
+        unsynced_bytes: 0,
+        unsynced_sealed: Vec::new(),
+        dir_dirty: true,
+        sync_requested: false,
+        buffer: Vec::new(),
+    })
+}
+
+fn continue_segment(
+    options: &Options,
+    layer: &dyn FileLayer,
+    last: &Segment,
+) -> Result<Active, OpenError> {
+    let file = layer
+        .open(&last.path, OpenMode::Write)
+        .map_err(failed("opening", &last.path))?;
+    reserve(options, &*file, &last.path)?;
+    Ok(Active {
+        file,
+        base: last.base,
+        offset: last.bytes,
+    })
+}
+
+fn new_segment(
+    options: &Options,
+    layer: &dyn FileLayer,
+    salt: u32,
+    base: u64,
+) -> Result<(Active, Segment), OpenError> {
+    let path = header::segment_path(&options.dir, base);
+    let file = layer
+        .open(&path, OpenMode::Create)
+        .map_err(failed("making", &path))?;
+    reserve(options, &*file, &path)?;
+    write_full(&*file, &header::encode(salt, base), 0).map_err(failed("writing", &path))?;
+    let active = Active {
+        file,
+        base,
+        offset: SEGMENT_HEADER_BYTES,
+    };
+    Ok((
+        active,
+        Segment {
+            base,
+            path,
+            bytes: 0,
+            refusal_bytes: 0,
+        },
+    ))
+}
+
+fn reserve(options: &Options, file: &dyn LayerFile, path: &Path) -> Result<(), OpenError> {
+    file.preallocate(options.segment_bytes)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::Unsupported => OpenError::NoPreallocation {
+                dir: options.dir.clone(),
+            },
+            _ if is_full(&error) => no_room(options),
+            _ => failed("reserving room in", path)(error),
+        })
+}
+
+fn no_room(options: &Options) -> OpenError {
+    OpenError::NoRoom {
+        dir: options.dir.clone(),
+        needed_bytes: options.segment_bytes,
+    }
+}
+
+/// The boot file goes first: should the frame not follow, a counter is skipped, never reused.
+fn begin_boot(writer: &mut Writer, boot: Boot) -> Result<(), OpenError> {
+    let path = writer.options.dir.join(BOOT_FILE);
+    let content = BootFile {
+        boot,
+        salt: writer.salt,
+    }
+    .to_bytes();
+    durable::store(&*writer.layer, &path, &content).map_err(failed("storing", &path))?;
+    let payload = boot.to_frame(writer.end);
+    debug_assert!(
+        frame_bytes(&payload) < writer.options.outcome_bytes,
+        "checked by the options"
+    );
+    match writer.append((BOOT_KIND, Lane::Main), &payload, 0) {
+        Ok(_) => Ok(()),
+        Err(AppendError::Full { .. }) => Err(no_room(&writer.options)),
+        Err(error) => Err(failed("appending to", &path)(io::Error::other(
+            error.to_string(),
+        ))),
+    }
+}
+
+fn share(writer: Writer) -> Shared {
+    let nothing = Synced {
+        end: 0,
+        poisoned: false,
+        closed: false,
+        segment_base: writer.active.base,
+        segment_offset: 0,
+    };
+    Shared {
+        writer: Mutex::new(writer),
+        wake: Condvar::new(),
+        synced: watch::Sender::new(nothing),
+        retiring: Mutex::new(()),
+    }
+}
+
+fn new_salt() -> u32 {
+    loop {
+        let salt = rand::random();
+        if salt_is_usable(salt) {
+            return salt;
+        }
+    }
+}
