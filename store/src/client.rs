@@ -1,0 +1,220 @@
+//! The ClickHouse client: the official crate behind our errors, our deadlines and, for the embedded engine, its moving
+//! address. The only place, with `insert`, that names the crate's client.
+
+use crate::error::StoreError;
+use crate::secrets::Password;
+use crate::supervisor::{State, current_url};
+use bytes::Bytes;
+use clickhouse::sql::Bind;
+use clickhouse::{RowOwned, RowRead};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long a query may take unless its caller says otherwise.
+pub const DEFAULT_QUERY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where ClickHouse is.
+#[derive(Debug, Clone)]
+pub enum WhereIs {
+    /// A server, or an engine that stays where it is.
+    Fixed(String),
+    /// The embedded engine, whose port changes with each start.
+    Supervised(watch::Receiver<State>),
+}
+
+/// Speaks to ClickHouse as one user, in one database. Clones share connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    where_is: WhereIs,
+    user: String,
+    password: Password,
+    database: String,
+    /// The crate's client for the address it was made for.
+    current: Mutex<Option<(Arc<str>, Official)>>,
+}
+
+/// The crate's client; its `Debug` would show the password.
+struct Official(clickhouse::Client);
+
+impl std::fmt::Debug for Official {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("clickhouse::Client")
+    }
+}
+
+impl Client {
+    /// Speaks to a server by URL (`http://host:port`).
+    pub fn connect(url: impl Into<String>, user: &str, password: Password, database: &str) -> Self {
+        Self::new(WhereIs::Fixed(url.into()), user, password, database)
+    }
+
+    pub(crate) fn new(where_is: WhereIs, user: &str, password: Password, database: &str) -> Self {
+        let (user, database) = (user.to_owned(), database.to_owned());
+        Self {
+            shared: Arc::new(Shared {
+                where_is,
+                user,
+                password,
+                database,
+                current: Mutex::new(None),
+            }),
+        }
+    }
+
+    /// The database that unqualified names mean.
+    pub fn database(&self) -> &str {
+        &self.shared.database
+    }
+
+    /// The same user and place, in another database.
+    #[must_use]
+    pub fn in_database(&self, database: &str) -> Self {
+        let shared = &self.shared;
+        Self::new(
+            shared.where_is.clone(),
+            &shared.user,
+            shared.password.clone(),
+            database,
+        )
+    }
+
+    /// Forgets what is known of tables' columns; after a migration.
+    pub fn forget_tables(&self) {
+        *self.shared.current.lock() = None;
+    }
+
+    pub(crate) fn official(&self) -> Result<clickhouse::Client, StoreError> {
+        let shared = &self.shared;
+        let url: Arc<str> = match &shared.where_is {
+            WhereIs::Fixed(url) => Arc::from(url.as_str()),
+            WhereIs::Supervised(state) => current_url(state).map_err(StoreError::Unavailable)?,
+        };
+        let mut current = shared.current.lock();
+        match &*current {
+            Some((known, client)) if *known == url => Ok(client.0.clone()),
+            _ => {
+                let client = clickhouse::Client::default()
+                    .with_url(url.as_ref())
+                    .with_user(&shared.user)
+                    .with_password(shared.password.expose())
+                    .with_database(&shared.database);
+                *current = Some((url, Official(client.clone())));
+                Ok(client)
+            }
+        }
+    }
+
+    /// Whether ClickHouse answers and knows us.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.query("SELECT 1")
+            .timeout(Duration::from_secs(5))
+            .execute()
+            .await
+    }
+
+    /// A query with `?` for values to bind; write `??` for a plain question mark.
+    pub fn query(&self, sql: &str) -> Query {
+        Query {
+            inner: self.official().map(|client| client.query(sql)),
+            timeout: DEFAULT_QUERY_TIMEOUT,
+        }
+    }
+
+    /// A statement taken as it stands, question marks and all.
+    pub fn statement(&self, sql: &str) -> Query {
+        self.query(&sql.replace('?', "??"))
+    }
+
+    /// All rows of a query taken as it stands.
+    pub async fn fetch_all<T: RowOwned + RowRead>(&self, sql: &str) -> Result<Vec<T>, StoreError> {
+        self.statement(sql).fetch_all().await
+    }
+
+    /// The bytes of a query's result in a format of ClickHouse's, the query taken as it stands.
+    pub async fn query_bytes(&self, sql: &str, format: &str) -> Result<Bytes, StoreError> {
+        self.statement(sql).bytes(format).await
+    }
+}
+
+/// A query on its way: bind, set, run. Every way of running it has a deadline.
+#[must_use = "a query does nothing until it is run"]
+pub struct Query {
+    inner: Result<clickhouse::query::Query, StoreError>,
+    timeout: Duration,
+}
+
+impl Query {
+    fn map(
+        self,
+        change: impl FnOnce(clickhouse::query::Query) -> clickhouse::query::Query,
+    ) -> Self {
+        Self {
+            inner: self.inner.map(change),
+            timeout: self.timeout,
+        }
+    }
+
+    /// Puts a value, escaped, in the place of the next `?`.
+    pub fn bind(self, value: impl Bind) -> Self {
+        self.map(|query| query.bind(value))
+    }
+
+    /// A setting of ClickHouse for this query.
+    pub fn setting(self, name: &str, value: &str) -> Self {
+        self.map(|query| query.with_setting(name, value))
+    }
+
+    /// How long it may take; past it the call is ambiguous.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Runs it for its effect.
+    pub async fn execute(self) -> Result<(), StoreError> {
+        let (query, timeout) = (self.inner?, self.timeout);
+        within(timeout, query.execute()).await
+    }
+
+    /// All rows.
+    pub async fn fetch_all<T: RowOwned + RowRead>(self) -> Result<Vec<T>, StoreError> {
+        let (query, timeout) = (self.inner?, self.timeout);
+        within(timeout, query.fetch_all()).await
+    }
+
+    /// The one row there must be.
+    pub async fn fetch_one<T: RowOwned + RowRead>(self) -> Result<T, StoreError> {
+        let (query, timeout) = (self.inner?, self.timeout);
+        within(timeout, query.fetch_one()).await
+    }
+
+    /// The first row, if there is one.
+    pub async fn fetch_optional<T: RowOwned + RowRead>(self) -> Result<Option<T>, StoreError> {
+        let (query, timeout) = (self.inner?, self.timeout);
+        within(timeout, query.fetch_optional()).await
+    }
+
+    /// The result's bytes in a format of ClickHouse's.
+    pub async fn bytes(self, format: &str) -> Result<Bytes, StoreError> {
+        let (query, timeout) = (self.inner?, self.timeout);
+        let mut cursor = query.fetch_bytes(format)?;
+        within(timeout, async move { cursor.collect().await }).await
+    }
+}
+
+/// Runs a call of the crate within a deadline.
+pub(crate) async fn within<T>(
+    timeout: Duration,
+    call: impl Future<Output = clickhouse::error::Result<T>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(timeout, call).await {
+        Ok(result) => result.map_err(StoreError::from),
+        Err(_) => Err(StoreError::timed_out(timeout)),
+    }
+}

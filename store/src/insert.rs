@@ -1,0 +1,73 @@
+//! One insert, one block, one token: what makes a repeated insert harmless. It knows no table and no row.
+
+use crate::client::{Client, within};
+use crate::error::StoreError;
+use clickhouse::{RowOwned, RowWrite};
+use std::time::Duration;
+
+/// Most rows of one insert; far above a cut's 65,536 records, below the block size that is asked for.
+pub const MAX_BLOCK_ROWS: usize = 1_000_000;
+/// A block is never split below these, so an insert is one block, and one part.
+const BLOCK_ROWS: &str = "1048576";
+const BLOCK_BYTES: &str = "1073741824";
+/// The client gives up after this; ClickHouse gives up before, so that "no answer" seldom means "still at it".
+const INSERT_TIMEOUT: Duration = Duration::from_secs(60);
+const SERVER_TIMEOUT_SECONDS: &str = "45";
+
+impl Client {
+    /// Inserts rows as one block, synchronously. The same token with the same rows again does nothing, for as long as the
+    /// table's deduplication window reaches back; a token must never be used for other rows, which would be dropped.
+    ///
+    /// When it returns `Ok`, ClickHouse has the rows. [`crate::Class::Unavailable`] and [`crate::Class::Ambiguous`] are
+    /// to be repeated with the same token.
+    pub async fn insert_block<T>(
+        &self,
+        table: &str,
+        token: &str,
+        rows: &[T],
+    ) -> Result<(), StoreError>
+    where
+        T: RowOwned + RowWrite,
+    {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        if rows.len() > MAX_BLOCK_ROWS {
+            return Err(StoreError::rejected(format!(
+                "{} rows are more than one block of {MAX_BLOCK_ROWS}",
+                rows.len()
+            )));
+        }
+        if token.is_empty() {
+            return Err(StoreError::rejected("an insert needs a token"));
+        }
+        let client = self.official()?;
+        let insert = async {
+            let mut insert = settings(token)
+                .fold(client.insert::<T>(table).await?, |insert, (name, value)| {
+                    insert.with_setting(name, value)
+                });
+            for row in rows {
+                insert.write(row).await?;
+            }
+            insert.end().await
+        };
+        within(INSERT_TIMEOUT, insert).await
+    }
+}
+
+fn settings(token: &str) -> impl Iterator<Item = (&'static str, &str)> {
+    [
+        ("async_insert", "0"),
+        ("insert_deduplicate", "1"),
+        ("insert_deduplication_token", token),
+        ("max_insert_block_size", BLOCK_ROWS),
+        ("min_insert_block_size_rows", BLOCK_ROWS),
+        ("min_insert_block_size_bytes", BLOCK_BYTES),
+        ("input_format_parallel_parsing", "0"),
+        ("max_insert_threads", "1"),
+        ("wait_end_of_query", "1"),
+        ("max_execution_time", SERVER_TIMEOUT_SECONDS),
+    ]
+    .into_iter()
+}

@@ -1,0 +1,258 @@
+//! The migrations runner: numbered statements, each applied once, each remembered with its digest. It owns the runner and
+//! its table, not the statements: those are `schemas`'.
+
+use crate::{Client, StoreError};
+use clickhouse::Row;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const TABLE: &str = "schema_migrations";
+/// A migration may rewrite a table.
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// One statement that brings the database from one version to the next. It must be idempotent: a crash between the
+/// statement and its record repeats it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migration<'a> {
+    /// From 1, without gaps.
+    pub version: u32,
+    /// For people.
+    pub name: &'a str,
+    /// One statement.
+    pub sql: &'a str,
+}
+
+impl<'a> From<(u32, &'a str, &'a str)> for Migration<'a> {
+    fn from((version, name, sql): (u32, &'a str, &'a str)) -> Self {
+        Self { version, name, sql }
+    }
+}
+
+impl<'a> From<&(u32, &'a str, &'a str)> for Migration<'a> {
+    fn from(migration: &(u32, &'a str, &'a str)) -> Self {
+        Self::from(*migration)
+    }
+}
+
+impl Migration<'_> {
+    fn sha256(&self) -> String {
+        hex::encode(Sha256::digest(self.sql.as_bytes()))
+    }
+}
+
+/// What a run did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The versions applied now, in order.
+    pub applied: Vec<u32>,
+    /// The database's version.
+    pub version: u32,
+}
+
+/// The database was not brought to this version.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// A newer tollgate migrated it.
+    #[error(
+        "the database is at version {database}, this tollgate knows versions up to {binary}; use the newer tollgate"
+    )]
+    DatabaseIsNewer {
+        /// The database's version.
+        database: u32,
+        /// Ours.
+        binary: u32,
+    },
+    /// A statement that was applied is no longer what it was.
+    #[error(
+        "migration {version} ({name}) was applied with sha256 {applied}, this tollgate has {found}; an applied migration never changes: use the tollgate that applied it, or add a new migration"
+    )]
+    Changed {
+        /// Which.
+        version: u32,
+        /// Its name.
+        name: String,
+        /// The digest recorded.
+        applied: String,
+        /// The digest of ours.
+        found: String,
+    },
+    /// Recorded versions have a hole.
+    #[error(
+        "migration {version} is not recorded although later ones are; restore table {TABLE} from a backup"
+    )]
+    Hole {
+        /// The missing one.
+        version: u32,
+    },
+    /// The list itself is wrong.
+    #[error(
+        "migrations must be numbered 1, 2, 3 without gaps, but {found} stands where {expected} should"
+    )]
+    Numbering {
+        /// What should be there.
+        expected: u32,
+        /// What is.
+        found: u32,
+    },
+    /// A statement failed.
+    #[error("migration {version} ({name}): {source}")]
+    Statement {
+        /// Which.
+        version: u32,
+        /// Its name.
+        name: String,
+        /// Why.
+        source: StoreError,
+    },
+    /// The record of migrations could not be read or written.
+    #[error("the record of migrations: {0}")]
+    Record(#[from] StoreError),
+}
+
+#[derive(Debug, Clone, Row, Serialize, Deserialize)]
+struct Applied {
+    version: u32,
+    name: String,
+    sha256: String,
+    applied_us: i64,
+}
+
+/// Brings the client's database, made if missing, to the last of the given versions.
+pub async fn migrate<'a, I>(client: &Client, migrations: I) -> Result<Report, MigrateError>
+where
+    I: IntoIterator,
+    I::Item: Into<Migration<'a>>,
+{
+    let migrations: Vec<Migration<'a>> = migrations.into_iter().map(Into::into).collect();
+    let binary = check_numbering(&migrations)?;
+    create_record(client).await?;
+    let known = recorded(client).await?;
+    let database = known.keys().next_back().copied().unwrap_or(0);
+    if database > binary {
+        return Err(MigrateError::DatabaseIsNewer { database, binary });
+    }
+    let mut applied = Vec::new();
+    for migration in &migrations {
+        match known.get(&migration.version) {
+            Some(record) => check_unchanged(migration, record)?,
+            None if migration.version < database => {
+                return Err(MigrateError::Hole {
+                    version: migration.version,
+                });
+            }
+            None => {
+                apply(client, migration).await?;
+                applied.push(migration.version);
+            }
+        }
+    }
+    client.forget_tables();
+    Ok(Report {
+        applied,
+        version: binary,
+    })
+}
+
+/// The database's version; 0 if it was never migrated. Changes nothing.
+pub async fn version(client: &Client) -> Result<u32, StoreError> {
+    match recorded(client).await {
+        Ok(known) => Ok(known.keys().next_back().copied().unwrap_or(0)),
+        // no such table, no such database
+        Err(error) if matches!(error.code(), Some(60 | 81)) => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+fn check_numbering(migrations: &[Migration<'_>]) -> Result<u32, MigrateError> {
+    let mut last = 0;
+    for migration in migrations {
+        let expected = last + 1;
+        if migration.version != expected {
+            return Err(MigrateError::Numbering {
+                expected,
+                found: migration.version,
+            });
+        }
+        last = expected;
+    }
+    Ok(last)
+}
+
+fn check_unchanged(migration: &Migration<'_>, record: &Applied) -> Result<(), MigrateError> {
+    let found = migration.sha256();
+    if record.sha256 == found {
+        return Ok(());
+    }
+    Err(MigrateError::Changed {
+        version: migration.version,
+        name: migration.name.to_owned(),
+        applied: record.sha256.clone(),
+        found,
+    })
+}
+
+async fn create_record(client: &Client) -> Result<(), StoreError> {
+    // Asked from outside of the database, which may not exist yet. The default engine of the embedded ClickHouse is not
+    // Atomic, so it is named.
+    client
+        .in_database("system")
+        .query("CREATE DATABASE IF NOT EXISTS ? ENGINE = Atomic")
+        .bind(clickhouse::sql::Identifier(client.database()))
+        .execute()
+        .await?;
+    client
+        .statement(&format!(
+            "CREATE TABLE IF NOT EXISTS {TABLE} (version UInt32, name String, sha256 String, applied_us Int64) \
+             ENGINE = MergeTree ORDER BY version \
+             SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1"
+        ))
+        .execute()
+        .await
+}
+
+async fn recorded(client: &Client) -> Result<BTreeMap<u32, Applied>, StoreError> {
+    let rows: Vec<Applied> = client
+        .fetch_all(&format!(
+            "SELECT version, name, sha256, applied_us FROM {TABLE} ORDER BY version, applied_us"
+        ))
+        .await?;
+    let mut known = BTreeMap::new();
+    for row in rows {
+        known.entry(row.version).or_insert(row);
+    }
+    Ok(known)
+}
+
+async fn apply(client: &Client, migration: &Migration<'_>) -> Result<(), MigrateError> {
+    let Migration { version, name, sql } = *migration;
+    tracing::info!(version, name, "applying migration");
+    let statement = sql.trim().trim_end_matches(';');
+    let ran = client
+        .statement(statement)
+        .timeout(MIGRATION_TIMEOUT)
+        .execute()
+        .await;
+    ran.map_err(|source| MigrateError::Statement {
+        version,
+        name: name.to_owned(),
+        source,
+    })?;
+    let sha256 = migration.sha256();
+    let token = format!("migration/{version}/{sha256}");
+    let record = Applied {
+        version,
+        name: name.to_owned(),
+        sha256,
+        applied_us: now_us(),
+    };
+    Ok(client.insert_block(TABLE, &token, &[record]).await?)
+}
+
+fn now_us() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}

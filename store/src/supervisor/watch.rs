@@ -1,0 +1,184 @@
+//! The engine kept running: restarts with back-off, and a channel that says where it is. The rest of the process serves
+//! on while it is away.
+
+use super::backoff::Backoff;
+use super::child::{Child, Options, StartError};
+use crate::client::{Client, WhereIs};
+use crate::running::{Endpoint, Publish};
+use crate::secrets::{Credentials, SecretsError, User};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// What the engine is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Being started.
+    Starting,
+    /// Answering.
+    Ready(Endpoint),
+    /// Not there; the next start follows by itself.
+    Down {
+        /// For an operator.
+        reason: String,
+        /// Another engine holds the directory; that can pass.
+        in_use: bool,
+    },
+    /// Stopped for good.
+    Stopped,
+}
+
+/// Keeps one engine running until [`Supervisor::stop`]; dropping it kills the engine.
+#[derive(Debug)]
+pub struct Supervisor {
+    state: watch::Receiver<State>,
+    credentials: Credentials,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Supervisor {
+    /// Starts the engine in the background. Must be called within a tokio runtime.
+    pub fn start(options: Options) -> Result<Self, SecretsError> {
+        let credentials = Credentials::open_or_create(&options.data_dir())?;
+        let (sender, state) = watch::channel(State::Starting);
+        let stop = CancellationToken::new();
+        let keeper = Keeper {
+            options,
+            credentials: credentials.clone(),
+            state: sender,
+            stop: stop.clone(),
+        };
+        Ok(Self {
+            state,
+            credentials,
+            stop,
+            task: tokio::spawn(keeper.run()),
+        })
+    }
+
+    /// What the engine is doing, now and at each change.
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.state.clone()
+    }
+
+    /// The passwords of its users.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// A client that follows the engine through restarts.
+    pub fn client(&self, user: User, database: &str) -> Client {
+        let where_is = WhereIs::Supervised(self.state.clone());
+        Client::new(
+            where_is,
+            user.name(),
+            self.credentials.of(user).clone(),
+            database,
+        )
+    }
+
+    /// Waits until the engine answers. Fails with the engine's reason as soon as it has one that waiting will not cure.
+    pub async fn ready(&self, deadline: Duration) -> Result<Endpoint, StartError> {
+        let mut state = self.state.clone();
+        let settled = state.wait_for(|state| {
+            matches!(
+                state,
+                State::Ready(_) | State::Stopped | State::Down { in_use: false, .. }
+            )
+        });
+        let settled = tokio::time::timeout(deadline, settled)
+            .await
+            .map(|settled| settled.map(|state| state.clone()));
+        match settled.unwrap_or_else(|_| Ok(self.state.borrow().clone())) {
+            Ok(State::Ready(endpoint)) => Ok(endpoint),
+            Ok(State::Down {
+                reason,
+                in_use: true,
+            }) => Err(StartError::InUse(reason)),
+            Ok(State::Down { reason, .. }) => Err(StartError::Refused(reason)),
+            Ok(State::Starting) => Err(StartError::TimedOut),
+            Ok(State::Stopped) | Err(_) => Err(StartError::Died("it was stopped".into())),
+        }
+    }
+
+    /// Ends the engine in order.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        // The task only ends early by a panic, and then the engine was killed with it.
+        drop((&mut self.task).await);
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.task.abort();
+    }
+}
+
+struct Keeper {
+    options: Options,
+    credentials: Credentials,
+    state: watch::Sender<State>,
+    stop: CancellationToken,
+}
+
+impl Keeper {
+    async fn run(self) {
+        let mut backoff = Backoff::new();
+        while let Some(ran) = self.run_once().await {
+            let wait = tokio::time::sleep(backoff.after(ran));
+            if self.stop.run_until_cancelled(wait).await.is_none() {
+                break;
+            }
+            self.state.send_replace(State::Starting);
+        }
+        self.state.send_replace(State::Stopped);
+    }
+
+    /// One life of the engine; `None` if it was ended by order, else how long it answered.
+    async fn run_once(&self) -> Option<Duration> {
+        let starting = Child::start(&self.options, &self.credentials, Publish::Yes);
+        let mut child = match self.stop.run_until_cancelled(starting).await? {
+            Ok(child) => child,
+            Err(error) => {
+                tracing::error!(%error, "the embedded engine did not start");
+                let in_use = matches!(error, StartError::InUse(_));
+                self.state.send_replace(State::Down {
+                    reason: error.to_string(),
+                    in_use,
+                });
+                return Some(Duration::ZERO);
+            }
+        };
+        let started = Instant::now();
+        self.state
+            .send_replace(State::Ready(child.endpoint().clone()));
+        let Some(ending) = self.stop.run_until_cancelled(child.ended()).await else {
+            child.stop().await;
+            return None;
+        };
+        tracing::error!(
+            ending,
+            "the embedded engine ended and will be started again"
+        );
+        self.state.send_replace(State::Down {
+            reason: format!("the embedded engine ended: {ending}"),
+            in_use: false,
+        });
+        Some(started.elapsed())
+    }
+}
+
+/// Shared by clients that follow a supervisor.
+pub(crate) fn current_url(state: &watch::Receiver<State>) -> Result<Arc<str>, String> {
+    match &*state.borrow() {
+        State::Ready(endpoint) => Ok(Arc::from(endpoint.url.as_str())),
+        State::Down { reason, .. } => Err(reason.clone()),
+        State::Starting => Err("the embedded engine is starting".into()),
+        State::Stopped => Err("the embedded engine was stopped".into()),
+    }
+}
