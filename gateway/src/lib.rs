@@ -1,1 +1,5 @@
-//! Listener, authentication, admission, routing, upstream calls, metering.
+//! Listener, authentication, admission, routing, upstream calls, metering, publisher.
+//!
+//! What must not live here: ClickHouse, prices.
+
+pub mod meter;

@@ -1,0 +1,173 @@
+//! What metering has found in an answer so far. Bounded; no sense is made of it here.
+
+/// The longest usage object that is kept, in bytes. A longer one counts as unreadable, never as absent.
+pub const MAX_USAGE_BYTES: usize = 16 * 1024;
+/// The longest name (model, tier, reason, code) that is kept.
+const MAX_NAME_BYTES: usize = 256;
+/// How much generated text is kept for counting; more than this is extrapolated.
+const MAX_KEPT_TEXT_BYTES: usize = 64 * 1024;
+
+/// The single values that are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// Top-level `model`.
+    Model,
+    /// Top-level `service_tier`.
+    ServiceTier,
+    /// `choices[].finish_reason`.
+    FinishReason,
+    /// `error.code`.
+    ErrorCode,
+}
+
+/// What an answer said about itself. For a stream the last word wins, field by field.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// The last usage value that was not null, verbatim.
+    pub usage: Option<Vec<u8>>,
+    /// A usage value was longer than [`MAX_USAGE_BYTES`].
+    pub usage_too_long: bool,
+    /// As the provider named it.
+    pub model: Option<Vec<u8>>,
+    /// As the provider reported it.
+    pub service_tier: Option<Vec<u8>>,
+    /// As the provider said.
+    pub finish_reason: Option<Vec<u8>>,
+    /// An `error` member that was not null.
+    pub error: bool,
+    /// Its code.
+    pub error_code: Option<Vec<u8>>,
+    /// A stream said `[DONE]`.
+    pub done: bool,
+    pending: Vec<u8>,
+    pending_too_long: bool,
+}
+
+impl Findings {
+    /// Starts a value that is kept.
+    pub(super) fn begin(&mut self) {
+        self.pending.clear();
+        self.pending_too_long = false;
+    }
+
+    /// Takes the next bytes of it.
+    pub(super) fn push(&mut self, bytes: &[u8], limit: usize) {
+        if self.pending.len() + bytes.len() > limit {
+            self.pending_too_long = true;
+            return;
+        }
+        self.pending.extend_from_slice(bytes);
+    }
+
+    /// Takes the next bytes of a usage value.
+    pub(super) fn push_usage(&mut self, bytes: &[u8]) {
+        self.push(bytes, MAX_USAGE_BYTES);
+    }
+
+    /// Takes the next bytes of a name.
+    pub(super) fn push_name(&mut self, bytes: &[u8]) {
+        self.push(bytes, MAX_NAME_BYTES);
+    }
+
+    /// The usage value is complete. Says whether it was `null`, which overwrites nothing.
+    pub(super) fn end_usage(&mut self) -> bool {
+        if self.pending_too_long {
+            self.usage_too_long = true;
+            return false;
+        }
+        if self.pending.trim_ascii() == b"null" {
+            return true;
+        }
+        self.usage = Some(std::mem::take(&mut self.pending));
+        false
+    }
+
+    /// A name is complete.
+    pub(super) fn end_name(&mut self, field: Field) {
+        if self.pending_too_long {
+            return;
+        }
+        let value = std::mem::take(&mut self.pending);
+        let slot = match field {
+            Field::Model => &mut self.model,
+            Field::ServiceTier => &mut self.service_tier,
+            Field::FinishReason => &mut self.finish_reason,
+            Field::ErrorCode => &mut self.error_code,
+        };
+        *slot = Some(value);
+    }
+}
+
+/// The generated text, as far as it is needed to count its tokens where the provider does not.
+#[derive(Debug, Default)]
+pub struct TextTally {
+    /// JSON string literals one after another, the first [`MAX_KEPT_TEXT_BYTES`] of them.
+    kept: Vec<u8>,
+    /// All bytes of text, kept or not.
+    bytes: u64,
+    /// Pieces of text; providers send about a token in each.
+    pieces: u64,
+    /// Whether text was left out of `kept`.
+    overflowed: bool,
+    in_string: bool,
+}
+
+impl TextTally {
+    /// Takes the next bytes of a string; the first of them open it.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        if !self.in_string {
+            self.in_string = true;
+            self.pieces += 1;
+            if !self.overflowed {
+                self.kept.push(b'"');
+            }
+        }
+        self.bytes += bytes.len() as u64;
+        if self.overflowed {
+            return;
+        }
+        if self.kept.len() + bytes.len() > MAX_KEPT_TEXT_BYTES {
+            self.overflowed = true;
+            return;
+        }
+        self.kept.extend_from_slice(bytes);
+    }
+
+    /// The string is complete.
+    pub(super) fn end(&mut self) {
+        self.in_string = false;
+        if !self.overflowed {
+            self.kept.push(b'"');
+        }
+    }
+
+    /// All bytes of text so far, as JSON writes them.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// At least about how many tokens have come: a bound for drains, never a bill.
+    #[must_use]
+    pub fn rough_tokens(&self) -> u64 {
+        self.pieces.max(self.bytes / 4)
+    }
+
+    /// The kept text, decoded, and how many bytes of text there were for each byte kept.
+    #[must_use]
+    pub fn text(&self) -> (String, f64) {
+        let mut text = String::with_capacity(self.kept.len());
+        let literals = serde_json::Deserializer::from_slice(&self.kept).into_iter::<String>();
+        for literal in literals.map_while(Result::ok) {
+            text.push_str(&literal);
+        }
+        let kept = self.kept.len().max(1);
+        #[expect(clippy::cast_precision_loss, reason = "an estimate by its nature")]
+        let factor = if self.overflowed {
+            self.bytes as f64 / kept as f64
+        } else {
+            1.0
+        };
+        (text, factor)
+    }
+}

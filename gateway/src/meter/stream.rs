@@ -1,0 +1,294 @@
+//! Meters a streamed answer while it passes, and takes out what its client did not ask for.
+//!
+//! Without stripping, bytes pass untouched and uncopied. With it, an event is held until it is whole: never
+//! longer, and never more than [`MAX_HELD_BYTES`].
+
+use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
+
+use super::findings::{Findings, TextTally};
+use super::scan::Scan;
+use super::sse::{Piece, Splitter};
+use super::strip::{Stripped, strip};
+
+/// An event larger than this passes as it is: no usage chunk comes near it.
+pub const MAX_HELD_BYTES: usize = 1 << 20;
+
+const DONE: &[u8] = b"[DONE]";
+
+/// Whether the client asked for usage itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsageFor {
+    /// It did: everything passes.
+    Client,
+    /// Only we did: what shows it is taken out.
+    UsOnly,
+}
+
+/// A part of an event's document and where it stands among the event's bytes.
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    in_document: usize,
+    in_event: usize,
+    len: usize,
+}
+
+/// Meters one streamed answer.
+#[derive(Debug)]
+pub struct StreamMeter {
+    splitter: Splitter,
+    scan: Scan,
+    document_len: usize,
+    first_bytes: SmallVec<[u8; 8]>,
+    hold: Option<Hold>,
+}
+
+/// The event that is being held.
+#[derive(Debug, Default)]
+struct Hold {
+    bytes: BytesMut,
+    document: Vec<u8>,
+    segments: SmallVec<[Segment; 4]>,
+    /// Too large: the rest of this event passes.
+    gave_up: bool,
+}
+
+/// What passes on to the client.
+pub type Passing = SmallVec<[Bytes; 2]>;
+
+impl StreamMeter {
+    /// A meter for a fresh stream.
+    #[must_use]
+    pub fn new(usage_for: UsageFor) -> Self {
+        Self {
+            splitter: Splitter::default(),
+            scan: Scan::default(),
+            document_len: 0,
+            first_bytes: SmallVec::new(),
+            hold: (usage_for == UsageFor::UsOnly).then(Hold::default),
+        }
+    }
+
+    /// Takes the next bytes of the stream and gives what passes on.
+    pub fn feed(&mut self, chunk: &Bytes, found: &mut Findings, tally: &mut TextTally) -> Passing {
+        let mut splitter = std::mem::take(&mut self.splitter);
+        let mut passing = Passing::new();
+        let mut event_from = 0;
+        splitter.feed(chunk, |piece| match piece {
+            Piece::Data { at, bytes } => self.take_data(at - event_from, bytes, found, tally),
+            Piece::NextLine => self.take_document(b"\n", found, tally),
+            Piece::End { at, .. } => {
+                self.end_event(chunk, event_from..at, found, &mut passing);
+                event_from = at;
+            }
+        });
+        self.splitter = splitter;
+        self.keep_rest(chunk, event_from, &mut passing);
+        passing
+    }
+
+    /// The stream ends: gives what was still held.
+    pub fn finish(&mut self, found: &mut Findings) -> Passing {
+        let mut passing = Passing::new();
+        let unfinished = self.splitter.finish();
+        if unfinished
+            || self
+                .hold
+                .as_ref()
+                .is_some_and(|hold| !hold.bytes.is_empty())
+        {
+            self.end_event(&Bytes::new(), 0..0, found, &mut passing);
+        }
+        passing
+    }
+
+    fn take_data(&mut self, at: usize, bytes: &[u8], found: &mut Findings, tally: &mut TextTally) {
+        if let Some(hold) = &mut self.hold {
+            let in_event = hold.bytes.len() + at;
+            let in_document = self.document_len;
+            hold.segments.push(Segment {
+                in_document,
+                in_event,
+                len: bytes.len(),
+            });
+        }
+        self.take_document(bytes, found, tally);
+    }
+
+    fn take_document(&mut self, bytes: &[u8], found: &mut Findings, tally: &mut TextTally) {
+        let missing = 8_usize.saturating_sub(self.first_bytes.len());
+        self.first_bytes
+            .extend_from_slice(&bytes[..bytes.len().min(missing)]);
+        self.document_len += bytes.len();
+        if let Some(hold) = self.hold.as_mut().filter(|hold| !hold.gave_up) {
+            hold.document.extend_from_slice(bytes);
+        }
+        self.scan.feed(bytes, found, tally);
+    }
+
+    fn end_event(
+        &mut self,
+        chunk: &Bytes,
+        range: std::ops::Range<usize>,
+        found: &mut Findings,
+        passing: &mut Passing,
+    ) {
+        self.scan.finish(found);
+        found.done |= self.first_bytes.trim_ascii() == DONE;
+        let place = self.scan.usage_place();
+        let only_usage = self.scan.is_only_usage();
+        self.scan = Scan::default();
+        self.first_bytes.clear();
+        self.document_len = 0;
+        let Some(hold) = &mut self.hold else { return };
+        let event = hold.take_event(chunk, range);
+        let verdict = if hold.gave_up {
+            Stripped::Whole
+        } else {
+            strip(&hold.document, place, only_usage)
+        };
+        match verdict {
+            Stripped::Whole => pass(passing, event),
+            Stripped::Nothing => {}
+            Stripped::Without(gap) => pass(passing, without(&event, &hold.segments, &gap)),
+        }
+        hold.document.clear();
+        hold.segments.clear();
+        hold.gave_up = false;
+    }
+
+    /// What follows the last event of a chunk.
+    fn keep_rest(&mut self, chunk: &Bytes, from: usize, passing: &mut Passing) {
+        let Some(hold) = &mut self.hold else {
+            passing.push(chunk.clone());
+            return;
+        };
+        let rest = chunk.slice(from..);
+        if hold.gave_up || hold.bytes.len() + rest.len() > MAX_HELD_BYTES {
+            hold.gave_up = true;
+            hold.document = Vec::new();
+            pass(passing, hold.bytes.split().freeze());
+            pass(passing, rest);
+        } else {
+            hold.bytes.extend_from_slice(&rest);
+        }
+    }
+}
+
+impl Hold {
+    fn take_event(&mut self, chunk: &Bytes, range: std::ops::Range<usize>) -> Bytes {
+        if self.bytes.is_empty() {
+            return chunk.slice(range);
+        }
+        self.bytes.extend_from_slice(&chunk[range]);
+        self.bytes.split().freeze()
+    }
+}
+
+fn pass(passing: &mut Passing, bytes: Bytes) {
+    if !bytes.is_empty() {
+        passing.push(bytes);
+    }
+}
+
+/// The event's bytes without those that carry `gap` of its document.
+fn without(event: &Bytes, segments: &[Segment], gap: &std::ops::Range<usize>) -> Bytes {
+    let mut kept = BytesMut::with_capacity(event.len());
+    let mut from = 0;
+    for segment in segments {
+        let start = gap.start.max(segment.in_document);
+        let end = gap.end.min(segment.in_document + segment.len);
+        if start >= end {
+            continue;
+        }
+        let shift = |at: usize| at - segment.in_document + segment.in_event;
+        kept.extend_from_slice(&event[from..shift(start)]);
+        from = shift(end);
+    }
+    kept.extend_from_slice(&event[from..]);
+    kept.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ASKED: &str = "data: {\"model\":\"m\",\"choices\":[{\"delta\":{\"content\":\"hi\"}}],\"usage\":null}\n\n: ping\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":null}\r\n\r\ndata: {\"choices\":[],\r\ndata: \"usage\":null,\"x\":1}\r\n\r\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}\n\ndata: [DONE]\n\n";
+    const DIRECT: &str = "data: {\"model\":\"m\",\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\n\n: ping\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\r\n\r\ndata: {\"choices\":[]\r\ndata: ,\"x\":1}\r\n\r\ndata: [DONE]\n\n";
+
+    fn run(parts: &[&[u8]], usage_for: UsageFor) -> (Vec<u8>, Findings, TextTally) {
+        let mut meter = StreamMeter::new(usage_for);
+        let (mut found, mut tally) = (Findings::default(), TextTally::default());
+        let mut out = Vec::new();
+        for part in parts {
+            let chunk = Bytes::copy_from_slice(part);
+            for bytes in meter.feed(&chunk, &mut found, &mut tally) {
+                out.extend_from_slice(&bytes);
+            }
+        }
+        for bytes in meter.finish(&mut found) {
+            out.extend_from_slice(&bytes);
+        }
+        (out, found, tally)
+    }
+
+    #[test]
+    fn a_client_that_asked_gets_every_byte() {
+        let (out, found, tally) = run(&[ASKED.as_bytes()], UsageFor::Client);
+        assert_eq!(out, ASKED.as_bytes());
+        assert!(found.done);
+        assert_eq!(
+            found.usage.unwrap(),
+            br#"{"prompt_tokens":3,"completion_tokens":1}"#
+        );
+        assert_eq!(found.finish_reason.unwrap(), b"stop");
+        assert_eq!(tally.text().0, "hi");
+    }
+
+    #[test]
+    fn an_event_above_the_bound_passes_whole() {
+        let big = format!(
+            "data: {{\"choices\":[{{\"x\":\"{}\"}}],\"usage\":null}}\n\n",
+            "y".repeat(2 * MAX_HELD_BYTES)
+        );
+        let stream = format!("{big}{ASKED}");
+        let parts: Vec<&[u8]> = stream.as_bytes().chunks(60_000).collect();
+        let (out, found, _) = run(&parts, UsageFor::UsOnly);
+        assert!(
+            out == format!("{big}{DIRECT}").as_bytes(),
+            "the large event or what follows was changed"
+        );
+        assert!(found.done);
+    }
+
+    #[test]
+    fn a_stream_without_an_end_still_tells_its_usage() {
+        let (out, found, _) = run(
+            &[b"data: {\"choices\":[{}],\"usage\":{\"prompt_tokens\":3}}"],
+            UsageFor::UsOnly,
+        );
+        assert_eq!(out, b"data: {\"choices\":[{}]}");
+        assert_eq!(found.usage.unwrap(), br#"{"prompt_tokens":3}"#);
+        assert!(!found.done);
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_did_not_ask_gets_what_a_direct_call_gives(cuts in prop::collection::vec(0..ASKED.len(), 0..20)) {
+            let mut cuts = cuts;
+            cuts.sort_unstable();
+            let (mut parts, mut from) = (Vec::new(), 0);
+            for cut in cuts.into_iter().chain([ASKED.len()]) {
+                parts.push(&ASKED.as_bytes()[from..cut]);
+                from = cut;
+            }
+            let (out, found, _) = run(&parts, UsageFor::UsOnly);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), DIRECT);
+            prop_assert!(found.done);
+            prop_assert_eq!(found.usage.unwrap(), br#"{"prompt_tokens":3,"completion_tokens":1}"#);
+            let (out, _, _) = run(&parts, UsageFor::Client);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), ASKED);
+        }
+    }
+}
