@@ -41,12 +41,16 @@ struct Running {
 impl Journal {
     /// Opens or makes the journal in `options.dir`, repairs what a crash left, and starts a
     /// new boot whose first frame is durable when this returns.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the journal keeps the layer; callers hand one over"
+    )]
     pub fn open(
         options: Options,
         layer: Arc<dyn FileLayer>,
     ) -> Result<(Self, Recovery), OpenError> {
         let dir = options.dir.clone();
-        let opened = open::open(options, layer)?;
+        let opened = open::open(options, &layer)?;
         let shared = Arc::new(opened.shared);
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()

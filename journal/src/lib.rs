@@ -23,6 +23,7 @@ mod scan;
 mod segments;
 mod shared;
 mod stats;
+mod suspect;
 mod sync;
 pub mod testing;
 mod ticket;

@@ -8,6 +8,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
 use crate::boot::{Boot, BootFile};
+use crate::damage::Alarm;
 use crate::durable;
 use crate::error::{AppendError, OpenError};
 use crate::frame::{BOOT_KIND, Lane, frame_bytes, salt_is_usable};
@@ -17,6 +18,7 @@ use crate::options::Options;
 use crate::recover::{Found, Recovery, Repair, failed};
 use crate::segments::Segment;
 use crate::shared::{Shared, Synced};
+use crate::suspect;
 use crate::sync;
 use crate::writer::{Active, Spare, State, Writer};
 
@@ -28,18 +30,16 @@ pub(crate) struct Opened {
     pub(crate) lock: Box<dyn LayerLock>,
 }
 
-pub(crate) fn open(options: Options, layer: Arc<dyn FileLayer>) -> Result<Opened, OpenError> {
+pub(crate) fn open(options: Options, layer: &Arc<dyn FileLayer>) -> Result<Opened, OpenError> {
     if let Some(problem) = options.problem() {
         return Err(OpenError::Options(problem));
     }
     let dir = options.dir.clone();
-    layer
-        .create_dir_all(&dir)
-        .map_err(failed("making", &dir.join(LOCK_FILE)))?;
-    let lock = take_lock(&*layer, &dir)?;
-    let spare_numbers = adopt_unnamed(&*layer, &dir)?;
+    make_dir(&**layer, &dir)?;
+    let lock = take_lock(&**layer, &dir)?;
+    let spare_numbers = adopt_unnamed(&**layer, &dir)?;
     let mut found = Repair {
-        layer: &*layer,
+        layer: &**layer,
         dir: &dir,
     }
     .run()?;
@@ -47,6 +47,13 @@ pub(crate) fn open(options: Options, layer: Arc<dyn FileLayer>) -> Result<Opened
         counter: found.boots.next_counter(found.boot_file),
         nonce: rand::random(),
     };
+    let rewrites = found.rewrite_from.is_some();
+    if let Some(from_position) = found.rewrite_from {
+        found
+            .boots
+            .alarms
+            .push(Alarm::RewroteUnsynced { from_position });
+    }
     let salt = found
         .salt
         .filter(|&salt| salt_is_usable(salt))
@@ -60,17 +67,35 @@ pub(crate) fn open(options: Options, layer: Arc<dyn FileLayer>) -> Result<Opened
         damage: std::mem::take(&mut found.damage),
         alarms: std::mem::take(&mut found.boots.alarms),
     };
-    let mut writer = make_writer(options, layer, salt, found)?;
+    let mut writer = make_writer(options, Arc::clone(layer), salt, found)?;
     adopt_spares(&mut writer, &spare_numbers);
     recovery.first_position = writer.segments.first_base().unwrap_or(writer.end);
     begin_boot(&mut writer, boot)?;
     let shared = share(writer);
     sync::sync_now(&shared).map_err(failed("syncing", &dir.join(LOCK_FILE)))?;
+    if rewrites {
+        suspect::clear(&**layer, &dir)?;
+    }
     Ok(Opened {
         shared,
         recovery,
         lock,
     })
+}
+
+/// Makes the directory, durably when it is new.
+fn make_dir(layer: &dyn FileLayer, dir: &Path) -> Result<(), OpenError> {
+    let is_new = layer.list(dir).is_err();
+    layer
+        .create_dir_all(dir)
+        .map_err(failed("making", &dir.join(LOCK_FILE)))?;
+    match dir
+        .parent()
+        .filter(|parent| is_new && !parent.as_os_str().is_empty())
+    {
+        Some(parent) => layer.sync_dir(parent).map_err(failed("syncing", parent)),
+        None => Ok(()),
+    }
 }
 
 fn take_lock(layer: &dyn FileLayer, dir: &Path) -> Result<Box<dyn LayerLock>, OpenError> {

@@ -15,6 +15,7 @@ use crate::layer::{FileLayer, LayerFile, OpenMode};
 use crate::quarantine;
 use crate::scan::{Limit, Scan, Step};
 use crate::segments::{Segment, SegmentList};
+use crate::suspect;
 
 /// What opening found and did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,9 @@ pub struct Recovery {
 pub(crate) struct Found {
     pub(crate) salt: Option<u32>,
     pub(crate) segments: SegmentList,
+    /// The last run failed to sync from here on: the system may hold pages that it wrongly
+    /// takes for durable.
+    pub(crate) rewrite_from: Option<u64>,
     /// Can the last segment be continued?
     pub(crate) last_is_sound: bool,
     pub(crate) end: u64,
@@ -86,6 +90,7 @@ impl Repair<'_> {
         let mut found = Found {
             salt: boot_file.map(|file| file.salt),
             segments: SegmentList::default(),
+            rewrite_from: suspect::load(self.layer, self.dir)?,
             last_is_sound: false,
             end: bases.first().copied().unwrap_or(0),
             boots: BootsSeen::default(),
@@ -178,6 +183,9 @@ impl Repair<'_> {
             self.note_bad_header(found, &walk)?;
         }
         let had_frames = found.end > base;
+        if found.rewrite_from.is_some_and(|from| found.end > from) {
+            suspect::rewrite(&*walk.file).map_err(failed("writing again", &walk.path))?;
+        }
         if !sound && !had_frames && next.is_none() {
             self.layer
                 .remove(&walk.path)
@@ -262,6 +270,14 @@ impl Repair<'_> {
     fn note_bad_header(&self, found: &mut Found, walk: &Walk) -> Outcome<()> {
         let region = (0, walk.bytes.min(SEGMENT_HEADER_BYTES));
         let positions = (found.end, found.end);
+        if walk.bytes < SEGMENT_HEADER_BYTES {
+            // The first start was cut off before it had written a frame.
+            if walk.bytes > 0 {
+                found.torn_tail =
+                    Some(self.set_aside(walk, DamageCause::TornTail, region, positions)?);
+            }
+            return Ok(());
+        }
         let damage = self.set_aside(walk, DamageCause::Header, region, positions)?;
         found.damage.push(damage);
         Ok(())

@@ -25,10 +25,6 @@ impl Reservation {
     /// has room; a larger one may or may not.
     ///
     /// On failure the reservation comes back, still open.
-    #[expect(
-        clippy::result_large_err,
-        reason = "the reservation comes back by value; failure is rare"
-    )]
     pub fn settle(mut self, kind: u8, payload: &[u8]) -> Result<Ticket, SettleError> {
         let settled = self.settle_once(kind, payload);
         settled.map_err(|error| SettleError {

@@ -90,21 +90,19 @@ impl Scan {
             return Ok(Step::Frame(self.take(head)));
         }
         let (bad_at, first_position) = (self.offset, self.position);
-        match self.resync(limit)? {
-            Some(head) => Ok(Step::Damaged {
+        let Some(head) = self.resync(limit)? else {
+            self.offset = limit.offset;
+            return Ok(Step::BadTail {
                 offset: bad_at,
-                bytes: self.offset - bad_at,
-                first_position,
-            })
-            .inspect(|_| self.position = head.position),
-            None => {
-                self.offset = limit.offset;
-                Ok(Step::BadTail {
-                    offset: bad_at,
-                    bytes: limit.offset - bad_at,
-                })
-            }
-        }
+                bytes: limit.offset - bad_at,
+            });
+        };
+        self.position = head.position;
+        Ok(Step::Damaged {
+            offset: bad_at,
+            bytes: self.offset - bad_at,
+            first_position,
+        })
     }
 
     /// Hands out the frame whose bytes `frame_at` has just brought into the window.

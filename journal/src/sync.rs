@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::layer::LayerFile;
 use crate::shared::{Shared, Synced};
+use crate::suspect;
 use crate::writer::{Sealed, State, Writer, make_spare};
 
 pub(crate) const THREAD_NAME: &str = "tg-journal";
@@ -34,6 +35,7 @@ pub(crate) fn run(shared: &Shared) {
         };
         if let Err(error) = sync_group(shared, group) {
             shared.poison(format!("sync failed: {error}"));
+            suspect::leave(shared);
             return;
         }
         if last {

@@ -1,0 +1,11 @@
+//! The journal's tests, one binary.
+#![expect(clippy::unwrap_used, reason = "a test that can not go on panics")]
+
+mod common;
+mod cursor;
+mod damaged;
+mod faults;
+mod killed;
+mod model;
+mod plain;
+mod room;

@@ -1,0 +1,202 @@
+//! Room: what is promised is there, refusals stay in their lane, old segments go.
+
+use std::sync::Arc;
+
+use journal::testing::FaultLayer;
+use journal::{AppendError, FRAME_HEADER_BYTES, Journal, Options, ReadError, Reservation};
+
+use crate::common::{memory, open, options, read_live};
+
+const OUTCOME_BYTES: usize = 256;
+
+fn largest_outcome() -> Vec<u8> {
+    vec![9; OUTCOME_BYTES - usize::try_from(FRAME_HEADER_BYTES).unwrap()]
+}
+
+/// Admits until the journal says that it is full.
+fn fill(journal: &Journal) -> Vec<Reservation> {
+    let mut open = Vec::new();
+    loop {
+        match journal.admit(1, &vec![1; open.len() % 200]) {
+            Ok((reservation, _)) => open.push(reservation),
+            Err(AppendError::Full { .. }) => return open,
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+fn settle_all(journal: &Journal, open: Vec<Reservation>) {
+    let outcome = largest_outcome();
+    assert!(open.len() > 20, "{}", open.len());
+    let before = journal.stats().end;
+    let count = open.len() as u64;
+    for reservation in open {
+        reservation.settle(2, &outcome).unwrap();
+    }
+    let stats = journal.stats();
+    assert_eq!(
+        (stats.end, stats.reserved, stats.abandoned),
+        (before + count, 0, 0)
+    );
+}
+
+#[test]
+fn a_journal_at_its_capacity_still_settles_every_open_reservation() {
+    let (journal, _) = open(&memory());
+    let open = fill(&journal);
+    assert!(matches!(
+        journal.append(1, &[1; 300]),
+        Err(AppendError::Full { .. })
+    ));
+    settle_all(&journal, open);
+    assert!(journal.stats().bytes <= options("").capacity_bytes);
+}
+
+#[test]
+fn a_full_disk_still_settles_every_open_reservation() {
+    let layer = memory();
+    layer.set_disk_bytes(Some(20_000));
+    let (journal, _) = open(&layer);
+    let open = fill(&journal);
+    // Somebody else eats what is left.
+    layer.set_disk_bytes(Some(layer.used_bytes()));
+    settle_all(&journal, open);
+}
+
+#[test]
+fn a_directory_that_takes_no_new_name_costs_a_settlement_nothing() {
+    let layer = memory();
+    let (journal, _) = open(&layer);
+    let open_ones = fill(&journal);
+    let no_space = 28;
+    layer.fail_always(journal::testing::Operation::Rename, Some(no_space));
+    settle_all(&journal, open_ones);
+    let end = journal.stats().end;
+    layer.kill();
+    drop(journal);
+    layer.clear_faults();
+    layer.restart();
+    let (journal, recovery) = open(&layer);
+    assert_eq!((recovery.recovered_end, recovery.damage.len()), (end, 0));
+    assert_eq!(read_live(&journal, 0).0.len() as u64, end + 1);
+}
+
+#[test]
+fn a_full_refusal_lane_does_not_block_admissions() {
+    let (journal, _) = open(&memory());
+    let mut refused = 0;
+    while journal.append_refusal(3, &[3; 100]).is_ok() {
+        refused += 1;
+    }
+    assert_eq!(refused, 4096 / 118);
+    assert!(matches!(
+        journal.append_refusal(3, &[3; 100]),
+        Err(AppendError::RefusalLaneFull)
+    ));
+    let open = fill(&journal);
+    settle_all(&journal, open);
+}
+
+#[tokio::test]
+async fn the_refusal_lane_is_remembered_and_freed_with_its_segments() {
+    let layer = memory();
+    let (journal, _) = open(&layer);
+    while journal.append_refusal(3, &[3; 100]).is_ok() {}
+    let lane = journal.stats().refusal_bytes;
+    journal.close().unwrap();
+    let (journal, _) = open(&layer);
+    assert_eq!(journal.stats().refusal_bytes, lane);
+    while journal.stats().segments < 6 {
+        journal.append(1, &[1; 200]).unwrap();
+    }
+    journal.sync_now().await.unwrap();
+    let end = journal.stats().end;
+    assert!(journal.retire_before(end).unwrap() > 3);
+    assert_eq!(journal.stats().refusal_bytes, 0);
+    journal.append_refusal(3, b"again").unwrap();
+}
+
+#[tokio::test]
+async fn retiring_frees_room_and_keeps_what_is_unsynced() {
+    let layer = memory();
+    let (journal, _) = open(&layer);
+    while journal.append(1, &[1; 300]).is_ok() {}
+    let full = journal.stats();
+    assert_eq!(journal.retire_before(u64::MAX).unwrap(), 0);
+    journal.sync_now().await.unwrap();
+    let half = full.end / 2;
+    journal.retire_before(half).unwrap();
+    let stats = journal.stats();
+    assert!(stats.first <= half && stats.first > 0);
+    assert!(matches!(
+        journal.reader(0).read(),
+        Err(ReadError::Retired { wanted: 0, first }) if first == stats.first
+    ));
+    assert_eq!(read_live(&journal, half).0[0].position, half);
+    journal.append(1, &[1; 300]).unwrap();
+    journal.sync_now().await.unwrap();
+    journal.retire_before(u64::MAX).unwrap();
+    assert_eq!(journal.stats().segments, 1);
+    let end = journal.stats().end;
+    journal.close().unwrap();
+    let (_journal, recovery) = open(&layer);
+    assert_eq!((recovery.recovered_end, recovery.damage.len()), (end, 0));
+}
+
+#[test]
+fn an_outcome_above_its_reservation_gives_the_reservation_back() {
+    let (journal, _) = open(&memory());
+    let mut open = fill(&journal);
+    let error = open.pop().unwrap().settle(2, &[2; 1900]).unwrap_err();
+    assert!(matches!(error.error, AppendError::Full { .. }));
+    error.reservation.settle(2, &largest_outcome()).unwrap();
+    settle_all(&journal, open);
+}
+
+#[test]
+fn a_dropped_reservation_is_counted_and_one_for_an_old_admission_can_be_had() {
+    let (journal, _) = open(&memory());
+    drop(journal.admit(1, b"request").unwrap());
+    let reservation = journal.reserve().unwrap();
+    assert_eq!(
+        (journal.stats().reserved, journal.stats().abandoned),
+        (1, 1)
+    );
+    reservation.settle(2, b"unknown").unwrap();
+    assert_eq!(
+        (journal.stats().reserved, journal.stats().abandoned),
+        (0, 1)
+    );
+}
+
+#[test]
+fn limits_are_refused_by_name() {
+    let (journal, _) = open(&memory());
+    assert!(matches!(
+        journal.append(0, b""),
+        Err(AppendError::ReservedKind)
+    ));
+    assert!(matches!(
+        journal.append(1, &[0; 4096]),
+        Err(AppendError::TooLarge { .. })
+    ));
+    journal.close().unwrap();
+    assert!(matches!(journal.append(1, b""), Err(AppendError::Closed)));
+    for bad in [
+        Options {
+            outcome_bytes: 18,
+            ..options("/journal")
+        },
+        Options {
+            segment_bytes: 500,
+            ..options("/journal")
+        },
+        Options {
+            capacity_bytes: 4000,
+            ..options("/journal")
+        },
+    ] {
+        let layer: FaultLayer = memory();
+        Journal::open(bad, Arc::new(layer)).unwrap_err();
+    }
+}
