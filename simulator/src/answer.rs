@@ -4,7 +4,6 @@ use crate::fate::{Fate, mix};
 use crate::models::Model;
 use crate::request::ChatRequest;
 use crate::settings::{Count, FinishReason, Settings};
-use crate::truth::AnswerFacts;
 use crate::usage::Usage;
 use crate::words::Text;
 
@@ -63,16 +62,6 @@ impl Answer {
     /// The text of a choice.
     pub(crate) fn text(&self, choice: u64) -> Text {
         text(self.count, self.text_draw.wrapping_add(choice))
-    }
-
-    /// What the truth says of it.
-    pub(crate) fn facts(&self) -> AnswerFacts {
-        AnswerFacts {
-            prompt_tokens: self.usage.prompt,
-            completion_tokens: self.usage.completion,
-            cached_tokens: self.usage.cached,
-            reasoning_tokens: self.usage.reasoning,
-        }
     }
 }
 

@@ -58,7 +58,7 @@ pub(crate) async fn chat(
             key,
             model: None,
             stream: false,
-            received_us,
+            at_us: received_us,
         },
     );
     let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
@@ -171,7 +171,7 @@ impl Call<'_> {
     fn serve(&self, plan: &Plan<'_>, mut guard: AnswerGuard) -> Response<SimBody> {
         let answer = Answer::plan(plan);
         guard.set_status(200);
-        guard.set_facts(answer.facts());
+        guard.set_usage(answer.usage);
         let shape = &plan.fate.shape;
         let streams = plan.request.stream && !shape.json_for_stream;
         let content_type = if streams {
@@ -263,7 +263,7 @@ impl Received {
             key: None::<KeyDigest>,
             model: None,
             stream: false,
-            received_us,
+            at_us: received_us,
         }
     }
 }

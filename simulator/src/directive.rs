@@ -86,7 +86,7 @@ impl Order {
             Self::JsonForStream => fate.shape.json_for_stream = true,
             Self::Latency(ms) => fate.head_delay_ms = ms,
             Self::ChunkDelay(ms) => {
-                (fate.shape.chunk_delay_ms, fate.shape.chunk_jitter_ms) = (ms, 0)
+                (fate.shape.chunk_delay_ms, fate.shape.chunk_jitter_ms) = (ms, 0);
             }
             Self::TokensPerChunk(tokens) => fate.shape.tokens_per_chunk = tokens,
             Self::Big(bytes) => fate.shape.big_bytes = Some(bytes),

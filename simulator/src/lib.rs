@@ -1,6 +1,8 @@
 //! A provider to test against: `OpenAI`'s chat shapes, latency, faults, and the truth of what it did.
 //! It knows nothing of the gateway or of any other crate of ours: what it counts, it counts itself.
 
+pub mod load;
+
 mod answer;
 mod body;
 mod chat;

@@ -65,6 +65,10 @@ pub struct ModelSettings {
 /// all chat requests, exclude each other, and must not sum to more than 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches of one test double, not a state"
+)]
 pub struct Settings {
     /// Fates are drawn from this and the nonce.
     pub seed: u64,

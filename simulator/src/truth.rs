@@ -5,7 +5,7 @@ mod log;
 mod record;
 mod summary;
 
-pub(crate) use guard::{AnswerFacts, AnswerGuard, Received, now_us};
+pub(crate) use guard::{AnswerGuard, Received, now_us};
 pub use log::TruthLog;
 pub use record::{AnswerRecord, End, Record, RequestRecord};
 pub use summary::{Summary, SummaryLine};

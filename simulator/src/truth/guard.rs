@@ -6,15 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::log::TruthLog;
 use super::record::{AnswerRecord, End, RequestRecord};
 use crate::keys::KeyDigest;
-
-/// Counts of an answer as it is planned.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct AnswerFacts {
-    pub(crate) prompt_tokens: u64,
-    pub(crate) completion_tokens: u64,
-    pub(crate) cached_tokens: u64,
-    pub(crate) reasoning_tokens: u64,
-}
+use crate::usage::Usage;
 
 /// Owns the answer's line until it is written, exactly once.
 #[derive(Debug)]
@@ -33,7 +25,7 @@ impl AnswerGuard {
             key,
             model,
             stream,
-            received_us,
+            at_us,
         } = received;
         let key_sha256_8 = key.as_ref().map(|key| Arc::clone(&key.key_sha256_8));
         let request = RequestRecord {
@@ -42,7 +34,7 @@ impl AnswerGuard {
             api_key_sha256_8: key_sha256_8.clone(),
             model: model.clone(),
             stream,
-            received_us,
+            received_us: at_us,
             authorization_seen_sha256: key.map(|key| key.header_sha256),
         };
         let request_seq = log.request(keep, request);
@@ -84,12 +76,12 @@ impl AnswerGuard {
         self.edit(|line| line.status = status);
     }
 
-    pub(crate) fn set_facts(&mut self, facts: AnswerFacts) {
+    pub(crate) fn set_usage(&mut self, usage: Usage) {
         self.edit(|line| {
-            line.prompt_tokens = facts.prompt_tokens;
-            line.completion_tokens = facts.completion_tokens;
-            line.cached_tokens = facts.cached_tokens;
-            line.reasoning_tokens = facts.reasoning_tokens;
+            line.prompt_tokens = usage.prompt;
+            line.completion_tokens = usage.completion;
+            line.cached_tokens = usage.cached;
+            line.reasoning_tokens = usage.reasoning;
         });
     }
 
@@ -138,10 +130,14 @@ pub(crate) struct Received {
     pub(crate) key: Option<KeyDigest>,
     pub(crate) model: Option<Arc<str>>,
     pub(crate) stream: bool,
-    pub(crate) received_us: i64,
+    pub(crate) at_us: i64,
 }
 
 /// Now, in µs since the epoch.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the simulator's one look at the clock; it knows no other crate's"
+)]
 pub(crate) fn now_us() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)

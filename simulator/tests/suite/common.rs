@@ -1,5 +1,4 @@
 //! What the simulator's tests share: starting one, asking it, reading a stream.
-#![expect(dead_code, reason = "every test binary uses a part of it")]
 
 use serde_json::{Value, json};
 use simulator::{Config, Record, Simulator};
@@ -18,14 +17,14 @@ pub(crate) fn client() -> reqwest::Client {
 }
 
 /// A chat body with a nonce, an order and further members.
-pub(crate) fn body(nonce: &str, order: &str, more: Value) -> Value {
+pub(crate) fn body(nonce: &str, order: &str, more: impl Into<Value>) -> Value {
     let mut body = json!({
         "model": "gpt-4o-mini",
         "messages": [{"role": "user", "content": "hello world"}],
         "metadata": {"nonce": nonce, "sim": order},
     });
     let object = body.as_object_mut().expect("an object");
-    object.extend(more.as_object().expect("an object").clone());
+    object.extend(more.into().as_object().expect("an object").clone());
     body
 }
 

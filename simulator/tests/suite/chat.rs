@@ -1,9 +1,7 @@
 //! The proper answers: shapes, counts and the truth about them.
 
-mod common;
-
+use crate::common::{answers, body, chat, client, content, events, json, start, text};
 use anyhow::Result;
-use common::{answers, body, chat, client, content, events, json, start, text};
 use serde_json::json;
 use simulator::{Count, Encoding, End, FinishReason, PromptCount, Record};
 
