@@ -84,7 +84,7 @@ async fn fates(seed: u64) -> BTreeMap<String, (u16, End)> {
             (s.p_429, s.p_500, s.p_503, s.p_502_html) = (0.2, 0.1, 0.1, 0.1);
             (s.p_reset_before_head, s.p_reset_mid, s.p_error_event) = (0.1, 0.1, 0.1);
         })
-        .unwrap();
+        .expect("good settings");
     for number in 0..400 {
         if let Ok(answer) = chat(
             &simulator,
@@ -99,7 +99,7 @@ async fn fates(seed: u64) -> BTreeMap<String, (u16, End)> {
     answers
         .map(|answer| {
             (
-                answer.nonce.unwrap().to_string(),
+                answer.nonce.expect("a nonce").to_string(),
                 (answer.status, answer.end),
             )
         })

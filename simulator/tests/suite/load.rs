@@ -62,7 +62,8 @@ async fn a_closed_loop_counts_what_was_served() -> Result<()> {
         .iter()
         .filter_map(|answer| answer.nonce.as_deref())
         .collect();
-    (sent.sort_unstable(), served.sort_unstable());
+    sent.sort_unstable();
+    served.sort_unstable();
     assert_eq!(sent, served, "each nonce once");
     Ok(())
 }
@@ -147,7 +148,7 @@ async fn a_run_by_time_ends_and_leaves_the_warm_up_out() -> Result<()> {
     .await?;
     assert!(report.is_clean() && report.seconds >= 0.1, "{report:?}");
     assert!(
-        (report.requests as usize) < lines.len(),
+        report.requests < lines.len() as u64,
         "the log has the warm-up, the figures do not"
     );
     assert_eq!(simulator.truth().summary().requests, lines.len() as u64);
@@ -275,10 +276,8 @@ async fn the_client_log_has_a_line_a_request() -> Result<()> {
         .map(serde_json::from_str)
         .collect::<Result<_, _>>()?;
     let mut kept = kept;
-    (
-        lines.sort_by(|a, b| a.nonce.cmp(&b.nonce)),
-        kept.sort_by(|a, b| a.nonce.cmp(&b.nonce)),
-    );
+    lines.sort_by(|a, b| a.nonce.cmp(&b.nonce));
+    kept.sort_by(|a, b| a.nonce.cmp(&b.nonce));
     assert_eq!((lines.len(), &lines), (20, &kept));
     Ok(())
 }

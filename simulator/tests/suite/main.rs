@@ -5,4 +5,4 @@ mod common;
 mod control;
 mod faults;
 mod load;
-// mod tokens;
+mod tokens;
