@@ -155,7 +155,9 @@ fn adopt_spares(writer: &mut Writer, numbers: &[u64]) {
             <= writer.options.capacity_bytes;
         let kept = writer.layer.open(&path, OpenMode::Write).and_then(|file| {
             if file.len()? > 0 {
+                // Durably: what it held must not come back when it is a segment again.
                 file.set_len(0)?;
+                file.sync_data()?;
             }
             file.preallocate(writer.options.segment_bytes)?;
             Ok(file)

@@ -190,6 +190,8 @@ impl Repair<'_> {
             self.layer
                 .remove(&walk.path)
                 .map_err(failed("removing", &walk.path))?;
+            // Its name still says where positions go on: the segment before stays closed.
+            found.last_is_sound = false;
             return Ok(());
         }
         found.last_is_sound = sound;

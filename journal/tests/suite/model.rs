@@ -71,7 +71,12 @@ impl Life {
 
     /// The boot frame is the journal's own; we take what it says for granted elsewhere.
     fn note_boot(&mut self, position: u64) {
-        let (frames, _) = read_live(&self.journal, position);
+        let (frames, damage) = read_live(&self.journal, position);
+        assert!(
+            !frames.is_empty(),
+            "{position} {damage:?} {:?}",
+            self.journal.stats()
+        );
         self.expected
             .insert(position, (0, frames[0].payload.to_vec()));
     }
@@ -193,7 +198,10 @@ impl Life {
                     "{} {synced}",
                     recovery.recovered_end
                 );
-                assert!(recovery.recovered_end <= written_end);
+                assert!(
+                    recovery.recovered_end <= written_end,
+                    "{written_end} {recovery:?}"
+                );
                 let _lost = self.expected.split_off(&recovery.recovered_end);
                 for damage in &recovery.damage {
                     for position in damage.first_position..damage.next_position {
@@ -224,11 +232,18 @@ impl Life {
         let live = live
             .into_iter()
             .map(|frame| (frame.position, (frame.kind, frame.payload.to_vec())));
-        assert_eq!(live.collect::<Expected>(), below.collect::<Expected>());
+        self.compare("live", live.collect(), &below.collect());
         let offline = offline
             .into_iter()
             .map(|frame| (frame.position, (frame.kind, frame.payload.to_vec())));
-        assert_eq!(offline.collect::<Expected>(), self.expected);
+        self.compare("offline", offline.collect(), &self.expected);
+    }
+
+    fn compare(&self, how: &str, found: Expected, expected: &Expected) {
+        let positions = |held: &Expected| held.keys().copied().collect::<Vec<_>>();
+        let stats = self.journal.stats();
+        assert_eq!(positions(&found), positions(expected), "{how} {stats:?}");
+        assert!(found == *expected, "{how}: other bytes");
     }
 }
 
