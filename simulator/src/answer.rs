@@ -78,7 +78,7 @@ pub(crate) struct Plan<'a> {
 }
 
 /// Tokens of each choice, and whether a limit cut it.
-fn length(plan: &Plan<'_>) -> (u64, bool) {
+pub(crate) fn length(plan: &Plan<'_>) -> (u64, bool) {
     if let Some(bytes) = plan.fate.shape.big_bytes {
         return (
             text(plan.settings.count, 0).words_for(bytes / plan.request.choices),

@@ -9,16 +9,17 @@ use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
-use crate::answer::{Answer, Plan};
+use crate::answer::{self, Answer, Plan};
 use crate::body::{Script, SimBody};
 use crate::connection::ConnectionFlags;
 use crate::errors::Refusal;
 use crate::fate::{self, Fate, Head};
 use crate::keys::KeyDigest;
+use crate::limits::Throttled;
 use crate::models::{self, Model};
 use crate::plain::Plain;
 use crate::request::{self, ChatRequest};
-use crate::routes::{State, answer_head, html, refusal};
+use crate::routes::{State, add_retry_after, answer_head, html, refusal};
 use crate::settings::{Count, Settings, WriteMode};
 use crate::stream::Stream;
 use crate::tokens::{count_bytes, count_prompt};
@@ -31,6 +32,7 @@ const MAX_INLINE_COUNT_BYTES: usize = 16 * 1024;
 
 /// One chat request, received whole.
 struct Call<'a> {
+    state: &'a State,
     flags: &'a Arc<ConnectionFlags>,
     settings: Arc<Settings>,
     body: Bytes,
@@ -69,6 +71,7 @@ pub(crate) async fn chat(
         Err(error) => return Err(io::Error::other(error)),
     };
     let call = Call {
+        state,
         flags,
         settings,
         body,
@@ -169,6 +172,15 @@ impl Call<'_> {
     }
 
     fn serve(&self, plan: &Plan<'_>, mut guard: AnswerGuard) -> Response<SimBody> {
+        let asked_tokens = plan.prompt_tokens + answer::length(plan).0 * plan.request.choices;
+        let standing = match self
+            .state
+            .limits
+            .admit(&self.settings, guard.key(), asked_tokens)
+        {
+            Ok(standing) => standing,
+            Err(throttled) => return throttle(&plan.request.model, throttled, guard),
+        };
         let answer = Answer::plan(plan);
         guard.set_status(200);
         guard.set_usage(answer.usage);
@@ -184,7 +196,8 @@ impl Call<'_> {
         } else {
             Script::Plain(Plain::new(&answer, plan.fate))
         };
-        let head = answer_head(200, content_type, plan.request_seq, self.started.elapsed());
+        let mut head = answer_head(200, content_type, plan.request_seq, self.started.elapsed());
+        standing.write(&mut head.headers);
         let coalesce = shape.write == WriteMode::Coalesced;
         let body = SimBody::scripted(script, guard, Arc::clone(self.flags), coalesce);
         Response::from_parts(head, body)
@@ -245,8 +258,14 @@ fn provider_error(
 ) -> Response<SimBody> {
     let mut response = refusal(&Refusal::provider(status, &request.model), Some(guard));
     if matches!(status, 429 | 503) {
-        crate::routes::add_retry_after(response.headers_mut(), fate.retry_after_ms);
+        add_retry_after(response.headers_mut(), fate.retry_after_ms);
     }
+    response
+}
+
+fn throttle(model: &str, throttled: Throttled, guard: AnswerGuard) -> Response<SimBody> {
+    let mut response = refusal(&Refusal::throttled(model, throttled), Some(guard));
+    add_retry_after(response.headers_mut(), throttled.wait_ms);
     response
 }
 

@@ -3,6 +3,8 @@
 
 use serde_json::json;
 
+use crate::limits::Throttled;
+
 /// The page that stands in for an answer.
 pub(crate) const HTML_502: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n\
     <center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n";
@@ -123,6 +125,20 @@ impl Refusal {
             Some("invalid_setting"),
             message,
         )
+    }
+
+    /// 429 of a limit that was really reached.
+    pub(crate) fn throttled(model: &str, throttled: Throttled) -> Self {
+        let Throttled {
+            kind,
+            limit,
+            wait_ms,
+        } = throttled;
+        let message = format!(
+            "Rate limit reached for {model} on {kind} per min: Limit {limit}. Please try again in {wait_ms}ms. \
+             Visit https://platform.openai.com/account/rate-limits to learn more."
+        );
+        Self::new(429, kind, Some("rate_limit_exceeded"), &message)
     }
 
     /// The provider's own error of a given status.

@@ -13,6 +13,7 @@ mod directive;
 mod errors;
 mod fate;
 mod keys;
+mod limits;
 mod models;
 mod plain;
 mod request;

@@ -19,6 +19,7 @@ use crate::control::Control;
 use crate::errors::Refusal;
 use crate::fate::mix;
 use crate::keys::Keys;
+use crate::limits::Limits;
 use crate::models;
 use crate::seen::Seen;
 use crate::truth::{AnswerGuard, TruthLog};
@@ -36,6 +37,7 @@ pub(crate) struct State {
     pub(crate) control: Control,
     pub(crate) truth: TruthLog,
     pub(crate) keys: Keys,
+    pub(crate) limits: Limits,
     pub(crate) seen: Seen,
 }
 

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::connection::{Connection, ConnectionFlags};
 use crate::control::Control;
 use crate::keys::Keys;
+use crate::limits::Limits;
 use crate::routes::{State, route};
 use crate::seen::Seen;
 use crate::truth::TruthLog;
@@ -53,6 +54,7 @@ impl Simulator {
             control,
             truth: TruthLog::open(config.truth_file.as_deref())?,
             keys: Keys::new(config.api_keys),
+            limits: Limits::default(),
             seen: Seen::default(),
         });
         let listener = listen(config.listen)?;

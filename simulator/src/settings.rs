@@ -112,7 +112,11 @@ pub struct Settings {
     pub no_final_blank: bool,
     /// A comment (`: ping`) before every n-th content event; 0 is never.
     pub ping_every_events: u64,
-    /// What `Retry-After` and `retry-after-ms` say.
+    /// Requests a minute that each key is let in with; 0 is no limit. Beyond it: 429 with the true wait.
+    pub rpm_limit: u64,
+    /// Tokens a minute, prompt and longest possible answer; 0 is no limit.
+    pub tpm_limit: u64,
+    /// What `Retry-After` and `retry-after-ms` say on a 429 or 503 that was drawn or ordered.
     pub retry_after_ms: u64,
     /// How long a stall that `p_stall_*` draws lasts.
     pub stall_ms: u64,
@@ -174,6 +178,8 @@ impl Default for Settings {
             no_done: false,
             no_final_blank: false,
             ping_every_events: 0,
+            rpm_limit: 0,
+            tpm_limit: 0,
             retry_after_ms: 2_000,
             stall_ms: 60_000,
             p_429: 0.0,

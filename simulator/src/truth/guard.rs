@@ -72,6 +72,13 @@ impl AnswerGuard {
         self.line.as_ref().and_then(|line| line.nonce.as_deref())
     }
 
+    /// The short digest of the caller's key.
+    pub(crate) fn key(&self) -> Option<&Arc<str>> {
+        self.line
+            .as_ref()
+            .and_then(|line| line.api_key_sha256_8.as_ref())
+    }
+
     pub(crate) fn set_status(&mut self, status: u16) {
         self.edit(|line| line.status = status);
     }

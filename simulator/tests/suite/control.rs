@@ -318,7 +318,7 @@ async fn it_listens_on_loopback_unless_told() {
 #[tokio::test]
 async fn shutdown_finishes_what_runs_and_cuts_what_does_not_end() -> Result<()> {
     let simulator = Simulator::start(Config {
-        shutdown_grace_ms: 300,
+        shutdown_grace_ms: 1_000,
         ..Config::default()
     })?;
     let (addr, truth) = (simulator.addr(), simulator.truth());
@@ -360,5 +360,65 @@ async fn shutdown_finishes_what_runs_and_cuts_what_does_not_end() -> Result<()> 
         ..Config::default()
     })?;
     assert_eq!(again.addr(), addr, "the port is free again at once");
+    Ok(())
+}
+
+#[tokio::test]
+async fn limits_hold_for_each_key_and_say_how_long_to_wait() -> Result<()> {
+    let simulator = start();
+    simulator.control().update(|s| s.rpm_limit = 2)?;
+    let url = format!("{}/chat/completions", simulator.base_url());
+    let post = async |key: &str| {
+        let asked = body("n", "", json!({"max_tokens": 11}));
+        client()
+            .post(&url)
+            .bearer_auth(key)
+            .json(&asked)
+            .send()
+            .await
+    };
+    assert_eq!(
+        post("a").await?.headers()["x-ratelimit-remaining-requests"],
+        "1"
+    );
+    assert_eq!(
+        post("a").await?.headers()["x-ratelimit-limit-requests"],
+        "2"
+    );
+    let refused = post("a").await?;
+    assert_eq!(refused.status(), 429);
+    let wait_ms: u64 = refused.headers()["retry-after-ms"].to_str()?.parse()?;
+    assert!((1..=30_000).contains(&wait_ms), "{wait_ms}");
+    assert_eq!(refused.json::<Value>().await?["error"]["type"], "requests");
+    assert_eq!(
+        post("b").await?.status(),
+        200,
+        "another key has limits of its own"
+    );
+
+    simulator
+        .control()
+        .update(|s| (s.rpm_limit, s.tpm_limit) = (0, 50))?;
+    // 9 of the prompt and 11 of the answer, twice.
+    assert_eq!(
+        post("a").await?.headers()["x-ratelimit-remaining-tokens"],
+        "30"
+    );
+    assert_eq!(post("a").await?.status(), 200);
+    let refused = post("a").await?;
+    assert_eq!(
+        (
+            refused.status().as_u16(),
+            &refused.json::<Value>().await?["error"]["type"]
+        ),
+        (429, &json!("tokens"))
+    );
+    assert_eq!(
+        answers(&simulator)
+            .iter()
+            .filter(|answer| answer.status == 429)
+            .count(),
+        2
+    );
     Ok(())
 }
