@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// How long a query may take unless its caller says otherwise.
-pub const DEFAULT_QUERY_TIMEOUT: Duration = Duration::from_secs(60);
+pub const DEFAULT_QUERY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Where ClickHouse is.
 #[derive(Debug, Clone)]

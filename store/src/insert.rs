@@ -11,7 +11,7 @@ pub const MAX_BLOCK_ROWS: usize = 1_000_000;
 const BLOCK_ROWS: &str = "1048576";
 const BLOCK_BYTES: &str = "1073741824";
 /// The client gives up after this; ClickHouse gives up before, so that "no answer" seldom means "still at it".
-const INSERT_TIMEOUT: Duration = Duration::from_secs(60);
+const INSERT_TIMEOUT: Duration = Duration::from_mins(1);
 const SERVER_TIMEOUT_SECONDS: &str = "45";
 
 impl Client {

@@ -6,11 +6,11 @@ use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 const TABLE: &str = "schema_migrations";
 /// A migration may rewrite a table.
-const MIGRATION_TIMEOUT: Duration = Duration::from_secs(600);
+const MIGRATION_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// One statement that brings the database from one version to the next. It must be idempotent: a crash between the
 /// statement and its record repeats it.
@@ -112,7 +112,7 @@ pub enum MigrateError {
 }
 
 #[derive(Debug, Clone, Row, Serialize, Deserialize)]
-struct Applied {
+struct Record {
     version: u32,
     name: String,
     sha256: String,
@@ -180,7 +180,7 @@ fn check_numbering(migrations: &[Migration<'_>]) -> Result<u32, MigrateError> {
     Ok(last)
 }
 
-fn check_unchanged(migration: &Migration<'_>, record: &Applied) -> Result<(), MigrateError> {
+fn check_unchanged(migration: &Migration<'_>, record: &Record) -> Result<(), MigrateError> {
     let found = migration.sha256();
     if record.sha256 == found {
         return Ok(());
@@ -212,8 +212,8 @@ async fn create_record(client: &Client) -> Result<(), StoreError> {
         .await
 }
 
-async fn recorded(client: &Client) -> Result<BTreeMap<u32, Applied>, StoreError> {
-    let rows: Vec<Applied> = client
+async fn recorded(client: &Client) -> Result<BTreeMap<u32, Record>, StoreError> {
+    let rows: Vec<Record> = client
         .fetch_all(&format!(
             "SELECT version, name, sha256, applied_us FROM {TABLE} ORDER BY version, applied_us"
         ))
@@ -241,18 +241,11 @@ async fn apply(client: &Client, migration: &Migration<'_>) -> Result<(), Migrate
     })?;
     let sha256 = migration.sha256();
     let token = format!("migration/{version}/{sha256}");
-    let record = Applied {
+    let record = Record {
         version,
         name: name.to_owned(),
         sha256,
-        applied_us: now_us(),
+        applied_us: runtime::clock::now_us(),
     };
     Ok(client.insert_block(TABLE, &token, &[record]).await?)
-}
-
-fn now_us() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

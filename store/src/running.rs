@@ -22,7 +22,7 @@ pub struct Endpoint {
     /// The engine's version.
     pub version: String,
     /// Microseconds since the epoch.
-    pub started_us: u64,
+    pub started_us: i64,
 }
 
 impl Endpoint {

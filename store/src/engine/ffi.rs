@@ -99,9 +99,15 @@ impl Connection {
         })
     }
 
-    /// Runs a query; `Err` is the engine's own text, `Code: N. DB::Exception: …`.
+    /// Runs a query; `Err` is the engine's own text, `Code: N. DB::Exception: …`, or ours in its shape for a result of
+    /// more than `max_bytes`: the engine's own limit counts a constant column as one value.
     #[expect(unsafe_code, reason = "calls the engine's C functions")]
-    pub(super) fn run(&mut self, sql: &[u8], format: &str) -> Result<Answer, String> {
+    pub(super) fn run(
+        &mut self,
+        sql: &[u8],
+        format: &str,
+        max_bytes: u64,
+    ) -> Result<Answer, String> {
         // SAFETY: `handle` came from a successful connect and is closed only in `drop`; the text and the format are given
         // with their lengths and outlive the call; `&mut self` keeps a second query off this connection.
         let result = unsafe {
@@ -117,7 +123,7 @@ impl Connection {
             library: &self.library,
             raw: NonNull::new(result).ok_or("the engine gave no result")?,
         };
-        result.read()
+        result.read(max_bytes)
     }
 }
 
@@ -129,11 +135,11 @@ impl Drop for Connection {
     }
 }
 
-// SAFETY: the engine ties a connection to no thread; `&mut self` on every use keeps two threads from using it at once.
 #[expect(
     unsafe_code,
     reason = "a connection is made in one thread and may be used in another"
 )]
+// SAFETY: the engine ties a connection to no thread; `&mut self` on every use keeps two threads from using it at once.
 unsafe impl Send for Connection {}
 
 /// A result that is destroyed on every path.
@@ -144,7 +150,7 @@ struct QueryResult<'a> {
 
 impl QueryResult<'_> {
     #[expect(unsafe_code, reason = "calls the engine's C functions")]
-    fn read(&self) -> Result<Answer, String> {
+    fn read(&self, max_bytes: u64) -> Result<Answer, String> {
         let (library, raw) = (self.library, self.raw.as_ptr());
         // SAFETY: `raw` is a live result; the error is null or a C string that lives as long as the result.
         let error = unsafe {
@@ -155,9 +161,17 @@ impl QueryResult<'_> {
         if let Some(text) = error {
             return Err(text.to_string_lossy().into_owned());
         }
+        // SAFETY: `raw` is a live result.
+        let length = unsafe { (library.length)(raw) };
+        if u64::try_from(length).unwrap_or(u64::MAX) > max_bytes {
+            return Err(format!(
+                "Code: 396. DB::Exception: Limit for result exceeded, max bytes: {max_bytes}, \
+                 current bytes: {length}. (TOO_MANY_ROWS_OR_BYTES)"
+            ));
+        }
         // SAFETY: `raw` is a live result; the buffer is null or holds `length` bytes for as long as the result lives.
         let bytes = unsafe {
-            let (start, length) = ((library.buffer)(raw).cast::<u8>(), (library.length)(raw));
+            let start = (library.buffer)(raw).cast::<u8>();
             if start.is_null() || length == 0 {
                 Vec::new()
             } else {

@@ -8,6 +8,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// More than the result of a statement that is run for its effect, in bytes.
+const SMALL_RESULT_BYTES: u64 = 64 << 10;
+
+/// A query and what its session needs before it.
+pub(super) struct Query {
+    /// Statements that set the session up.
+    pub(super) prepare: Vec<String>,
+    pub(super) sql: Vec<u8>,
+    /// The result's format unless the query names one.
+    pub(super) format: String,
+    pub(super) max_result_bytes: u64,
+}
+
 /// The running engine.
 pub(super) struct EngineHost {
     library: Arc<Library>,
@@ -34,7 +47,7 @@ impl EngineHost {
         };
         let mut anchor = Connection::open(&loaded, directory).ok_or_else(refused)?;
         let answer = anchor
-            .run(b"SELECT version()", "TabSeparated")
+            .run(b"SELECT version()", "TabSeparated", SMALL_RESULT_BYTES)
             .map_err(ServeError::Bug)?;
         let found = String::from_utf8_lossy(&answer.bytes).trim().to_owned();
         if found != ENGINE_VERSION {
@@ -51,31 +64,21 @@ impl EngineHost {
         })
     }
 
-    /// Runs the preparing statements and then the query on a session of its own. Blocks.
-    pub(super) fn run(
-        &self,
-        prepare: &[String],
-        query: &[u8],
-        format: &str,
-    ) -> Result<Answer, String> {
+    /// Runs a query on a session of its own. Blocks.
+    pub(super) fn run(&self, query: &Query) -> Result<Answer, String> {
         self.running.fetch_add(1, Ordering::SeqCst);
-        let answer = self.run_session(prepare, query, format);
+        let answer = self.run_session(query);
         self.running.fetch_sub(1, Ordering::SeqCst);
         answer
     }
 
-    fn run_session(
-        &self,
-        prepare: &[String],
-        query: &[u8],
-        format: &str,
-    ) -> Result<Answer, String> {
+    fn run_session(&self, query: &Query) -> Result<Answer, String> {
         let mut session = Connection::open(&self.library, &self.directory)
             .ok_or("the engine opens no more sessions")?;
-        for statement in prepare {
-            session.run(statement.as_bytes(), "Null")?;
+        for statement in &query.prepare {
+            session.run(statement.as_bytes(), "Null", SMALL_RESULT_BYTES)?;
         }
-        session.run(query, format)
+        session.run(&query.sql, &query.format, query.max_result_bytes)
     }
 
     /// Whether a session is open.

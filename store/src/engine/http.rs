@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 /// Connections at once; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 128;
@@ -30,6 +31,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves until `stop` resolves, then lets requests in flight finish within a bound.
 pub(super) async fn listen(listener: TcpListener, desk: Arc<Desk>, stop: impl Future<Output = ()>) {
     let graceful = GracefulShutdown::new();
+    let requests = TaskTracker::new();
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -41,7 +43,7 @@ pub(super) async fn listen(listener: TcpListener, desk: Arc<Desk>, stop: impl Fu
             Some((stream, place)) => {
                 let connection = connection(stream, Arc::clone(&desk));
                 let watched = graceful.watch(connection);
-                tokio::spawn(async move {
+                requests.spawn(async move {
                     // A client that goes away is no error of ours.
                     drop(watched.await);
                     drop(place);
@@ -51,10 +53,12 @@ pub(super) async fn listen(listener: TcpListener, desk: Arc<Desk>, stop: impl Fu
         }
     }
     drop(listener);
-    if tokio::time::timeout(STOP_TIMEOUT, graceful.shutdown())
-        .await
-        .is_err()
-    {
+    requests.close();
+    let quiet = async {
+        graceful.shutdown().await;
+        requests.wait().await;
+    };
+    if tokio::time::timeout(STOP_TIMEOUT, quiet).await.is_err() {
         tracing::warn!("some requests were still open when the engine stopped");
     }
 }
@@ -86,15 +90,16 @@ fn connection(
 
 async fn answer(desk: &Desk, request: Request<Incoming>) -> Response<Full<Bytes>> {
     if let Err(refusal) = desk.gatekeeper().check_host(request.headers()) {
-        return refused(refusal);
+        return refused(&refusal);
     }
     let is_probe = request.method() != Method::POST && request.uri().query().is_none();
     match (request.method(), request.uri().path()) {
         (&Method::GET | &Method::HEAD, "/ping") => plain(StatusCode::OK, "Ok.\n"),
         (&Method::GET | &Method::HEAD, "/") if is_probe => plain(StatusCode::OK, "Ok.\n"),
-        (&Method::GET | &Method::POST, "/") => {
-            desk.serve(request).await.map_or_else(refused, served)
-        }
+        (&Method::GET | &Method::POST, "/") => desk
+            .serve(request)
+            .await
+            .map_or_else(|refusal| refused(&refusal), served),
         _ => plain(
             StatusCode::NOT_FOUND,
             "There is no handle; send queries to / and probes to /ping\n",
@@ -112,7 +117,7 @@ fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
     response
 }
 
-fn refused(refusal: Refusal) -> Response<Full<Bytes>> {
+fn refused(refusal: &Refusal) -> Response<Full<Bytes>> {
     let mut response = plain(refusal.status, format!("{}\n", refusal.text));
     response.headers_mut().insert(
         "x-clickhouse-exception-code",

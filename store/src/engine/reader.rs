@@ -54,12 +54,15 @@ const FORBIDDEN_FAMILIES: [&str; 8] = [
     "s3",
 ];
 
+/// The most that a result of the reader's may hold, in bytes.
+pub(super) const MAX_RESULT_BYTES: u64 = 256 << 20;
+
 /// The reader's bounds; a client may ask for less, never for more.
 pub(super) const LIMITS: [(&str, u64); 5] = [
     ("max_execution_time", 60),
-    ("max_result_bytes", 256 << 20),
+    ("max_result_bytes", MAX_RESULT_BYTES),
     ("max_result_rows", 5_000_000),
-    ("max_memory_usage", 2 << 30),
+    ("max_memory_usage", 1 << 30),
     ("max_ast_depth", 1_000),
 ];
 

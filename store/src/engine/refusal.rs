@@ -65,9 +65,9 @@ impl Refusal {
     }
 
     /// The engine's own text, `Code: N. DB::Exception: …`.
-    pub(super) fn from_engine(text: String) -> Self {
+    pub(super) fn from_engine(text: &str) -> Self {
         // 1002 is ClickHouse's own UNKNOWN_EXCEPTION.
-        let code = exception_code(&text).unwrap_or(1002);
+        let code = exception_code(text).unwrap_or(1002);
         Self {
             status: status_of(code),
             code,
@@ -124,9 +124,9 @@ mod tests {
     #[test]
     fn the_engines_text_gives_code_and_status() {
         let refusal =
-            Refusal::from_engine("Code: 60. DB::Exception: Unknown table. (UNKNOWN_TABLE)".into());
+            Refusal::from_engine("Code: 60. DB::Exception: Unknown table. (UNKNOWN_TABLE)");
         assert_eq!((refusal.code, refusal.status), (60, StatusCode::NOT_FOUND));
-        let refusal = Refusal::from_engine("nonsense".into());
+        let refusal = Refusal::from_engine("nonsense");
         assert_eq!(
             (refusal.code, refusal.status),
             (1002, StatusCode::INTERNAL_SERVER_ERROR)

@@ -13,7 +13,7 @@ use crate::{Credentials, DataDir, SecretsError};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -191,14 +191,14 @@ fn run_in_fence(options: &Options) -> Result<(), ServeError> {
         tracing::warn!("this kernel cannot fence the engine in fully; see `tollgate doctor`");
     }
     let host = Arc::new(EngineHost::start(&library, &data_dir.engine())?);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let threads = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(QUERY_THREADS)
         .thread_name("engine-http")
         .enable_all()
         .build()
         .map_err(ServeError::System)?;
-    let ended = runtime.block_on(serve_socket(
+    let ended = threads.block_on(serve_socket(
         socket,
         &host,
         &credentials,
@@ -206,7 +206,7 @@ fn run_in_fence(options: &Options) -> Result<(), ServeError> {
         publish,
     ));
     // Queries whose client went away still run in the runtime's threads.
-    runtime.shutdown_timeout(STOP_TIMEOUT);
+    threads.shutdown_timeout(STOP_TIMEOUT);
     close(&host, claim);
     ended
 }
@@ -230,7 +230,7 @@ async fn serve_socket(
         url: format!("http://127.0.0.1:{port}"),
         pid: std::process::id(),
         version: ENGINE_VERSION.to_owned(),
-        started_us: now_us(),
+        started_us: runtime::clock::now_us(),
     };
     if publish {
         let bytes =
@@ -266,12 +266,4 @@ fn close(host: &EngineHost, claim: Claim) {
     }
     host.close();
     drop(claim);
-}
-
-/// Microseconds since the epoch, UTC.
-fn now_us() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

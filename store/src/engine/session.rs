@@ -3,11 +3,11 @@
 use super::auth::Gatekeeper;
 use super::body::{RowsFile, read_rows, read_text};
 use super::ffi::Answer;
-use super::host::EngineHost;
+use super::host::{EngineHost, Query};
 use super::reader;
 use super::refusal::Refusal;
 use super::request::{Asked, Pairs, check_encoding, form_boundary, read_form};
-use super::settings::{Access, name_literal};
+use super::settings::{Access, max_result_bytes, name_literal};
 use super::sql::{InsertHead, Statement, classify};
 use crate::User;
 use hyper::body::Incoming;
@@ -47,9 +47,7 @@ pub(super) struct Served {
 
 /// A query that is ready to run; the rows live as long as it.
 struct Job {
-    prepare: Vec<String>,
-    sql: Vec<u8>,
-    format: String,
+    query: Query,
     _rows: Option<RowsFile>,
 }
 
@@ -89,15 +87,16 @@ impl Desk {
         };
         let job = if let Some(boundary) = form_boundary(&head.headers) {
             pairs.add_form(read_form(&read_text(body, text_cap).await?, &boundary)?);
-            prepare(user, access, pairs.into_asked(user)?, Vec::new())?
+            prepare(user, access, pairs.into_asked(user)?, &[])?
         } else {
             let asked = pairs.into_asked(user)?;
-            match rows_in_body(user, &asked)? {
-                true => insert_from_body(user, access, asked, body).await?,
-                false => prepare(user, access, asked, read_text(body, text_cap).await?)?,
+            if rows_in_body(user, &asked)? {
+                insert_from_body(user, access, asked, body).await?
+            } else {
+                prepare(user, access, asked, &read_text(body, text_cap).await?)?
             }
         };
-        let format = job.format.clone();
+        let format = job.query.format.clone();
         let answer = self.run(job, place).await?;
         Ok(Served {
             answer,
@@ -121,15 +120,13 @@ impl Desk {
         let host = Arc::clone(&self.host);
         // The place goes with the query, not with the request: a client that hangs up frees nothing early.
         let run = move || {
-            let answer = host.run(&job.prepare, &job.sql, &job.format);
+            let answer = host.run(&job.query);
             drop(place);
             answer
         };
         match tokio::task::spawn_blocking(run).await {
-            Ok(answer) => answer.map_err(Refusal::from_engine),
-            Err(_) => Err(Refusal::from_engine(
-                "the engine's thread was lost".to_owned(),
-            )),
+            Ok(answer) => answer.map_err(|text| Refusal::from_engine(&text)),
+            Err(_) => Err(Refusal::from_engine("the engine's thread was lost")),
         }
     }
 }
@@ -162,11 +159,11 @@ async fn insert_from_body(
 }
 
 /// A query whose text is all here: the URL's, then the body's.
-fn prepare(user: User, access: Access, asked: Asked, body: Vec<u8>) -> Result<Job, Refusal> {
+fn prepare(user: User, access: Access, asked: Asked, body: &[u8]) -> Result<Job, Refusal> {
     let mut sql = asked.query.clone().into_bytes();
     if !body.is_empty() {
         sql.push(b'\n');
-        sql.extend_from_slice(&body);
+        sql.extend_from_slice(body);
     }
     if user == User::Reader {
         reader::check(&sql)?;
@@ -176,11 +173,8 @@ fn prepare(user: User, access: Access, asked: Asked, body: Vec<u8>) -> Result<Jo
         rows.write(&sql[head.data_at..])?;
         return insert_job(user, access, asked, &head, rows);
     }
-    let (prepare, format) = preparation(user, access, asked);
     Ok(Job {
-        prepare,
-        sql,
-        format,
+        query: query(user, access, asked, sql),
         _rows: None,
     })
 }
@@ -211,21 +205,22 @@ fn insert_job(
         "{target} FROM INFILE '{}' {settings} FORMAT {format}",
         rows.path()
     );
-    let (prepare, format) = preparation(user, access, asked);
     Ok(Job {
-        prepare,
-        sql: sql.into_bytes(),
-        format,
+        query: query(user, access, asked, sql.into_bytes()),
         _rows: Some(rows),
     })
 }
 
-fn preparation(user: User, access: Access, asked: Asked) -> (Vec<String>, String) {
-    let mut statements: Vec<String> = asked
-        .database
-        .iter()
+fn query(user: User, access: Access, asked: Asked, sql: Vec<u8>) -> Query {
+    let database = asked.database.iter();
+    let mut prepare: Vec<String> = database
         .map(|name| format!("USE {}", name_literal(name)))
         .collect();
-    statements.extend(asked.settings.statements(user, access));
-    (statements, asked.format)
+    prepare.extend(asked.settings.statements(user, access));
+    Query {
+        prepare,
+        sql,
+        format: asked.format,
+        max_result_bytes: max_result_bytes(user),
+    }
 }

@@ -28,9 +28,10 @@ const IGNORED: [&str; 16] = [
     "wait_end_of_query",
 ];
 
-const FOR_BOTH: [&str; 22] = [
+const FOR_BOTH: [&str; 23] = [
     "date_time_output_format",
     "decimal_check_overflow",
+    "describe_include_subcolumns",
     "do_not_merge_across_partitions_select_final",
     "final",
     "group_by_use_nulls",
@@ -141,7 +142,7 @@ impl SessionSettings {
     pub(super) fn statements(mut self, user: User, access: Access) -> Vec<String> {
         match user {
             User::Reader => self.bound_reader(),
-            User::Writer => self.bound("max_result_bytes", WRITER_MAX_RESULT_BYTES),
+            User::Writer => self.bound("max_result_bytes", max_result_bytes(user)),
         }
         let pairs: Vec<String> = self
             .assignments
@@ -179,6 +180,14 @@ impl SessionSettings {
     }
 }
 
+/// The most that a result may hold.
+pub(super) fn max_result_bytes(user: User) -> u64 {
+    match user {
+        User::Writer => WRITER_MAX_RESULT_BYTES,
+        User::Reader => reader::MAX_RESULT_BYTES,
+    }
+}
+
 /// `param_x`: a value for `{x:Type}` in the query.
 fn is_parameter(name: &str) -> bool {
     name.strip_prefix("param_").is_some_and(is_plain_name)
@@ -203,7 +212,7 @@ fn is_plain_name(name: &str) -> bool {
 /// A name a stranger sent, short and plain enough for an error's text.
 fn printable(name: &str) -> String {
     name.chars()
-        .filter(|letter| letter.is_ascii_graphic())
+        .filter(char::is_ascii_graphic)
         .take(60)
         .collect()
 }

@@ -182,7 +182,9 @@ fn classify_insert<'a>(
             Kind::Symbol(b';') => return end_of_statement(&mut lexer).map(|()| Statement::Other),
             Kind::Word
                 if token.is_word("function")
-                    && before.is_some_and(|before| before.is_word("into")) =>
+                    && before.is_some_and(|before| {
+                        before.is_word("into") || before.is_word("table")
+                    }) =>
             {
                 return Err(Refusal::not_offered("INSERT INTO FUNCTION"));
             }
@@ -194,7 +196,7 @@ fn classify_insert<'a>(
                 return Ok(Statement::Other);
             }
             Kind::Word if opens_clause && token.is_word("settings") => {
-                settings_at = Some(token.start)
+                settings_at = Some(token.start);
             }
             Kind::Word if opens_clause && token.is_word("values") => {
                 return insert_head(sql, start, settings_at, token.start, "Values", token.end);

@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::process::{ChildStdin, ChildStdout, Command};
 
 /// How long an engine may take until it answers; a large directory is read at the start.
-const START_TIMEOUT: Duration = Duration::from_secs(120);
+const START_TIMEOUT: Duration = Duration::from_mins(2);
 /// How long an engine may take to end in order; past it it is killed, which loses nothing.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Longest line that an engine sends, in bytes.

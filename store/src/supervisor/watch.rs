@@ -9,7 +9,7 @@ use crate::secrets::{Credentials, SecretsError, User};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// What the engine is doing.
@@ -36,7 +36,8 @@ pub struct Supervisor {
     state: watch::Receiver<State>,
     credentials: Credentials,
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    /// One task; it is aborted, and the engine killed, when this is dropped.
+    tasks: JoinSet<()>,
 }
 
 impl Supervisor {
@@ -51,11 +52,13 @@ impl Supervisor {
             state: sender,
             stop: stop.clone(),
         };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(keeper.run());
         Ok(Self {
             state,
             credentials,
             stop,
-            task: tokio::spawn(keeper.run()),
+            tasks,
         })
     }
 
@@ -107,15 +110,11 @@ impl Supervisor {
     /// Ends the engine in order.
     pub async fn stop(mut self) {
         self.stop.cancel();
-        // The task only ends early by a panic, and then the engine was killed with it.
-        drop((&mut self.task).await);
-    }
-}
-
-impl Drop for Supervisor {
-    fn drop(&mut self) {
-        self.stop.cancel();
-        self.task.abort();
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "the engine's keeper did not end well");
+            }
+        }
     }
 }
 

@@ -1,0 +1,150 @@
+//! A repeated insert is harmless: the same token does nothing, also after the engine was killed; an insert is one block.
+
+use crate::common::{DATABASE, TestEngine};
+use serde::{Deserialize, Serialize};
+use store::{Class, Row};
+
+#[derive(Debug, Clone, Row, Serialize, Deserialize)]
+struct Record {
+    offset: i64,
+    bytes: String,
+}
+
+const TABLE: &str = "CREATE TABLE log (offset Int64, bytes String) ENGINE = MergeTree ORDER BY offset \
+    SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1";
+
+fn records(from: i64, count: i64, bytes: &str) -> Vec<Record> {
+    (from..from + count)
+        .map(|offset| Record {
+            offset,
+            bytes: bytes.to_owned(),
+        })
+        .collect()
+}
+
+const COUNT: &str = "SELECT count(), uniqExact(offset), sum(length(bytes)) FROM log";
+
+#[tokio::test]
+async fn a_token_counts_once_also_after_a_kill() {
+    let engine = TestEngine::start().await;
+    engine.run(TABLE).await;
+    let writer = engine.writer();
+    for _ in 0..3 {
+        writer
+            .insert_block("log", "log/0-99", &records(0, 100, "x"))
+            .await
+            .unwrap();
+    }
+    assert_eq!(engine.text(COUNT).await, "100\t100\t100");
+    for round in 0..3 {
+        let from = 1_000 * (round + 1);
+        let token = format!("log/{from}");
+        writer
+            .insert_block("log", &token, &records(from, 1_000, "y"))
+            .await
+            .unwrap();
+        engine.kill().await;
+        // The same client follows the engine to its new address.
+        writer
+            .insert_block("log", &token, &records(from, 1_000, "y"))
+            .await
+            .unwrap();
+        writer
+            .insert_block("log", "log/0-99", &records(0, 100, "x"))
+            .await
+            .unwrap();
+        let expected = 100 + 1_000 * (round + 1);
+        assert_eq!(
+            engine.text(COUNT).await,
+            format!("{expected}\t{expected}\t{expected}")
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_largest_batch_is_one_block() {
+    let engine = TestEngine::start().await;
+    engine.run(TABLE).await;
+    let rows = records(0, 65_536, &"\n\nwide ".repeat(150));
+    for _ in 0..2 {
+        engine
+            .writer()
+            .insert_block("log", "wide", &rows)
+            .await
+            .unwrap();
+    }
+    assert_eq!(
+        engine.text(COUNT).await,
+        format!("65536\t65536\t{}", 65_536 * 150 * 7)
+    );
+    let parts =
+        format!("SELECT count() FROM system.parts WHERE database = '{DATABASE}' AND table = 'log'");
+    assert_eq!(engine.text(&parts).await, "1");
+}
+
+#[tokio::test]
+async fn failures_have_a_class() {
+    let engine = TestEngine::start().await;
+    engine.run(TABLE).await;
+    let writer = engine.writer();
+    let row = records(0, 1, "x");
+    assert_eq!(
+        writer
+            .insert_block("nope", "t", &row)
+            .await
+            .unwrap_err()
+            .class(),
+        Class::Rejected
+    );
+    assert_eq!(
+        writer
+            .insert_block("log", "", &row)
+            .await
+            .unwrap_err()
+            .class(),
+        Class::Rejected
+    );
+    assert_eq!(
+        writer
+            .query("SELECT 1 +")
+            .execute()
+            .await
+            .unwrap_err()
+            .code(),
+        Some(62)
+    );
+    let nobody = store::Client::connect(
+        "http://127.0.0.1:9",
+        "tollgate",
+        store::Password::new("x"),
+        DATABASE,
+    );
+    assert_eq!(nobody.ping().await.unwrap_err().class(), Class::Unavailable);
+    engine.supervisor.stop().await;
+    assert_eq!(
+        writer
+            .insert_block("log", "t", &row)
+            .await
+            .unwrap_err()
+            .class(),
+        Class::Unavailable
+    );
+}
+
+#[tokio::test]
+async fn rows_that_stand_in_the_statement_are_taken_whole() {
+    let engine = TestEngine::start().await;
+    engine.run(TABLE).await;
+    engine
+        .run("INSERT INTO log VALUES (1, 'a;b\n\nc'), (2, ')')")
+        .await;
+    engine
+        .run("INSERT INTO log (offset, bytes) SETTINGS async_insert = 0 FORMAT TSV\n3\tx;\n4\ty\n")
+        .await;
+    engine.run("INSERT INTO log SELECT 5, 'z'").await;
+    let all = "SELECT groupArray(hex(bytes)) FROM (SELECT bytes FROM log ORDER BY offset)";
+    assert_eq!(
+        engine.text(all).await,
+        "['613B620A0A63','29','783B','79','7A']"
+    );
+}
