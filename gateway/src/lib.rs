@@ -1,5 +1,31 @@
-//! Listener, authentication, admission, routing, upstream calls, metering, publisher.
+//! Listener, authentication, admission, routing, upstream calls, metering.
 //!
-//! What must not live here: ClickHouse, prices.
+//! What must not live here: ClickHouse, prices, Kafka outside `publish`.
 
+mod arrival;
+mod body;
+mod conclude;
+pub mod config;
+pub mod door;
+mod drain;
+mod estimate;
+mod exchange;
+mod forward;
+mod gate;
+mod headers;
+mod labels;
+mod ledger;
+mod listener;
 pub mod meter;
+mod metrics;
+mod models;
+mod ops;
+mod pulse;
+mod recovery;
+mod refusal;
+mod snapshot;
+mod start;
+mod strangers;
+
+pub use snapshot::{BadConfig, Snapshot};
+pub use start::{Prepared, Running, Start, StartError, prepare};

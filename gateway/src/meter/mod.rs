@@ -2,6 +2,7 @@
 
 pub mod dialect;
 pub mod findings;
+pub mod reader;
 pub mod scan;
 pub mod sse;
 pub mod stream;

@@ -1,0 +1,336 @@
+//! From what was seen of an answer and how it ended to the usage event. Pure.
+//!
+//! What must not live here: when it ends (see `body`, `drain`), where the record goes (see `ledger`).
+
+use schemas::event::{MAX_USAGE_RAW_BYTES, Throttle};
+use schemas::name::Text;
+use schemas::units::Side;
+use schemas::{
+    Attempt, Billable, Line, Micros, Outcome, Units, UsageEvent, UsageQuality, UsageSource,
+};
+
+use crate::meter::dialect::{self, Reading};
+use crate::meter::findings::Findings;
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The whole answer was given.
+    Completed,
+    /// The app had gone; the answer was read on to its end.
+    Drained,
+    /// The app had gone and the answer was not read on; why.
+    Cancelled(&'static str),
+    /// The app had gone before a provider was called.
+    NeverCalled,
+    /// The provider broke off or could not be reached; how.
+    Broken(&'static str),
+    /// One of our time limits; which.
+    TimedOut(&'static str),
+    /// The admission could not be made durable, so nothing was called.
+    NotRecorded,
+}
+
+/// What was seen of a call to a provider.
+#[derive(Clone, Debug, Default)]
+pub struct Call {
+    /// When it began.
+    pub started: Option<Micros>,
+    /// When the head of the answer came.
+    pub head: Option<Micros>,
+    /// HTTP status.
+    pub status: Option<u16>,
+    /// The provider's own id of the call.
+    pub provider_request_id: Option<Text>,
+    /// What it said of its limits.
+    pub throttle: Option<Throttle>,
+    /// Whether any byte of the request can have reached it.
+    pub reached: bool,
+    /// A stream was asked for and something else came, or the answer is not JSON at all.
+    pub unexpected_content: Option<&'static str>,
+}
+
+/// Everything that the record stands on.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// How it ended.
+    pub ending: Ending,
+    /// What was seen of the call.
+    pub call: &'a Call,
+    /// What the answer said.
+    pub found: &'a Findings,
+    /// The name the backend was asked for.
+    pub upstream_model: &'a str,
+    /// When the app got its first byte.
+    pub first_byte: Option<Micros>,
+    /// When it ended.
+    pub now: Micros,
+    /// Bytes given to the app.
+    pub response_bytes: u64,
+    /// HTTP status given to the app.
+    pub app_status: Option<u16>,
+    /// Text was generated before it ended.
+    pub has_text: bool,
+}
+
+/// Which sides have to be counted by us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The input.
+    pub input: bool,
+    /// The output.
+    pub output: bool,
+}
+
+impl Wanted {
+    /// Whether any has.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.input || self.output
+    }
+}
+
+impl Facts<'_> {
+    fn reading(&self) -> Option<Reading> {
+        self.found.usage.as_deref().map(dialect::read)
+    }
+
+    /// The provider took the request and began to answer it.
+    fn was_served(&self) -> bool {
+        self.call
+            .status
+            .is_some_and(|status| (200..300).contains(&status))
+            && self.call.unexpected_content != Some(NOT_JSON)
+    }
+
+    /// The request can have reached the provider, and no answer came that says what became of it.
+    fn ends_unanswered(&self) -> bool {
+        self.call.reached && self.call.status.is_none()
+    }
+
+    /// What has to be counted by us: a side of a served request that the provider did not report.
+    #[must_use]
+    pub fn wanted(&self) -> Wanted {
+        let reading = self.reading();
+        let lacks = |side| {
+            reading
+                .as_ref()
+                .is_none_or(|r| r.units.total(side).is_none())
+        };
+        let ended_in_error = self.found.error && !self.has_text;
+        let served = self.was_served() && !ended_in_error;
+        Wanted {
+            input: served && lacks(Side::Input),
+            output: served && lacks(Side::Output),
+        }
+    }
+}
+
+/// The answer was neither JSON nor a stream of events.
+pub const NOT_JSON: &str = "unexpected_content_type";
+/// A stream was asked for and one JSON document came.
+pub const JSON_FOR_STREAM: &str = "stream_answered_with_json";
+
+/// Fills in an open event. `estimate` holds what was counted of what [`Facts::wanted`] asked for.
+#[must_use]
+pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageEvent {
+    let outcome = outcome(facts);
+    let usage = usage(facts, estimate);
+    let name = |bytes: &Option<Vec<u8>>| {
+        bytes
+            .as_deref()
+            .map(|b| Text::cut(&String::from_utf8_lossy(b)))
+    };
+    let model_served = name(&facts.found.model);
+    let service_tier = name(&facts.found.service_tier);
+    let line = Line {
+        model: model_served
+            .clone()
+            .unwrap_or_else(|| Text::cut(facts.upstream_model)),
+        service_tier: service_tier.clone(),
+        speed: None,
+        geography: None,
+        units: usage.units,
+    };
+    let upstream_us = facts.call.started.map(|started| facts.now.since(started));
+    UsageEvent {
+        model_served,
+        service_tier,
+        first_byte_us: facts.first_byte,
+        completed_us: facts.now,
+        upstream_us,
+        gateway_us: Some(facts.now.since(open.received_us) - upstream_us.unwrap_or(0)),
+        lines: if line.units.is_empty() {
+            Vec::new()
+        } else {
+            vec![line]
+        },
+        usage_source: usage.source,
+        usage_quality: usage.quality,
+        usage_raw: usage_raw(facts.found),
+        billable: billable(facts, outcome),
+        outcome,
+        outcome_detail: detail(facts).map(|text| Text::cut(&text)),
+        status: facts.app_status,
+        finish_reason: name(&facts.found.finish_reason),
+        attempts: attempts(&open, facts, outcome),
+        response_bytes: i64::try_from(facts.response_bytes).unwrap_or(i64::MAX),
+        ..open
+    }
+}
+
+fn outcome(facts: &Facts<'_>) -> Outcome {
+    let filtered = facts.found.error_code.as_deref() == Some(b"content_filter");
+    match facts.ending {
+        Ending::Drained | Ending::Cancelled(_) | Ending::NeverCalled => Outcome::ClientAborted,
+        Ending::TimedOut(_) => Outcome::Timeout,
+        Ending::NotRecorded => Outcome::RefusedLimit,
+        _ if filtered => Outcome::Filtered,
+        Ending::Broken(_) => Outcome::UpstreamError,
+        Ending::Completed if !facts.was_served() || facts.found.error => Outcome::UpstreamError,
+        Ending::Completed if facts.found.finish_reason.as_deref() == Some(b"content_filter") => {
+            Outcome::Filtered
+        }
+        Ending::Completed => Outcome::Completed,
+    }
+}
+
+fn detail(facts: &Facts<'_>) -> Option<String> {
+    match facts.ending {
+        Ending::Cancelled(why) | Ending::Broken(why) | Ending::TimedOut(why) => Some(why.into()),
+        Ending::NeverCalled => Some("before_upstream".into()),
+        Ending::NotRecorded => Some("metering_unavailable".into()),
+        Ending::Completed | Ending::Drained => match facts.call.status {
+            Some(status) if !(200..300).contains(&status) => {
+                Some(format!("upstream_status_{status}"))
+            }
+            _ if facts.found.error => Some("error_event".into()),
+            _ => facts.call.unexpected_content.map(str::to_owned),
+        },
+    }
+}
+
+struct Usage {
+    units: Units,
+    source: UsageSource,
+    quality: UsageQuality,
+}
+
+/// Some models think where no tokenizer sees it.
+fn thinks_unseen(model: &str) -> bool {
+    ["o1", "o3", "o4", "gpt-5", "gpt-6"]
+        .iter()
+        .any(|prefix| model.starts_with(prefix))
+}
+
+fn usage(facts: &Facts<'_>, estimate: &Units) -> Usage {
+    let reading = facts.reading();
+    let reported = reading.as_ref().is_some_and(|r| !r.units.is_empty());
+    let mut units = reading
+        .as_ref()
+        .map(|r| r.units.clone())
+        .unwrap_or_default();
+    for (unit, count) in estimate.iter() {
+        // Only absent sides were asked for, so nothing reported is overwritten.
+        if units.get(unit).is_none() && units.set(unit, count).is_err() {
+            continue;
+        }
+    }
+    let estimated = !estimate.is_empty();
+    let source = match (reported, estimated) {
+        (true, false) if facts.ending == Ending::Drained => UsageSource::Drained,
+        (true, false) => UsageSource::Provider,
+        (true, true) => UsageSource::Partial,
+        (false, true) if thinks_unseen(facts.upstream_model) => UsageSource::Partial,
+        (false, true) => UsageSource::Estimated,
+        (false, false) => UsageSource::None,
+    };
+    let quality = match reading {
+        _ if facts.found.usage_too_long => UsageQuality::Inconsistent,
+        Some(reading) => reading.quality,
+        None if facts.was_served() || facts.ends_unanswered() => UsageQuality::Missing,
+        None => UsageQuality::Ok,
+    };
+    Usage {
+        units,
+        source,
+        quality,
+    }
+}
+
+fn usage_raw(found: &Findings) -> Option<String> {
+    let raw = found.usage.as_deref()?;
+    if raw.len() > MAX_USAGE_RAW_BYTES {
+        return None;
+    }
+    let value: serde_json::Value = serde_json::from_slice(raw).ok()?;
+    if holds_only_figures(&value) {
+        return String::from_utf8(raw.to_vec()).ok();
+    }
+    Some(without_texts(value).to_string())
+}
+
+/// Numbers and short words of a closed kind; a longer text could be anything.
+const MAX_WORD_BYTES: usize = 32;
+
+fn is_word(text: &str) -> bool {
+    text.len() <= MAX_WORD_BYTES
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+}
+
+fn holds_only_figures(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::String(text) => is_word(text),
+        serde_json::Value::Array(list) => list.iter().all(holds_only_figures),
+        serde_json::Value::Object(map) => map
+            .iter()
+            .all(|(k, v)| k.len() <= 64 && holds_only_figures(v)),
+        _ => true,
+    }
+}
+
+fn without_texts(value: serde_json::Value) -> serde_json::Value {
+    match value {
+        serde_json::Value::String(text) if !is_word(&text) => serde_json::Value::Null,
+        serde_json::Value::Array(list) => list.into_iter().map(without_texts).collect(),
+        serde_json::Value::Object(map) => map
+            .into_iter()
+            .filter(|(k, _)| k.len() <= 64)
+            .map(|(k, v)| (k, without_texts(v)))
+            .collect(),
+        other => other,
+    }
+}
+
+/// By the provider's own rules, as OpenAI states them: successful answers are billed, also when the app
+/// hangs up; 4xx and 5xx are not.
+fn billable(facts: &Facts<'_>, outcome: Outcome) -> Billable {
+    if !facts.call.reached {
+        return Billable::No;
+    }
+    match (facts.call.status, outcome) {
+        (Some(_), Outcome::Filtered) => Billable::Unclear,
+        (Some(status), _) if status >= 400 => Billable::No,
+        (Some(_), Outcome::Completed | Outcome::ClientAborted) => Billable::Yes,
+        _ => Billable::Unclear,
+    }
+}
+
+fn attempts(open: &UsageEvent, facts: &Facts<'_>, outcome: Outcome) -> Vec<Attempt> {
+    let Some(started) = facts.call.started else {
+        return Vec::new();
+    };
+    vec![Attempt {
+        deployment: open.deployment.clone().unwrap_or_default(),
+        started_us: started,
+        first_byte_us: facts.call.head,
+        ended_us: facts.now,
+        status: facts.call.status,
+        outcome,
+        units: None,
+        provider_request_id: facts.call.provider_request_id.clone(),
+        throttle: facts.call.throttle.clone(),
+    }]
+}

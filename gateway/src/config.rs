@@ -1,0 +1,255 @@
+//! What the configuration file says to the gateway. Secrets are named here, never held.
+//!
+//! Turning it into something to serve with, and all checks between its parts, is `snapshot`'s.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use schemas::{Capacity, Durability};
+use serde::Deserialize;
+
+/// The gateway's part of the file.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// `[gateway]`
+    pub settings: Settings,
+    /// `[[deployments]]`
+    pub deployments: Vec<Deployment>,
+    /// `[[routes]]`
+    pub routes: Vec<Route>,
+    /// `[[tenants]]`
+    pub tenants: Vec<Tenant>,
+}
+
+/// `[gateway]`: doors, limits, times.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where apps call.
+    pub listen: SocketAddr,
+    /// Where `/livez`, `/readyz` and `/metrics` are.
+    pub ops_listen: SocketAddr,
+    /// Threads that serve; 0 for one a processor.
+    pub workers: usize,
+    /// Connections at once; further ones wait in the kernel.
+    pub max_connections: usize,
+    /// The largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// The largest request head, in bytes.
+    pub max_head_bytes: usize,
+    /// The most headers in a request.
+    pub max_headers: usize,
+    /// The deepest nesting of a request body.
+    pub max_json_depth: usize,
+    /// Time for a request's head, in milliseconds.
+    pub head_timeout_ms: u64,
+    /// Time for a request's body, in milliseconds.
+    pub body_timeout_ms: u64,
+    /// Time to connect to a provider, in milliseconds.
+    pub connect_timeout_ms: u64,
+    /// Time until a provider's first byte, in milliseconds.
+    pub first_byte_timeout_ms: u64,
+    /// Time between two pieces of an answer, in milliseconds.
+    pub between_chunks_timeout_ms: u64,
+    /// Time for a whole request, in milliseconds.
+    pub total_timeout_ms: u64,
+    /// How long a stop waits for running answers and drains, in milliseconds.
+    pub stop_timeout_ms: u64,
+    /// How long a stop stays reachable but unready before it closes the door, in milliseconds.
+    pub unready_ms: u64,
+    /// Reading on after the app has gone.
+    pub drain: Drain,
+    /// Refusals of strangers written one by one, a second and source; more are folded.
+    pub stranger_records_per_second: u32,
+    /// Tokens reserved for an answer whose request names no maximum.
+    pub default_max_output_tokens: i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            ops_listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            workers: 0,
+            max_connections: 16_384,
+            max_body_bytes: 32 << 20,
+            max_head_bytes: 64 << 10,
+            max_headers: 100,
+            max_json_depth: 128,
+            head_timeout_ms: 30_000,
+            body_timeout_ms: 120_000,
+            connect_timeout_ms: 5_000,
+            first_byte_timeout_ms: 300_000,
+            between_chunks_timeout_ms: 120_000,
+            total_timeout_ms: 1_800_000,
+            stop_timeout_ms: 90_000,
+            unready_ms: 0,
+            drain: Drain::default(),
+            stranger_records_per_second: 10,
+            default_max_output_tokens: 4_096,
+        }
+    }
+}
+
+/// Bounds of reading on after the app has gone.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Drain {
+    /// Seconds for one.
+    pub seconds: u64,
+    /// Tokens for one.
+    pub tokens: u64,
+    /// How many at once.
+    pub at_once: usize,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self {
+            seconds: 60,
+            tokens: 8_192,
+            at_once: 256,
+        }
+    }
+}
+
+/// `[[deployments]]`: one concrete backend.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deployment {
+    /// Its name.
+    pub id: String,
+    /// Who runs it; with the model it picks the price.
+    pub provider: String,
+    /// Up to and with `/v1`.
+    pub base_url: String,
+    /// How its credential is given.
+    #[serde(default)]
+    pub auth: UpstreamAuth,
+    /// Environment variable that holds the credential.
+    pub api_key_env: Option<String>,
+    /// File that holds the credential.
+    pub api_key_file: Option<PathBuf>,
+    /// Where it runs.
+    pub region: Option<String>,
+    /// Global, zone or region.
+    pub data_zone: Option<String>,
+    /// How its capacity is paid.
+    #[serde(default = "paygo")]
+    pub capacity: Capacity,
+    /// Whether it takes `stream_options.include_usage`.
+    #[serde(default = "yes")]
+    pub stream_usage: bool,
+    /// Traffic to it is demo or self-test traffic and on no bill.
+    #[serde(default)]
+    pub synthetic: bool,
+}
+
+fn paygo() -> Capacity {
+    Capacity::Paygo
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// How a provider takes its credential.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpstreamAuth {
+    /// `Authorization: Bearer …`
+    #[default]
+    Bearer,
+    /// `api-key: …`
+    ApiKey,
+    /// It takes none.
+    None,
+}
+
+/// `[[routes]]`: how a public model name is served.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// The name apps ask for.
+    pub model: String,
+    /// Further names for it.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// The backend.
+    pub deployment: String,
+    /// The name the backend knows; the public one if absent.
+    pub upstream_model: Option<String>,
+    /// What happens when the app goes away.
+    #[serde(default)]
+    pub on_client_gone: OnClientGone,
+}
+
+/// What happens to a running answer when its app has gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnClientGone {
+    /// Read on, within bounds, to the provider's usage figure.
+    #[default]
+    Drain,
+    /// Close the call and count what came.
+    Cancel,
+}
+
+/// `[[tenants]]`: who pays.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tenant {
+    /// Its name.
+    pub id: String,
+    /// When a record counts as kept.
+    #[serde(default = "written")]
+    pub durability: Durability,
+    /// What its apps may claim about themselves.
+    #[serde(default)]
+    pub labels: Vec<Label>,
+    /// What for.
+    pub projects: Vec<Project>,
+}
+
+fn written() -> Durability {
+    Durability::Written
+}
+
+/// A claim that a tenant allows its apps to make.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Label {
+    /// The label's name in the record.
+    pub name: String,
+    /// The request header that carries it.
+    pub header: String,
+    /// Kept as it is; otherwise as a pseudonym.
+    #[serde(default)]
+    pub plain: bool,
+}
+
+/// A project of a tenant.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Project {
+    /// Its name, unique within the tenant.
+    pub id: String,
+    /// Its credentials.
+    pub keys: Vec<Key>,
+}
+
+/// A credential, by the digest of its secret.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Key {
+    /// Its name.
+    pub id: String,
+    /// SHA-256 of the secret, in hex.
+    pub sha256: String,
+    /// Refused while true.
+    #[serde(default)]
+    pub disabled: bool,
+    /// The models it may use; all if empty.
+    #[serde(default)]
+    pub models: Vec<String>,
+}

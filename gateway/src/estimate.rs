@@ -1,0 +1,197 @@
+//! Counting tokens ourselves, where the provider did not: off the reactor, in a bounded pool, over bounded
+//! input. What comes of it is always marked as an estimate.
+//!
+//! Chat overhead as OpenAI documents it ("How to count tokens with tiktoken", OpenAI cookbook): three tokens
+//! a message, one more for a name, three to prime the answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use schemas::{Unit, Units};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+/// More text than this is counted in part and extrapolated.
+const MAX_COUNTED_BYTES: usize = 256 * 1024;
+const TOKENS_PER_MESSAGE: i64 = 3;
+const TOKENS_PER_NAME: i64 = 1;
+const TOKENS_TO_PRIME: i64 = 3;
+/// Bytes of JSON for a token, at the least: what admission reserves with.
+const BYTES_PER_TOKEN_AT_LEAST: i64 = 2;
+
+/// The bounded pool.
+#[derive(Clone, Debug)]
+pub struct Estimator {
+    places: Arc<Semaphore>,
+}
+
+/// What is to be counted.
+#[derive(Debug)]
+pub struct Question {
+    /// Picks the vocabulary.
+    pub model: String,
+    /// The request's body, if the input is wanted.
+    pub request: Option<Bytes>,
+    /// The text generated so far and the factor for what was not kept, if the output is wanted.
+    pub output: Option<(String, f64)>,
+}
+
+impl Estimator {
+    /// A pool of `places` threads at once.
+    #[must_use]
+    pub fn new(places: usize) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(places)),
+        }
+    }
+
+    /// Counts; units that were not wanted or cannot be counted are absent.
+    pub async fn count(&self, question: Question) -> Units {
+        let Ok(place) = self.places.clone().acquire_owned().await else {
+            return Units::default();
+        };
+        let counting = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            count(&question)
+        });
+        counting.await.unwrap_or_default()
+    }
+}
+
+/// What admission reserves, from lengths alone: an upper bound of the input, the asked or default output.
+#[must_use]
+pub fn reserve(body_bytes: usize, max_output_tokens: i64, n: i64) -> Units {
+    let mut units = Units::default();
+    let input = i64::try_from(body_bytes).unwrap_or(i64::MAX) / BYTES_PER_TOKEN_AT_LEAST;
+    // Both are at least 0, so neither can be refused.
+    let set = units
+        .set(Unit::InputText, input)
+        .and_then(|()| units.set(Unit::OutputText, max_output_tokens.saturating_mul(n)));
+    debug_assert!(set.is_ok());
+    units
+}
+
+fn count(question: &Question) -> Units {
+    let vocabulary = vocabulary(&question.model);
+    let mut units = Units::default();
+    if let Some(tokens) = question
+        .request
+        .as_deref()
+        .and_then(|body| prompt_tokens(vocabulary, body))
+    {
+        drop(units.set(Unit::InputText, tokens));
+    }
+    if let Some((text, factor)) = &question.output {
+        let tokens = scaled(text_tokens(vocabulary, text), *factor);
+        drop(units.set(Unit::OutputText, tokens));
+    }
+    units
+}
+
+fn vocabulary(model: &str) -> &'static tiktoken_rs::CoreBPE {
+    let old = ["gpt-4-", "gpt-3.5", "gpt-35", "text-embedding"]
+        .iter()
+        .any(|p| model.starts_with(p));
+    if old || model == "gpt-4" {
+        tiktoken_rs::cl100k_base_singleton()
+    } else {
+        tiktoken_rs::o200k_base_singleton()
+    }
+}
+
+fn text_tokens(vocabulary: &tiktoken_rs::CoreBPE, text: &str) -> i64 {
+    if text.len() <= MAX_COUNTED_BYTES {
+        return signed(vocabulary.encode_ordinary(text).len());
+    }
+    let mut end = MAX_COUNTED_BYTES;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "an estimate by its nature")]
+    let factor = text.len() as f64 / end as f64;
+    scaled(
+        signed(vocabulary.encode_ordinary(&text[..end]).len()),
+        factor,
+    )
+}
+
+fn signed(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "an estimate by its nature; float to integer casts saturate"
+)]
+fn scaled(tokens: i64, factor: f64) -> i64 {
+    (tokens as f64 * factor).ceil() as i64
+}
+
+fn prompt_tokens(vocabulary: &tiktoken_rs::CoreBPE, body: &[u8]) -> Option<i64> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let mut tokens = TOKENS_TO_PRIME;
+    for message in body.get("messages")?.as_array()? {
+        tokens += TOKENS_PER_MESSAGE;
+        for (name, value) in message.as_object().into_iter().flatten() {
+            tokens += texts_tokens(vocabulary, value);
+            tokens += if name == "name" { TOKENS_PER_NAME } else { 0 };
+        }
+    }
+    Some(tokens)
+}
+
+/// The texts in a value: itself, or the `text` parts of a list. Images and audio are not text.
+fn texts_tokens(vocabulary: &tiktoken_rs::CoreBPE, value: &Value) -> i64 {
+    match value {
+        Value::String(text) => text_tokens(vocabulary, text),
+        Value::Array(parts) => parts
+            .iter()
+            .filter_map(|part| part.get("text").and_then(Value::as_str))
+            .map(|text| text_tokens(vocabulary, text))
+            .sum(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn counts_a_documented_example() {
+        // OpenAI cookbook, "How to count tokens with tiktoken": this conversation is 124 tokens for gpt-4o.
+        let messages = r#"{"messages":[
+            {"role":"system","content":"You are a helpful, pattern-following assistant that translates corporate jargon into plain English."},
+            {"role":"system","name":"example_user","content":"New synergies will help drive top-line growth."},
+            {"role":"system","name":"example_assistant","content":"Things working well together will increase revenue."},
+            {"role":"system","name":"example_user","content":"Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage."},
+            {"role":"system","name":"example_assistant","content":"Let's talk later when we're less busy about how to do better."},
+            {"role":"user","content":"This late pivot means we don't have time to boil the ocean for the client deliverable."}]}"#;
+        let question = |model: &str| Question {
+            model: model.into(),
+            request: Some(Bytes::copy_from_slice(messages.as_bytes())),
+            output: Some(("tiktoken is great!".into(), 1.0)),
+        };
+        let estimator = Estimator::new(1);
+        let new = estimator.count(question("gpt-4o")).await;
+        assert_eq!(
+            (new.get(Unit::InputText), new.get(Unit::OutputText)),
+            (Some(124), Some(6))
+        );
+        let old = estimator.count(question("gpt-4-0613")).await;
+        assert_eq!(
+            (old.get(Unit::InputText), old.get(Unit::OutputText)),
+            (Some(129), Some(6))
+        );
+    }
+
+    #[test]
+    fn reserves_from_lengths() {
+        let units = reserve(1_000, 100, 3);
+        assert_eq!(
+            (units.get(Unit::InputText), units.get(Unit::OutputText)),
+            (Some(500), Some(300))
+        );
+    }
+}

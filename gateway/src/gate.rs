@@ -1,0 +1,131 @@
+//! What all requests share: the book, the configuration in force, the bounded pools.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::body::Body;
+use axum::http::{HeaderValue, Response};
+use schemas::name::Text;
+use schemas::{Api, Clock, EventId, Outcome};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::arrival::Arrival;
+use crate::estimate::Estimator;
+use crate::labels::Pseudonyms;
+use crate::ledger::Ledger;
+use crate::metrics::Metrics;
+use crate::refusal::Refusal;
+use crate::snapshot::Snapshot;
+use crate::strangers::Strangers;
+
+/// What all requests share.
+pub struct Gate {
+    /// The book.
+    pub ledger: Arc<Ledger>,
+    /// The configuration in force.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Counting tokens.
+    pub estimator: Estimator,
+    /// Names for claims.
+    pub pseudonyms: Pseudonyms,
+    /// Places for reading on after an app has gone.
+    pub drains: Arc<Semaphore>,
+    /// Work that outlives its connection; waited for at the end.
+    pub tasks: TaskTracker,
+    /// Cancelled when running work must end now.
+    pub hurry: CancellationToken,
+    /// The runtime, for work that begins where a future is dropped.
+    pub runtime: tokio::runtime::Handle,
+    /// Calls to providers.
+    pub upstream: reqwest::Client,
+    /// Refusals of the unknown.
+    pub strangers: Strangers,
+}
+
+impl Gate {
+    /// A request has arrived.
+    pub fn arrive(&self, peer: IpAddr, api: Api) -> Arrival {
+        let received = self.clock.now();
+        let event_id = EventId::mint(received, rand::random());
+        Arrival {
+            event_id,
+            request_id: Text::cut(&format!("req_{}", event_id.as_uuid().simple())),
+            received,
+            started: tokio::time::Instant::now(),
+            peer,
+            api,
+            snapshot: self.snapshot.load_full(),
+            principal: None,
+            labels: schemas::event::Labels::new(),
+            model: Text::default(),
+            stream: false,
+            body_bytes: 0,
+        }
+    }
+
+    /// Records a refusal and answers it.
+    pub fn refuse(&self, arrival: &Arrival, refusal: &Refusal) -> Response<Body> {
+        let status = if matches!(refusal, Refusal::BodyAborted) {
+            0
+        } else {
+            refusal.status().as_u16()
+        };
+        let now = self.clock.now();
+        let mut event = arrival.local_event(&self.ledger, now, refusal.outcome(), status);
+        event.outcome_detail = Some(Text::cut(refusal.code()));
+        let is_stranger = refusal.is_from_a_stranger() && arrival.principal.is_none();
+        let limit = arrival.snapshot.settings.stranger_records_per_second;
+        let to_write = if is_stranger {
+            self.strangers.take(arrival.peer, event, limit)
+        } else {
+            Some(event)
+        };
+        if let Some(event) = to_write {
+            self.write_refusal(arrival.peer, event);
+        }
+        let mut response = refusal.response();
+        set_request_id(&mut response, &arrival.request_id);
+        response
+    }
+
+    /// Writes the record of a refusal; where its lane is full it is folded and tried again.
+    pub fn write_refusal(&self, peer: IpAddr, event: schemas::UsageEvent) {
+        if let Err(error) = self.ledger.refuse(event.clone()) {
+            tracing::warn!(%error, "refusal folded");
+            self.strangers.fold(peer, event);
+        }
+    }
+
+    /// Writes what was folded since the last time.
+    pub fn flush_strangers(&self) {
+        for (peer, event) in self.strangers.flush() {
+            self.metrics
+                .folded_refusals
+                .inc_by(u64::try_from(event.count).unwrap_or(0));
+            self.write_refusal(peer, event);
+        }
+    }
+
+    /// Records an answer that the gateway gave itself.
+    pub fn record_local(&self, arrival: &Arrival, status: u16) -> Result<(), Refusal> {
+        let event = arrival.local_event(&self.ledger, self.clock.now(), Outcome::Completed, status);
+        self.ledger
+            .refuse(event)
+            .map(drop)
+            .map_err(|_| Refusal::MeteringUnavailable)
+    }
+}
+
+/// Gives the request's id back.
+pub fn set_request_id(response: &mut Response<Body>, id: &Text) {
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+}

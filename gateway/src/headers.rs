@@ -1,0 +1,117 @@
+//! Which headers go to the provider and which come back: by list, so that nothing leaks by being forgotten.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// Headers of the app that a provider may see.
+const TO_PROVIDER: &[&str] = &[
+    "accept",
+    "content-type",
+    "user-agent",
+    "openai-beta",
+    "x-client-request-id",
+    "traceparent",
+    "tracestate",
+];
+
+/// The SDKs' own description of themselves.
+const SDK_PREFIX: &str = "x-stainless-";
+
+/// Headers of the provider that an app may see.
+const TO_APP: &[&str] = &[
+    "content-type",
+    "content-length",
+    "content-encoding",
+    "content-language",
+    "cache-control",
+    "retry-after",
+    "retry-after-ms",
+    "x-should-retry",
+    "openai-processing-ms",
+    "openai-version",
+];
+
+/// The provider's limits, as it states them.
+const LIMIT_PREFIX: &str = "x-ratelimit-";
+
+/// The headers of the call to the provider: the app's by list, the provider's credential, no compression.
+#[must_use]
+pub fn to_provider(from: &HeaderMap, credential: Option<&(HeaderName, HeaderValue)>) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    for (name, value) in from {
+        if TO_PROVIDER.contains(&name.as_str()) || name.as_str().starts_with(SDK_PREFIX) {
+            headers.append(name, value.clone());
+        }
+    }
+    headers.insert(
+        header::ACCEPT_ENCODING,
+        HeaderValue::from_static("identity"),
+    );
+    if let Some((name, value)) = credential {
+        headers.insert(name, value.clone());
+    }
+    headers
+}
+
+/// The headers of the answer to the app.
+#[must_use]
+pub fn to_app(from: &HeaderMap) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    for (name, value) in from {
+        if TO_APP.contains(&name.as_str()) || name.as_str().starts_with(LIMIT_PREFIX) {
+            headers.append(name, value.clone());
+        }
+    }
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_credential_of_the_app_passes_and_none_of_the_provider_comes_back() {
+        let mut app = HeaderMap::new();
+        for name in [
+            "authorization",
+            "api-key",
+            "cookie",
+            "x-tollgate-tenant",
+            "x-forwarded-for",
+            "openai-organization",
+            "accept-encoding",
+            "proxy-authorization",
+        ] {
+            app.insert(name, HeaderValue::from_static("canary"));
+        }
+        app.insert("x-stainless-lang", HeaderValue::from_static("python"));
+        app.insert("x-client-request-id", HeaderValue::from_static("mine"));
+        let credential = (
+            header::AUTHORIZATION,
+            HeaderValue::from_static("Bearer upstream"),
+        );
+        let sent = to_provider(&app, Some(&credential));
+        assert!(sent.values().all(|value| value != "canary"));
+        assert_eq!(sent[header::AUTHORIZATION], "Bearer upstream");
+        assert_eq!(sent["x-client-request-id"], "mine");
+        assert_eq!(sent["x-stainless-lang"], "python");
+
+        let mut provider = HeaderMap::new();
+        for name in [
+            "set-cookie",
+            "server",
+            "openai-organization",
+            "x-request-id",
+            "transfer-encoding",
+            "connection",
+            "x-ms-region",
+        ] {
+            provider.insert(name, HeaderValue::from_static("canary"));
+        }
+        provider.insert(
+            "x-ratelimit-remaining-tokens",
+            HeaderValue::from_static("7"),
+        );
+        let given = to_app(&provider);
+        assert_eq!(given.len(), 1);
+    }
+}

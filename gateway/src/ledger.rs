@@ -1,0 +1,271 @@
+//! The gateway's book: every admission and every outcome goes into the journal, numbered, exactly once.
+//!
+//! An open request must be closed with its usage event; one that is dropped closes itself as `unknown` and
+//! raises an alarm. What must not live here: what an outcome is (see `conclude`), HTTP.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use journal::{AppendError, Journal, Reservation, Ticket};
+use parking_lot::Mutex;
+use schemas::name::Text;
+use schemas::{
+    Admission, Boot, EventId, Heartbeat, Micros, RecordKind, UsageEvent, WIRE_VERSION, event,
+};
+
+use crate::metrics::Metrics;
+
+/// Bytes of a frame that are not payload, with some to spare.
+const FRAME_OVERHEAD_BYTES: usize = 64;
+/// The longest record that a reservation covers for certain.
+const MAX_RECORD_BYTES: usize = schemas::wire::MAX_EVENT_BYTES - FRAME_OVERHEAD_BYTES;
+
+/// The book of one start of one producer.
+#[derive(Debug)]
+pub struct Ledger {
+    journal: Journal,
+    producer: Text,
+    boot: Boot,
+    /// The next `producer_seq`. Held while a record is appended, so that numbers and places agree.
+    next_seq: Mutex<i64>,
+    open: Mutex<BTreeMap<EventId, OpenSince>>,
+    admitted: AtomicU64,
+    settled: AtomicU64,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct OpenSince {
+    received: Micros,
+    position: u64,
+}
+
+/// A request that was admitted and must be closed.
+#[must_use = "an admitted request must be closed"]
+#[derive(Debug)]
+pub struct OpenRequest {
+    ledger: Arc<Ledger>,
+    admission: Arc<Admission>,
+    reservation: Option<Reservation>,
+}
+
+impl Ledger {
+    /// A book over an opened journal.
+    #[must_use]
+    pub fn new(journal: Journal, producer: Text, boot: Boot, metrics: Arc<Metrics>) -> Self {
+        Self {
+            journal,
+            producer,
+            boot,
+            next_seq: Mutex::new(0),
+            open: Mutex::new(BTreeMap::new()),
+            admitted: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
+            metrics,
+        }
+    }
+
+    /// The gateway's lasting identity.
+    #[must_use]
+    pub fn producer(&self) -> &Text {
+        &self.producer
+    }
+
+    /// This start.
+    #[must_use]
+    pub fn boot(&self) -> Boot {
+        self.boot
+    }
+
+    /// The journal beneath.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Writes the admission and reserves room for its outcome.
+    pub fn admit(
+        self: &Arc<Self>,
+        admission: Admission,
+    ) -> Result<(OpenRequest, Ticket), AppendError> {
+        let payload = admission.encode();
+        let (reservation, ticket) = self.journal.admit(RecordKind::Admission as u8, &payload)?;
+        let since = OpenSince {
+            received: admission.received_us,
+            position: ticket.position(),
+        };
+        self.open.lock().insert(admission.event_id, since);
+        self.admitted.fetch_add(1, Ordering::Relaxed);
+        self.metrics.open_requests.inc();
+        let admission = Arc::new(admission);
+        let open = OpenRequest {
+            ledger: self.clone(),
+            admission,
+            reservation: Some(reservation),
+        };
+        Ok((open, ticket))
+    }
+
+    /// Writes the record of a request that was never admitted.
+    pub fn refuse(&self, event: UsageEvent) -> Result<Ticket, AppendError> {
+        self.metrics.observe(&event);
+        self.append_numbered(event, |payload| {
+            self.journal
+                .append_refusal(RecordKind::Usage as u8, payload)
+        })
+    }
+
+    /// Writes the record of a request of an earlier start that nobody closed.
+    pub fn close_orphan(&self, event: UsageEvent) -> Result<Ticket, AppendError> {
+        self.metrics.observe(&event);
+        self.append_numbered(event, |payload| {
+            self.journal.append(RecordKind::Usage as u8, payload)
+        })
+    }
+
+    /// Encodes, draws the number, appends; a number that was not used is drawn again.
+    fn append_numbered<E>(
+        &self,
+        event: UsageEvent,
+        append: impl FnOnce(&[u8]) -> Result<Ticket, E>,
+    ) -> Result<Ticket, E> {
+        let mut record = encode_bounded(event);
+        let mut next_seq = self.next_seq.lock();
+        event::seal(&mut record, *next_seq);
+        let ticket = append(&record)?;
+        *next_seq += 1;
+        Ok(ticket)
+    }
+
+    /// Every admission below this position is closed.
+    #[must_use]
+    pub fn settled_below(&self) -> u64 {
+        let end = self.journal.stats().end;
+        let open = self.open.lock();
+        open.values()
+            .map(|since| since.position)
+            .min()
+            .unwrap_or(end)
+            .min(end)
+    }
+
+    /// How many requests are open.
+    #[must_use]
+    pub fn open_requests(&self) -> usize {
+        self.open.lock().len()
+    }
+
+    /// The sign of life of this moment.
+    #[must_use]
+    pub fn heartbeat(&self, now: Micros) -> Heartbeat {
+        let stats = self.journal.stats();
+        let last_seq = *self.next_seq.lock() - 1;
+        let open = self.open.lock();
+        Heartbeat {
+            wire: Text::cut(WIRE_VERSION),
+            producer: self.producer.clone(),
+            boot: self.boot,
+            last_producer_seq: (last_seq >= 0).then_some(last_seq),
+            admitted: signed(self.admitted.load(Ordering::Relaxed)),
+            settled: signed(self.settled.load(Ordering::Relaxed)),
+            open: signed(open.len() as u64),
+            oldest_open_us: open.values().map(|since| since.received).min(),
+            reserved_bytes: signed(stats.reserved * schemas::wire::MAX_EVENT_BYTES as u64),
+            synced_position: signed(stats.synced_end),
+            clock_us: now,
+        }
+    }
+
+    /// Writes a sign of life.
+    pub fn beat(&self, now: Micros) -> Result<Ticket, AppendError> {
+        self.journal
+            .append(RecordKind::Heartbeat as u8, &self.heartbeat(now).encode())
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// The record without its number, within what a reservation covers: what the provider said verbatim goes
+/// first, then the client's labels. Both losses show in the record.
+fn encode_bounded(mut event: UsageEvent) -> Vec<u8> {
+    let record = event.encode_unsealed();
+    if record.len() <= MAX_RECORD_BYTES {
+        return record;
+    }
+    event.usage_raw = None;
+    event.usage_quality = schemas::UsageQuality::Unmapped;
+    let record = event.encode_unsealed();
+    if record.len() <= MAX_RECORD_BYTES {
+        return record;
+    }
+    event.labels.clear();
+    event.outcome_detail = Some(Text::cut("labels_left_out"));
+    event.encode_unsealed()
+}
+
+impl OpenRequest {
+    /// What was admitted.
+    #[must_use]
+    pub fn admission(&self) -> &Arc<Admission> {
+        &self.admission
+    }
+
+    /// An event of which nothing more than the admission is known.
+    #[must_use]
+    pub fn open_event(&self) -> UsageEvent {
+        self.admission
+            .open_event(&self.ledger.producer, self.ledger.boot)
+    }
+
+    /// Closes the request with its record. If the journal cannot take it the next start closes the request
+    /// as `unknown`; the error says that the promise is missed.
+    pub fn close(mut self, event: UsageEvent) -> Result<Ticket, AppendError> {
+        self.close_once(event)
+    }
+
+    fn close_once(&mut self, event: UsageEvent) -> Result<Ticket, AppendError> {
+        let ledger = self.ledger.clone();
+        let Some(reservation) = self.reservation.take() else {
+            return Err(AppendError::Closed);
+        };
+        runtime::failpoint::hit("gateway.before_outcome");
+        ledger.metrics.observe(&event);
+        let appended = ledger.append_numbered(event, |record| {
+            reservation
+                .settle(RecordKind::Usage as u8, record)
+                .map_err(|failed| failed.error)
+        });
+        ledger.metrics.open_requests.dec();
+        match &appended {
+            Ok(_) => {
+                ledger.open.lock().remove(&self.admission.event_id);
+                ledger.settled.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(error) => {
+                ledger.metrics.unrecorded_outcomes.inc();
+                tracing::error!(event_id = %self.admission.event_id, %error, "outcome not recorded; the next start closes the request as unknown");
+            }
+        }
+        runtime::failpoint::hit("gateway.after_outcome");
+        appended
+    }
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        if self.reservation.is_none() {
+            return;
+        }
+        let event = self.open_event();
+        tracing::error!(event_id = %self.admission.event_id, "request dropped without an outcome: recorded as unknown");
+        self.ledger.metrics.dropped_without_outcome.inc();
+        // A failure is logged and counted where it happens; there is nobody left to tell.
+        drop(self.close_once(UsageEvent {
+            outcome_detail: Some(Text::cut("dropped_without_outcome")),
+            ..event
+        }));
+    }
+}

@@ -1,0 +1,114 @@
+//! The app door: accepts connections, bounds what a request may be, and closes in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request};
+use axum::routing::{get, post};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::config::Settings;
+use crate::gate::Gate;
+use crate::{forward, models};
+
+/// Pause after the kernel refuses a connection (descriptors used up).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The paths that are served. Everything else is refused: no route without a meter.
+pub fn router(gate: Arc<Gate>) -> Router {
+    Router::new()
+        .route(
+            "/v1/chat/completions",
+            post(forward::chat).fallback(models::wrong_method),
+        )
+        .route(
+            "/v1/models",
+            get(models::list).fallback(models::wrong_method),
+        )
+        .fallback(models::unmetered)
+        .with_state(gate)
+}
+
+/// Serves until `stop`; then waits for running answers until `hurry`.
+pub async fn serve(
+    listener: TcpListener,
+    gate: Arc<Gate>,
+    settings: Settings,
+    stop: CancellationToken,
+    hurry: CancellationToken,
+) {
+    let router = router(gate.clone());
+    let places = Arc::new(Semaphore::new(settings.max_connections));
+    let graceful = GracefulShutdown::new();
+    let builder = connection_builder(&settings);
+    while let Some((stream, peer, place)) = accept(&listener, &places, &stop).await {
+        let router = router.clone();
+        let service = hyper::service::service_fn(move |request: hyper::Request<_>| {
+            let mut request: Request = request.map(axum::body::Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.clone().oneshot(request)
+        });
+        let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
+        let (gate, hurry) = (gate.clone(), hurry.clone());
+        gate.clone().tasks.spawn(async move {
+            gate.metrics.connections.inc();
+            tokio::select! {
+                // How a connection ends concerns its peer; requests record their own ends.
+                _ended = connection => {}
+                () = hurry.cancelled() => {}
+            }
+            gate.metrics.connections.dec();
+            drop(place);
+        });
+    }
+    drop(listener);
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        () = hurry.cancelled() => {}
+    }
+}
+
+fn connection_builder(settings: &Settings) -> hyper::server::conn::http1::Builder {
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(settings.head_timeout_ms))
+        .max_buf_size(settings.max_head_bytes.max(8 << 10))
+        .max_headers(settings.max_headers);
+    builder
+}
+
+type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+    stop: &CancellationToken,
+) -> Option<Accepted> {
+    let place = stop
+        .run_until_cancelled(places.clone().acquire_owned())
+        .await?
+        .ok()?;
+    loop {
+        match stop.run_until_cancelled(listener.accept()).await? {
+            Ok((stream, peer)) => {
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "connection lost at once");
+                    continue;
+                }
+                return Some((stream, peer, place));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The operators' door: `/livez`, `/readyz`, `/metrics`, on a port of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::gate::Gate;
+
+/// What the operators' door shows.
+pub struct Ops {
+    /// Whether new requests are welcome.
+    pub ready: AtomicBool,
+    /// All metrics of the process.
+    pub registry: Arc<Registry>,
+    /// For the journal's state.
+    pub gate: Arc<Gate>,
+}
+
+/// Serves until `stop`.
+pub async fn serve(listener: TcpListener, ops: Arc<Ops>, stop: CancellationToken) {
+    let router = Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(ops);
+    let served = axum::serve(listener, router)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the operators' door failed");
+    }
+}
+
+async fn readyz(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
+    if ops.gate.ledger.journal().stats().poisoned {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the journal is poisoned: restart\n",
+        );
+    }
+    if !ops.ready.load(Ordering::Acquire) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
+    }
+    (StatusCode::OK, "ok\n")
+}
+
+async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
+    let mut text = String::new();
+    let kind = [(
+        header::CONTENT_TYPE,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    )];
+    match prometheus_client::encoding::text::encode(&mut text, &ops.registry) {
+        Ok(()) => (StatusCode::OK, kind, text),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, kind, error.to_string()),
+    }
+}

@@ -1,0 +1,52 @@
+//! What happens every second: a sign of life, the flush of folded refusals, the cursor of settled requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use journal::cursor::Cursor;
+use tokio_util::sync::CancellationToken;
+
+use crate::gate::Gate;
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Beats until `stop`, and once more then.
+pub async fn beat(gate: Arc<Gate>, settled: Cursor, stop: CancellationToken) {
+    let settled = Arc::new(settled);
+    let mut confirmed = None;
+    loop {
+        let going_on = stop
+            .run_until_cancelled(tokio::time::sleep(EVERY))
+            .await
+            .is_some();
+        gate.flush_strangers();
+        if let Err(error) = gate.ledger.beat(gate.clock.now()) {
+            tracing::warn!(%error, "no sign of life was written");
+        }
+        confirmed = store_settled(&gate, &settled, confirmed).await;
+        if !going_on {
+            return;
+        }
+    }
+}
+
+/// A position is stored one beat after it was read, and only if everything before it was synced by then:
+/// a power cut can not take back an outcome that the cursor counts on.
+async fn store_settled(
+    gate: &Gate,
+    settled: &Arc<Cursor>,
+    confirmed: Option<(u64, u64)>,
+) -> Option<(u64, u64)> {
+    let stats = gate.ledger.journal().stats();
+    if let Some((position, end_then)) = confirmed
+        && stats.synced_end >= end_then
+    {
+        let cursor = settled.clone();
+        let stored =
+            tokio::task::spawn_blocking(move || cursor.store(&position.to_be_bytes())).await;
+        if !matches!(stored, Ok(Ok(()))) {
+            tracing::warn!("the settled cursor was not stored; the next start reads more");
+        }
+    }
+    Some((gate.ledger.settled_below(), stats.end))
+}

@@ -1,0 +1,169 @@
+//! Why a request is not forwarded, as the app's SDK reads it and as the record keeps it.
+//!
+//! The shape is OpenAI's: `{"error":{"message","type","param","code"}}`. A text never repeats a credential
+//! or a piece of the body.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use schemas::Outcome;
+
+use crate::door::DoorError;
+
+/// Why a request was turned away before any provider was called.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// No credential.
+    #[error("no API key was given; send `Authorization: Bearer <key>` or `api-key: <key>`")]
+    NoKey,
+    /// Two credentials.
+    #[error("`Authorization` and `api-key` were both given; send one of them")]
+    TwoKeys,
+    /// A credential that nobody has, or that was switched off.
+    #[error("the API key is not valid; ask the gateway's operator for a key")]
+    BadKey,
+    /// A path without a meter.
+    #[error(
+        "{method} {path} is not metered here, so it is not served; see `GET /v1/models` and `POST /v1/chat/completions`"
+    )]
+    Unmetered {
+        /// The method.
+        method: String,
+        /// The path, cut.
+        path: String,
+    },
+    /// A metered path, by another method.
+    #[error("this path takes {0} only")]
+    WrongMethod(&'static str),
+    /// A compressed body.
+    #[error("a compressed request body is not taken; send it without `Content-Encoding`")]
+    Compressed,
+    /// Too many bytes.
+    #[error("the request body is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The body did not come in time.
+    #[error("the request body did not arrive within {0} ms")]
+    BodyTimeout(u64),
+    /// The app went away before its request was whole.
+    #[error("the request ended before its body was whole")]
+    BodyAborted,
+    /// The body itself.
+    #[error(transparent)]
+    Door(#[from] DoorError),
+    /// A model that is not served.
+    #[error("the model `{0}` does not exist here; `GET /v1/models` lists those that do")]
+    NoSuchModel(String),
+    /// A model that this credential may not use.
+    #[error("this API key may not use the model `{0}`")]
+    ModelForbidden(String),
+    /// Nothing can be recorded.
+    #[error(
+        "the gateway cannot record usage right now, so it takes no new requests; try again later"
+    )]
+    MeteringUnavailable,
+}
+
+impl Refusal {
+    /// HTTP status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::NoKey | Self::BadKey => StatusCode::UNAUTHORIZED,
+            Self::TwoKeys | Self::Compressed | Self::BodyAborted | Self::Door(_) => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::Unmetered { .. } | Self::NoSuchModel(_) => StatusCode::NOT_FOUND,
+            Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::ModelForbidden(_) => StatusCode::FORBIDDEN,
+            Self::MeteringUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Machine code, also kept beside the outcome.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoKey => "missing_api_key",
+            Self::TwoKeys => "two_credentials",
+            Self::BadKey => "invalid_api_key",
+            Self::Unmetered { .. } => "unsupported_unmetered",
+            Self::WrongMethod(_) => "method_not_allowed",
+            Self::Compressed => "compressed_body",
+            Self::TooLarge(_) => "request_too_large",
+            Self::BodyTimeout(_) => "request_timeout",
+            Self::BodyAborted => "request_upload_aborted",
+            Self::Door(error) => error.code(),
+            Self::NoSuchModel(_) => "model_not_found",
+            Self::ModelForbidden(_) => "model_not_allowed",
+            Self::MeteringUnavailable => "metering_unavailable",
+        }
+    }
+
+    /// The outcome it is recorded as.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::NoKey | Self::TwoKeys | Self::BadKey => Outcome::RefusedAuth,
+            Self::ModelForbidden(_) => Outcome::RefusedPolicy,
+            Self::MeteringUnavailable => Outcome::RefusedLimit,
+            Self::BodyAborted => Outcome::ClientAborted,
+            _ => Outcome::RefusedInvalid,
+        }
+    }
+
+    /// Whether it comes from somebody unknown.
+    #[must_use]
+    pub fn is_from_a_stranger(&self) -> bool {
+        self.outcome() == Outcome::RefusedAuth
+    }
+
+    /// The answer to the app.
+    #[must_use]
+    pub fn response(&self) -> Response<Body> {
+        let param = match self {
+            Self::Door(error) => error.param().map(str::to_owned),
+            Self::NoSuchModel(_) | Self::ModelForbidden(_) => Some("model".to_owned()),
+            _ => None,
+        };
+        error_response(
+            self.status(),
+            self.code(),
+            &self.to_string(),
+            param.as_deref(),
+        )
+    }
+}
+
+/// An error in OpenAI's shape.
+#[must_use]
+pub fn error_response(
+    status: StatusCode,
+    code: &str,
+    message: &str,
+    param: Option<&str>,
+) -> Response<Body> {
+    let body = serde_json::json!({
+        "error": { "message": message, "type": error_type(status), "param": param, "code": code }
+    });
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    response
+}
+
+fn error_type(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "authentication_error",
+        403 => "permission_error",
+        429 => "rate_limit_error",
+        500.. => "server_error",
+        _ => "invalid_request_error",
+    }
+}

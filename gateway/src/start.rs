@@ -1,0 +1,328 @@
+//! Puts the gateway together, starts it, reloads it and stops it in order.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use journal::cursor::Cursor;
+use journal::{FileLayer, Journal};
+use prometheus_client::registry::Registry;
+use schemas::name::Text;
+use schemas::{Boot, Clock, fs_names};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Config, Settings};
+use crate::estimate::Estimator;
+use crate::gate::Gate;
+use crate::labels::Pseudonyms;
+use crate::ledger::Ledger;
+use crate::metrics::Metrics;
+use crate::ops::Ops;
+use crate::recovery::{RecoveryError, close_orphans};
+use crate::snapshot::{BadConfig, Snapshot};
+use crate::strangers::Strangers;
+use crate::{listener, ops, pulse};
+
+/// Counting threads at once.
+const ESTIMATORS: usize = 2;
+/// Waiting connections that the kernel keeps.
+const BACKLOG: i32 = 4_096;
+/// How long after the end of `stop_timeout_ms` forced work may take to write its records.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// What a start needs.
+pub struct Start {
+    /// The gateway's part of the configuration.
+    pub config: Config,
+    /// The text of the configuration file, for its digest.
+    pub config_text: String,
+    /// Where everything lies.
+    pub data_dir: PathBuf,
+    /// The journal's settings; its directory lies in `data_dir`.
+    pub journal: journal::Options,
+    /// The disk, or a test's idea of one.
+    pub layer: Arc<dyn FileLayer>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration does not hold together.
+    #[error(transparent)]
+    Config(#[from] BadConfig),
+    /// A port cannot be had.
+    #[error("cannot listen on {address}: {error}; stop what uses the port or change `{setting}`")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Its setting.
+        setting: &'static str,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The journal cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] journal::OpenError),
+    /// What the last start left open could not be closed.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// The producer's identity cannot be kept.
+    #[error("cannot keep the producer's identity in {path}: {error}")]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The client for providers cannot be made.
+    #[error("cannot set up calls to providers: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// A gateway whose journal is open, not yet serving. The log can be read from here on.
+pub struct Prepared {
+    gate: Arc<Gate>,
+    settled: Cursor,
+    app: TcpListener,
+    ops: TcpListener,
+    /// How many requests of earlier starts were closed as unknown.
+    pub orphans: usize,
+}
+
+/// A serving gateway.
+pub struct Running {
+    gate: Arc<Gate>,
+    ops: Arc<Ops>,
+    settings: Settings,
+    app_address: SocketAddr,
+    ops_address: SocketAddr,
+    stop: CancellationToken,
+    stop_ops: CancellationToken,
+    services: TaskTracker,
+}
+
+/// Opens the doors and the journal, and closes what the last start left open.
+pub async fn prepare(start: Start, registry: &mut Registry) -> Result<Prepared, StartError> {
+    let snapshot = Snapshot::compile(&start.config, &start.config_text)?;
+    let settings = snapshot.settings.clone();
+    let app = listen(settings.listen, "gateway.listen")?;
+    let ops = listen(settings.ops_listen, "gateway.ops_listen")?;
+    let metrics = Arc::new(Metrics::new(registry));
+    let producer = producer(&start.data_dir)?;
+    let (journal, recovery) = Journal::open(start.journal, start.layer.clone())?;
+    report(&recovery);
+    let boot = Boot {
+        counter: recovery.boot.counter,
+        nonce: recovery.boot.nonce,
+    };
+    let ledger = Arc::new(Ledger::new(journal, producer, boot, metrics.clone()));
+    let settled = Cursor::new(start.data_dir.join(fs_names::SETTLED_CURSOR), start.layer);
+    let orphans = close_orphans(&ledger, start.clock.as_ref(), &settled)?;
+    metrics.orphans.inc_by(orphans as u64);
+    let gate = Gate {
+        ledger,
+        clock: start.clock,
+        metrics,
+        estimator: Estimator::new(ESTIMATORS),
+        pseudonyms: Pseudonyms::new(
+            start
+                .data_dir
+                .join(fs_names::SECRETS_DIR)
+                .join("pseudonyms"),
+        ),
+        drains: Arc::new(Semaphore::new(settings.drain.at_once)),
+        tasks: TaskTracker::new(),
+        hurry: CancellationToken::new(),
+        runtime: tokio::runtime::Handle::current(),
+        upstream: client(&settings)?,
+        strangers: Strangers::default(),
+        snapshot: ArcSwap::from_pointee(snapshot),
+    };
+    Ok(Prepared {
+        gate: Arc::new(gate),
+        settled,
+        app,
+        ops,
+        orphans,
+    })
+}
+
+fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, StartError> {
+    let bind = || {
+        let domain = socket2::Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into())
+    };
+    bind().map_err(|error| StartError::Listen {
+        address,
+        setting,
+        error,
+    })
+}
+
+fn client(settings: &Settings) -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .connect_timeout(Duration::from_millis(settings.connect_timeout_ms))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .tcp_nodelay(true)
+        .no_proxy()
+        .http1_only()
+        .referer(false)
+        .pool_idle_timeout(Duration::from_secs(55))
+        .build()
+}
+
+fn report(recovery: &journal::Recovery) {
+    for alarm in &recovery.alarms {
+        tracing::error!(?alarm, "journal alarm");
+    }
+    for damage in &recovery.damage {
+        tracing::error!(?damage, "journal damage: quarantined");
+    }
+    if let Some(torn) = &recovery.torn_tail {
+        tracing::warn!(?torn, "the journal's torn tail was cut");
+    }
+}
+
+/// The producer's lasting identity: made once, kept in the data directory.
+fn producer(data_dir: &std::path::Path) -> Result<Text, StartError> {
+    let path = data_dir.join(fs_names::PRODUCER_FILE);
+    let keep = || -> std::io::Result<String> {
+        if let Ok(name) = std::fs::read_to_string(&path) {
+            return Ok(name.trim().to_owned());
+        }
+        let name = format!("gw-{:08x}", rand::random::<u32>());
+        let fresh = path.with_extension("new");
+        std::fs::write(&fresh, format!("{name}\n"))?;
+        std::fs::File::open(&fresh)?.sync_all()?;
+        std::fs::rename(&fresh, &path)?;
+        std::fs::File::open(data_dir)?.sync_all()?;
+        Ok(name)
+    };
+    let name = keep().map_err(|error| StartError::Identity {
+        path: path.clone(),
+        error,
+    })?;
+    Ok(Text::cut(&name))
+}
+
+impl Prepared {
+    /// The journal, for a consumer in the same process.
+    #[must_use]
+    pub fn journal(&self) -> Journal {
+        self.gate.ledger.journal().clone()
+    }
+
+    /// The producer's lasting identity.
+    #[must_use]
+    pub fn producer(&self) -> Text {
+        self.gate.ledger.producer().clone()
+    }
+
+    /// Begins to serve. `registry` holds the metrics of the whole process.
+    #[must_use]
+    pub fn serve(self, registry: Arc<Registry>) -> Running {
+        let settings = self.gate.snapshot.load().settings.clone();
+        let (stop, stop_ops) = (CancellationToken::new(), CancellationToken::new());
+        let ops = Arc::new(Ops {
+            ready: AtomicBool::new(true),
+            registry,
+            gate: self.gate.clone(),
+        });
+        let services = TaskTracker::new();
+        let address = |listener: &TcpListener, wanted| listener.local_addr().unwrap_or(wanted);
+        let running = Running {
+            app_address: address(&self.app, settings.listen),
+            ops_address: address(&self.ops, settings.ops_listen),
+            gate: self.gate.clone(),
+            ops: ops.clone(),
+            settings: settings.clone(),
+            stop: stop.clone(),
+            stop_ops: stop_ops.clone(),
+            services: services.clone(),
+        };
+        let hurry = self.gate.hurry.clone();
+        services.spawn(listener::serve(
+            self.app,
+            self.gate.clone(),
+            settings,
+            stop,
+            hurry,
+        ));
+        services.spawn(ops::serve(self.ops, ops, stop_ops.clone()));
+        services.spawn(pulse::beat(self.gate, self.settled, stop_ops));
+        running
+    }
+}
+
+impl Running {
+    /// Where apps call.
+    #[must_use]
+    pub fn app_address(&self) -> SocketAddr {
+        self.app_address
+    }
+
+    /// Where `/metrics` is.
+    #[must_use]
+    pub fn ops_address(&self) -> SocketAddr {
+        self.ops_address
+    }
+
+    /// Takes a new configuration, or refuses it while the old one serves on. Doors and pools keep the
+    /// settings of the start.
+    pub fn reload(&self, config: &Config, text: &str) -> Result<(), BadConfig> {
+        let snapshot = Snapshot::compile(config, text).inspect_err(|_| {
+            self.gate.metrics.refused_reloads.inc();
+        })?;
+        self.gate.snapshot.store(Arc::new(snapshot));
+        Ok(())
+    }
+
+    /// Counts a configuration that could not even be read.
+    pub fn count_refused_reload(&self) {
+        self.gate.metrics.refused_reloads.inc();
+    }
+
+    /// Stops in order: unready, no new connections, running answers and drains to their end within the
+    /// bound, the last records synced.
+    pub async fn stop(self) {
+        self.ops.ready.store(false, Ordering::Release);
+        tokio::time::sleep(Duration::from_millis(self.settings.unready_ms)).await;
+        self.stop.cancel();
+        self.gate.tasks.close();
+        let bound = Duration::from_millis(self.settings.stop_timeout_ms);
+        if tokio::time::timeout(bound, self.gate.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("requests still run: they are cut and recorded");
+            self.gate.hurry.cancel();
+            if tokio::time::timeout(LAST_WORDS, self.gate.tasks.wait())
+                .await
+                .is_err()
+            {
+                tracing::error!("requests did not end; the next start closes them as unknown");
+            }
+        }
+        self.gate.flush_strangers();
+        self.stop_ops.cancel();
+        self.services.close();
+        self.services.wait().await;
+        if let Err(error) = self.gate.ledger.journal().sync_now().await {
+            tracing::error!(%error, "the journal could not be synced");
+        }
+    }
+}
