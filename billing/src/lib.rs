@@ -1,1 +1,12 @@
-//! Price book, rating, periods, reports, audit queries, exports.
+//! Price files, periods, the chargeback report, the audit trail, and how they are printed.
+//!
+//! Reads ClickHouse through `store`, never the log itself. What must not live here: providers, Kafka, and how an
+//! event comes to be. Rating is a pure function of sums and a price book; see `chargeback`.
+
+pub mod chargeback;
+mod error;
+pub mod period;
+pub mod prices;
+
+pub use error::BillingError;
+pub use period::Period;

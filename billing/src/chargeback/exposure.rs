@@ -1,0 +1,98 @@
+//! What may come on top of the bill: requests of which it is not known whether, or how much, the provider bills.
+//! It stands beside the cost and is never part of it.
+
+use std::collections::BTreeMap;
+
+use schemas::units::Side;
+use schemas::{Currency, Micros, Money, PriceBook, Unit};
+use serde::Serialize;
+
+use crate::BillingError;
+use crate::chargeback::figures::{add_count, add_money};
+use crate::chargeback::groups::Group;
+use crate::chargeback::pricing;
+
+/// The requests that may still be billed, and the most they can cost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Exposure {
+    /// Units: of `unknown` requests what admission reserved, of unclear ones what was counted.
+    pub units: BTreeMap<Unit, i128>,
+    /// The most they can cost, one amount a currency.
+    pub at_most: BTreeMap<Currency, Money>,
+    /// Requests for which no such bound is known, because a price or the reservation is missing.
+    pub unbounded_requests: i128,
+}
+
+impl Exposure {
+    pub(super) fn add(&mut self, other: &Self) -> Result<(), BillingError> {
+        add_count(&mut self.unbounded_requests, other.unbounded_requests)?;
+        for (unit, count) in &other.units {
+            add_count(self.units.entry(*unit).or_insert(0), *count)?;
+        }
+        for (currency, money) in &other.at_most {
+            self.add_money(*currency, *money)?;
+        }
+        Ok(())
+    }
+
+    fn add_money(&mut self, currency: Currency, money: Money) -> Result<(), BillingError> {
+        let sum = self.at_most.entry(currency).or_insert(Money::ZERO);
+        *sum = add_money(*sum, money)?;
+        Ok(())
+    }
+
+    /// Takes the requests of a group nobody knows the end of: what was reserved, at the dearest price of its side.
+    pub(super) fn take_unknown(
+        &mut self,
+        group: &Group,
+        book: &PriceBook,
+    ) -> Result<(), BillingError> {
+        let provider = Some(group.sku.provider.as_str()).filter(|name| !name.is_empty());
+        let mut bounded = !group.estimated.is_empty();
+        for (unit, count) in &group.estimated {
+            let dearest = match unit.side() {
+                Side::Apart => None,
+                side => book.dearest(provider, &group.sku.model, side, Micros(group.at)),
+            };
+            bounded &= self.take(*unit, *count, dearest)?;
+        }
+        self.count_unbounded(bounded, group)
+    }
+
+    /// Takes the requests of a group that the provider may bill or not: what was counted, at its price.
+    pub(super) fn take_unclear(
+        &mut self,
+        group: &Group,
+        book: &PriceBook,
+    ) -> Result<(), BillingError> {
+        let mut bounded = !group.units.is_empty();
+        for (unit, count) in &group.units {
+            let price = pricing::price(book, &group.sku, *unit, group.at, group.context);
+            bounded &= self.take(*unit, *count, price.ok())?;
+        }
+        self.count_unbounded(bounded, group)
+    }
+
+    fn take(
+        &mut self,
+        unit: Unit,
+        count: i128,
+        price: Option<&schemas::Price>,
+    ) -> Result<bool, BillingError> {
+        add_count(self.units.entry(unit).or_insert(0), count)?;
+        let Some(price) = price else { return Ok(false) };
+        let money = price
+            .rate
+            .times(count)
+            .map_err(|_| BillingError::TooLarge(format!("{count} {unit}")))?;
+        self.add_money(price.currency, money)?;
+        Ok(true)
+    }
+
+    fn count_unbounded(&mut self, bounded: bool, group: &Group) -> Result<(), BillingError> {
+        if bounded {
+            return Ok(());
+        }
+        add_count(&mut self.unbounded_requests, group.requests)
+    }
+}

@@ -1,0 +1,124 @@
+//! What the query gives: sums of units per columns of the report and per everything that decides a price.
+
+use std::collections::BTreeMap;
+
+use schemas::{Billable, Outcome, Unit, UsageQuality, UsageSource};
+use serde::Deserialize;
+
+use crate::BillingError;
+
+/// One group as the store writes it; sums are text, because they may be wider than 64 bits.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawGroup {
+    dims: Vec<String>,
+    sku: Sku,
+    at: i64,
+    context: i64,
+    outcome: Outcome,
+    billable: Billable,
+    source: UsageSource,
+    quality: UsageQuality,
+    synthetic: bool,
+    request_count: String,
+    unit_sums: Vec<String>,
+    extra_sums: Vec<String>,
+    estimated_sums: Vec<String>,
+}
+
+/// What a price is looked up by, as the events have it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sku {
+    pub(crate) provider: String,
+    pub(crate) model: String,
+    pub(crate) tier: String,
+    pub(crate) speed: String,
+    pub(crate) geography: String,
+    pub(crate) zone: String,
+    pub(crate) capacity: String,
+}
+
+/// A group with its sums as numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Group {
+    pub(crate) dims: Vec<String>,
+    pub(crate) sku: Sku,
+    /// An instant of the group's interval of prices.
+    pub(crate) at: i64,
+    /// A number of input units in the group's context band.
+    pub(crate) context: i64,
+    pub(crate) outcome: Outcome,
+    pub(crate) billable: Billable,
+    pub(crate) source: UsageSource,
+    pub(crate) quality: UsageQuality,
+    pub(crate) synthetic: bool,
+    /// Requests, each counted with its first line.
+    pub(crate) requests: i128,
+    pub(crate) units: BTreeMap<Unit, i128>,
+    /// What admission reserved; of `unknown` requests only.
+    pub(crate) estimated: BTreeMap<Unit, i128>,
+}
+
+impl TryFrom<RawGroup> for Group {
+    type Error = BillingError;
+
+    fn try_from(raw: RawGroup) -> Result<Self, BillingError> {
+        let mut units = BTreeMap::new();
+        add_units(&mut units, &raw.unit_sums)?;
+        add_units(&mut units, &raw.extra_sums)?;
+        let mut estimated = BTreeMap::new();
+        add_units(&mut estimated, &raw.estimated_sums)?;
+        Ok(Self {
+            dims: raw.dims,
+            sku: raw.sku,
+            at: raw.at,
+            context: raw.context,
+            outcome: raw.outcome,
+            billable: raw.billable,
+            source: raw.source,
+            quality: raw.quality,
+            synthetic: raw.synthetic,
+            requests: number(&raw.request_count)?,
+            units,
+            estimated,
+        })
+    }
+}
+
+/// Reads the store's answer, one group a line.
+pub(crate) fn read(answer: &[u8]) -> Result<Vec<Group>, BillingError> {
+    let lines = serde_json::Deserializer::from_slice(answer).into_iter::<RawGroup>();
+    lines
+        .map(|line| {
+            line.map_err(|error| BillingError::Answer(error.to_string()))?
+                .try_into()
+        })
+        .collect()
+}
+
+fn number(text: &str) -> Result<i128, BillingError> {
+    text.parse()
+        .map_err(|_| BillingError::Answer(format!("`{text}` is not a sum")))
+}
+
+/// Adds sums in the order of the unit numbers; no sums at all are allowed, some missing are not.
+fn add_units(units: &mut BTreeMap<Unit, i128>, sums: &[String]) -> Result<(), BillingError> {
+    if !sums.is_empty() && sums.len() != Unit::ALL.len() {
+        return Err(BillingError::Answer(format!(
+            "{} sums for {} units",
+            sums.len(),
+            Unit::ALL.len()
+        )));
+    }
+    for (unit, text) in Unit::ALL.iter().zip(sums) {
+        let count = number(text)?;
+        if count != 0 {
+            let sum = units.entry(*unit).or_insert(0);
+            *sum = sum
+                .checked_add(count)
+                .ok_or_else(|| BillingError::TooLarge(unit.to_string()))?;
+        }
+    }
+    Ok(())
+}

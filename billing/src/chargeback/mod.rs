@@ -1,0 +1,20 @@
+//! The chargeback report: who used what in a period, and what it costs.
+//!
+//! One query adds the units up over the *set* of events, per column of the report and per everything that decides
+//! a price; the rest is pure: each sum is multiplied once, exactly, and added. Nothing here rounds.
+
+mod dimension;
+mod exposure;
+mod figures;
+mod groups;
+mod pricing;
+mod rate;
+mod report;
+mod request;
+mod sql;
+
+pub use dimension::{BadDimension, Dimension};
+pub use exposure::Exposure;
+pub use figures::{Amount, Figures, Unpriced, Why};
+pub use report::{LogPosition, Report, Row, report};
+pub use request::{Request, Synthetic};

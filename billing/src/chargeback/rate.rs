@@ -1,0 +1,82 @@
+//! Rating: from sums of units and a price book to figures. Pure; each sum is multiplied once and nothing rounds.
+//!
+//! | outcome | billable | on the report |
+//! |---|---|---|
+//! | `unknown` | any | exposure: what was reserved, at the dearest price |
+//! | `refused_*` | any | counted; nothing was used |
+//! | any other | yes | charged |
+//! | any other | no | counted; free by the provider's rules |
+//! | any other | unclear | exposure: what was counted, at its price |
+
+use schemas::{Billable, Outcome, PriceBook, UsageQuality, UsageSource};
+
+use crate::BillingError;
+use crate::chargeback::groups::Group;
+use crate::chargeback::{Amount, Figures, Unpriced, pricing};
+
+/// The figures of one group.
+pub(super) fn figures(group: &Group, book: &PriceBook) -> Result<Figures, BillingError> {
+    let mut figures = Figures {
+        requests: group.requests,
+        ..Figures::none()
+    };
+    if group.outcome == Outcome::ClientAborted {
+        figures.aborted_requests = group.requests;
+    }
+    match (group.outcome, group.billable) {
+        (Outcome::Unknown, _) => {
+            figures.unknown_requests = group.requests;
+            figures.exposure.take_unknown(group, book)?;
+        }
+        (outcome, _) if outcome.is_refusal() => figures.refused_requests = group.requests,
+        (_, Billable::Yes) => charge(&mut figures, group, book)?,
+        (_, Billable::No) => figures.free_requests = group.requests,
+        (_, Billable::Unclear) => {
+            figures.unclear_requests = group.requests;
+            figures.exposure.take_unclear(group, book)?;
+        }
+    }
+    Ok(figures)
+}
+
+fn charge(figures: &mut Figures, group: &Group, book: &PriceBook) -> Result<(), BillingError> {
+    let is_estimated = matches!(group.source, UsageSource::Partial | UsageSource::Estimated);
+    figures.charged_requests = group.requests;
+    if is_estimated {
+        figures.estimated_requests = group.requests;
+    }
+    if group.quality != UsageQuality::Ok {
+        figures.flawed_requests = group.requests;
+        // What the provider billed beyond the units is not known.
+        figures.complete = false;
+    }
+    for (unit, count) in &group.units {
+        figures.add_units(*unit, *count, is_estimated)?;
+        match pricing::price(book, &group.sku, *unit, group.at, group.context) {
+            Ok(price) => {
+                let too_large =
+                    |_| BillingError::TooLarge(format!("{count} {unit} of {}", group.sku.model));
+                let cost = price.rate.times(*count).map_err(too_large)?;
+                let estimated_cost = if is_estimated {
+                    cost
+                } else {
+                    schemas::Money::ZERO
+                };
+                figures.add_amount(&Amount {
+                    currency: price.currency,
+                    cost,
+                    estimated_cost,
+                })?;
+            }
+            Err(why) => figures.add_unpriced(Unpriced {
+                provider: group.sku.provider.clone(),
+                model: group.sku.model.clone(),
+                service_tier: group.sku.tier.clone(),
+                unit: *unit,
+                why,
+                count: *count,
+            })?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! The one query of the report. It knows columns and sums; it knows no price.
+//!
+//! Over `FINAL`, so a copy of an event counts once. The first line of an event stands in columns, later ones in
+//! arrays; `ARRAY JOIN` makes a row of each. Sums are taken in 128 bits: 2⁶⁴ events would not fill them.
+
+use std::fmt::Write as _;
+
+use schemas::units::Side;
+use schemas::{Micros, PriceBook, Unit};
+
+use crate::BillingError;
+use crate::chargeback::{Dimension, Request};
+
+/// More groups than this are not kept in memory.
+pub(crate) const MAX_GROUPS: usize = 1_000_000;
+/// More days than this are not listed.
+pub(crate) const MAX_DAYS: usize = 3_700;
+
+/// The query, and the values for its question marks in their order.
+pub(crate) fn query(
+    request: &Request,
+    book: &PriceBook,
+) -> Result<(String, Vec<String>), BillingError> {
+    let mut bound = Vec::new();
+    let mut columns = Vec::new();
+    for dimension in &request.by {
+        columns.push(column(dimension, request, &mut bound)?);
+    }
+    // `model` is a column of a line, the others are columns of the event.
+    let (mut inner, mut outer) = (String::new(), Vec::new());
+    for (at, column) in columns.into_iter().enumerate() {
+        match column {
+            Some(expression) => {
+                write!(inner, "{expression} AS d{at}, ")
+                    .map_err(|_| BillingError::TooManyGroups(at))?;
+                outer.push(format!("d{at}"));
+            }
+            None => outer.push("l.model".to_owned()),
+        }
+    }
+    let dims = if outer.is_empty() {
+        "CAST([] AS Array(String))".to_owned()
+    } else {
+        format!("[{}]", outer.join(", "))
+    };
+    let tenant = if request.tenant.is_some() {
+        " AND tenant = ?"
+    } else {
+        ""
+    };
+    bound.extend(request.tenant.clone());
+    let sql = format!(
+        "SELECT {dims} AS dims, \
+         CAST(tuple(x_provider, l.model, l.tier, l.speed, l.geography, x_zone, x_capacity), \
+         'Tuple(provider String, model String, tier String, speed String, geography String, zone String, capacity String)') AS sku, \
+         x_at AS at, x_context AS context, toString(outcome) AS outcome, toString(billable) AS billable, \
+         toString(usage_source) AS source, toString(usage_quality) AS quality, synthetic, \
+         toString(sumIf(toInt128(count), l.is_first)) AS request_count, \
+         [{first_sums}] AS unit_sums, \
+         arrayMap(n -> toString(n), sumForEach(l.extra)) AS extra_sums, \
+         arrayMap(n -> toString(n), sumForEachIf(x_estimated, l.is_first)) AS estimated_sums \
+         FROM (SELECT *, {inner}ifNull(toString(provider), '') AS x_provider, ifNull(toString(data_zone), '') AS x_zone, \
+         ifNull(toString(capacity), '') AS x_capacity, {at} AS x_at, {context} AS x_context, \
+         if(outcome = 'unknown', {estimated}, []) AS x_estimated, {lines} AS x_lines \
+         FROM usage_events FINAL \
+         WHERE received >= {start} AND received < {end}{tenant}) \
+         ARRAY JOIN x_lines AS l GROUP BY ALL ORDER BY ALL LIMIT {limit}",
+        first_sums = first_sums(),
+        at = rounded_down(
+            "toUnixTimestamp64Micro(received)",
+            &price_instants(request, book)
+        ),
+        context = context(book),
+        estimated = counts_of("estimated_units"),
+        lines = lines(),
+        start = instant(request.period.start()),
+        end = instant(request.period.end()),
+        limit = MAX_GROUPS + 1,
+    );
+    Ok((sql, bound))
+}
+
+/// The expression of a column over an event; `None` for what only a line knows.
+fn column(
+    dimension: &Dimension,
+    request: &Request,
+    bound: &mut Vec<String>,
+) -> Result<Option<String>, BillingError> {
+    let nullable = |name: &str| format!("ifNull(toString({name}), '')");
+    Ok(Some(match dimension {
+        Dimension::Tenant => "toString(tenant)".to_owned(),
+        Dimension::Project => "toString(project)".to_owned(),
+        Dimension::Key => "toString(key_id)".to_owned(),
+        Dimension::Model => return Ok(None),
+        Dimension::Provider => nullable("provider"),
+        Dimension::Deployment => nullable("deployment"),
+        Dimension::Route => nullable("route"),
+        Dimension::Api => "toString(api)".to_owned(),
+        Dimension::Outcome => "toString(outcome)".to_owned(),
+        Dimension::Day => day(request)?,
+        Dimension::Label(name) => {
+            bound.push(name.clone());
+            "toString(labels[?])".to_owned()
+        }
+    }))
+}
+
+/// The day's date, from instants computed here: the store's own time zones are not asked.
+fn day(request: &Request) -> Result<String, BillingError> {
+    let days = request
+        .period
+        .days(MAX_DAYS)
+        .ok_or(BillingError::TooManyDays(MAX_DAYS))?;
+    let starts: Vec<_> = days.iter().map(|(at, _)| at.0).collect();
+    let dates: Vec<_> = days.iter().map(|(_, day)| format!("'{day}'")).collect();
+    let begins = rounded_down("toUnixTimestamp64Micro(received)", &starts);
+    Ok(format!(
+        "transform({begins}, {}, [{}], '')",
+        numbers(&starts),
+        dates.join(", ")
+    ))
+}
+
+/// The period's start and every change of a price in it: between two of them no price changes.
+fn price_instants(request: &Request, book: &PriceBook) -> Vec<i64> {
+    let (start, end) = (request.period.start(), request.period.end());
+    let changes = book
+        .boundaries()
+        .into_iter()
+        .filter(|at| start < *at && *at < end);
+    std::iter::once(start)
+        .chain(changes)
+        .map(|at| at.0)
+        .collect()
+}
+
+/// The smallest count of the request's context band, from all its input units. The band binds the whole request.
+fn context(book: &PriceBook) -> String {
+    let bands = book.bands();
+    if bands.is_empty() {
+        return "toInt64(0)".to_owned();
+    }
+    let inputs: Vec<_> = Unit::ALL
+        .iter()
+        .filter(|unit| unit.side() == Side::Input)
+        .collect();
+    let first: Vec<_> = inputs
+        .iter()
+        .map(|unit| format!("toInt128(ifNull({unit}, 0))"))
+        .collect();
+    let names: Vec<_> = inputs.iter().map(|unit| format!("'{unit}'")).collect();
+    let total = format!(
+        "{} + arraySum(arrayMap(m -> arraySum(arrayMap(n -> toInt128(m[n]), [{}])), extra_units))",
+        first.join(" + "),
+        names.join(", ")
+    );
+    let starts: Vec<_> = std::iter::once(0)
+        .chain(bands.into_iter().map(|bound| bound + 1))
+        .collect();
+    rounded_down(
+        &format!("toInt64(least({total}, toInt128({})))", i64::MAX),
+        &starts,
+    )
+}
+
+fn first_sums() -> String {
+    let sums: Vec<_> = Unit::ALL
+        .iter()
+        .map(|unit| format!("toString(sumIf(toInt128(ifNull({unit}, 0)), l.is_first))"))
+        .collect();
+    sums.join(", ")
+}
+
+/// An event's lines: the first without counts (they are in columns), then those of the arrays.
+fn lines() -> String {
+    const LINE: &str = "'Tuple(is_first Bool, model String, tier String, speed String, geography String, extra Array(Int128))'";
+    let first = "tuple(true, coalesce(toString(model), toString(model_served), toString(model_requested)), \
+                 ifNull(toString(service_tier), ''), ifNull(toString(speed), ''), ifNull(toString(geography), ''), [])";
+    let later = format!(
+        "arrayMap((m, t, u) -> CAST(tuple(false, toString(m), toString(t), '', '', {}), {LINE}), \
+         extra_models, extra_service_tiers, extra_units)",
+        counts_of("u")
+    );
+    format!("arrayConcat([CAST({first}, {LINE})], {later})")
+}
+
+/// A map's counts in the order of the unit numbers.
+fn counts_of(map: &str) -> String {
+    let names: Vec<_> = Unit::ALL.iter().map(|unit| format!("'{unit}'")).collect();
+    format!("arrayMap(n -> toInt128({map}[n]), [{}])", names.join(", "))
+}
+
+fn rounded_down(expression: &str, starts: &[i64]) -> String {
+    format!("roundDown({expression}, {})", numbers(starts))
+}
+
+fn numbers(list: &[i64]) -> String {
+    let list: Vec<_> = list
+        .iter()
+        .map(|number| format!("toInt64({number})"))
+        .collect();
+    format!("[{}]", list.join(", "))
+}
+
+/// A literal of the type of `received`.
+pub(crate) fn instant(at: Micros) -> String {
+    format!("fromUnixTimestamp64Micro(toInt64({}), 'UTC')", at.0)
+}
