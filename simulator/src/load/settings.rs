@@ -22,7 +22,7 @@ pub enum Pace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stop {
-    /// After so many requests.
+    /// After so many requests, those of the warm-up included.
     Requests(u64),
     /// After so many milliseconds, warm-up not counted.
     Millis(u64),
