@@ -64,10 +64,10 @@ pub enum OpenError {
 pub enum AppendError {
     /// No room beside what is promised to open reservations.
     #[error(
-        "journal is full: {needed_bytes} bytes needed; free disk space, raise capacity_bytes, or let the sink catch up"
+        "journal is full: {needed_bytes} more bytes needed; free disk space, raise capacity_bytes, or let the sink catch up"
     )]
     Full {
-        /// Bytes of the frame and of the reservation asked for with it.
+        /// Bytes that must become free: one more segment, or the frame if its write hit the end.
         needed_bytes: u64,
     },
     /// Refusals have used up their lane.

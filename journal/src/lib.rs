@@ -1,5 +1,20 @@
 //! The gateway's local durable log: segments, group fsync, recovery, cursors.
 //! Payloads are opaque bytes with a one-byte kind; what a record means must not live here.
+//!
+//! What holds, whatever is killed:
+//! 1. A frame whose `append` returned survives the process; one whose ticket is synced survives
+//!    the machine.
+//! 2. Readers see the synced prefix only, so nothing that was read can be taken back.
+//! 3. An open reservation has real, preallocated room for its outcome.
+//! 4. Positions are dense, and one that was synced is not used again. (Rot in the very last
+//!    frame can not be told from a torn write: that tail is quarantined, reported, and reused;
+//!    the boot tells the two apart.)
+//! 5. A failed sync ends the journal until a restart; the start then writes the doubtful pages
+//!    again before it believes them.
+//! 6. Bytes that are no frame are copied to `quarantine/` before anything is cut, and reported.
+//!
+//! Files in the directory: `{base position}.seg` segments, `{number}.new` preallocated spares,
+//! `boot` (counter, nonce, salt), `journal.lock`, `suspect` (only after a failed sync).
 
 mod boot;
 pub mod cursor;

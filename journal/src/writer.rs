@@ -143,7 +143,7 @@ impl Writer {
             match self.room().place(bytes, reserved) {
                 Place::Active => return Ok(()),
                 Place::NextSegment => return self.roll().map_err(AppendError::Io),
-                Place::NeedsSegment => self.add_spare(bytes)?,
+                Place::NeedsSegment => self.add_spare()?,
             }
         }
     }
@@ -190,7 +190,8 @@ impl Writer {
     }
 
     /// Preallocates one more segment here and now.
-    fn add_spare(&mut self, needed_bytes: u64) -> Result<(), AppendError> {
+    fn add_spare(&mut self) -> Result<(), AppendError> {
+        let needed_bytes = self.options.segment_bytes;
         let full = AppendError::Full { needed_bytes };
         let Some(path) = self.begin_spare() else {
             return Err(full);

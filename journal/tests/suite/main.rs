@@ -6,6 +6,7 @@ mod cursor;
 mod damaged;
 mod faults;
 mod killed;
+mod live;
 mod model;
 mod plain;
 mod room;

@@ -232,18 +232,18 @@ impl Life {
         let live = live
             .into_iter()
             .map(|frame| (frame.position, (frame.kind, frame.payload.to_vec())));
-        self.compare("live", live.collect(), &below.collect());
+        self.compare("live", &live.collect(), &below.collect());
         let offline = offline
             .into_iter()
             .map(|frame| (frame.position, (frame.kind, frame.payload.to_vec())));
-        self.compare("offline", offline.collect(), &self.expected);
+        self.compare("offline", &offline.collect(), &self.expected);
     }
 
-    fn compare(&self, how: &str, found: Expected, expected: &Expected) {
+    fn compare(&self, how: &str, found: &Expected, expected: &Expected) {
         let positions = |held: &Expected| held.keys().copied().collect::<Vec<_>>();
         let stats = self.journal.stats();
-        assert_eq!(positions(&found), positions(expected), "{how} {stats:?}");
-        assert!(found == *expected, "{how}: other bytes");
+        assert_eq!(positions(found), positions(expected), "{how} {stats:?}");
+        assert!(found == expected, "{how}: other bytes");
     }
 }
 
