@@ -171,38 +171,47 @@ impl Query {
         self.map(|query| query.with_setting(name, value))
     }
 
-    /// How long it may take; past it the call is ambiguous.
+    /// How long it may take, here and (by `max_execution_time`) in ClickHouse; past it the call is ambiguous.
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
+    /// ClickHouse is told the deadline too, so that it does not go on for nobody.
+    fn start(self) -> Result<(clickhouse::query::Query, Duration), StoreError> {
+        let seconds = self.timeout.as_secs().max(1).to_string();
+        Ok((
+            self.inner?.with_setting("max_execution_time", seconds),
+            self.timeout,
+        ))
+    }
+
     /// Runs it for its effect.
     pub async fn execute(self) -> Result<(), StoreError> {
-        let (query, timeout) = (self.inner?, self.timeout);
+        let (query, timeout) = self.start()?;
         within(timeout, query.execute()).await
     }
 
     /// All rows.
     pub async fn fetch_all<T: RowOwned + RowRead>(self) -> Result<Vec<T>, StoreError> {
-        let (query, timeout) = (self.inner?, self.timeout);
+        let (query, timeout) = self.start()?;
         within(timeout, query.fetch_all()).await
     }
 
     /// The one row there must be.
     pub async fn fetch_one<T: RowOwned + RowRead>(self) -> Result<T, StoreError> {
-        let (query, timeout) = (self.inner?, self.timeout);
+        let (query, timeout) = self.start()?;
         within(timeout, query.fetch_one()).await
     }
 
     /// The first row, if there is one.
     pub async fn fetch_optional<T: RowOwned + RowRead>(self) -> Result<Option<T>, StoreError> {
-        let (query, timeout) = (self.inner?, self.timeout);
+        let (query, timeout) = self.start()?;
         within(timeout, query.fetch_optional()).await
     }
 
     /// The result's bytes in a format of ClickHouse's.
     pub async fn bytes(self, format: &str) -> Result<Bytes, StoreError> {
-        let (query, timeout) = (self.inner?, self.timeout);
+        let (query, timeout) = self.start()?;
         let mut cursor = query.fetch_bytes(format)?;
         within(timeout, async move { cursor.collect().await }).await
     }

@@ -9,6 +9,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
+use std::time::Duration;
 
 /// Rows in an anonymous file in memory.
 pub(super) struct RowsFile(File);
@@ -44,6 +45,16 @@ fn no_memory(error: &dyn std::fmt::Display) -> Refusal {
     )
 }
 
+/// How long a client may take to send a whole body.
+const BODY_TIMEOUT: Duration = Duration::from_mins(1);
+
+async fn in_time<T>(reading: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+    let late = |_| Refusal::bad_arguments("the request's body did not come in time");
+    tokio::time::timeout(BODY_TIMEOUT, reading)
+        .await
+        .map_err(late)?
+}
+
 /// The next piece of a body that has `left` bytes of its cap left.
 async fn next_piece(
     body: &mut Incoming,
@@ -74,11 +85,14 @@ fn check_announced(body: &Incoming, cap: u64) -> Result<(), Refusal> {
 /// The whole body in memory.
 pub(super) async fn read_text(mut body: Incoming, cap: u64) -> Result<Vec<u8>, Refusal> {
     check_announced(&body, cap)?;
-    let (mut left, mut text) = (cap, Vec::new());
-    while let Some(piece) = next_piece(&mut body, &mut left, cap).await? {
-        text.extend_from_slice(&piece);
-    }
-    Ok(text)
+    in_time(async {
+        let (mut left, mut text) = (cap, Vec::new());
+        while let Some(piece) = next_piece(&mut body, &mut left, cap).await? {
+            text.extend_from_slice(&piece);
+        }
+        Ok(text)
+    })
+    .await
 }
 
 /// The whole body behind what the file already holds.
@@ -88,9 +102,12 @@ pub(super) async fn read_rows(
     rows: &mut RowsFile,
 ) -> Result<(), Refusal> {
     check_announced(&body, cap)?;
-    let mut left = cap;
-    while let Some(piece) = next_piece(&mut body, &mut left, cap).await? {
-        rows.write(&piece)?;
-    }
-    Ok(())
+    in_time(async {
+        let mut left = cap;
+        while let Some(piece) = next_piece(&mut body, &mut left, cap).await? {
+            rows.write(&piece)?;
+        }
+        Ok(())
+    })
+    .await
 }

@@ -87,10 +87,18 @@ fn restrict(data_dir: &DataDir, library: &Path) -> Result<LandlockStatus, landlo
 /// What the engine must read: its library and what that links to, the kernel's figures, and our own executable: without
 /// it the first exception spins for ever in the symboliser.
 fn readable(library: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> = ["/usr", "/lib", "/lib64", "/proc", "/sys", "/dev"]
-        .into_iter()
-        .map(PathBuf::from)
-        .collect();
+    let mut paths: Vec<PathBuf> = [
+        "/usr",
+        "/lib",
+        "/lib64",
+        "/proc",
+        "/sys",
+        "/dev/urandom",
+        "/dev/random",
+    ]
+    .into_iter()
+    .map(PathBuf::from)
+    .collect();
     paths.push(library.to_owned());
     paths.extend(std::env::current_exe());
     paths

@@ -86,6 +86,18 @@ impl EngineHost {
         self.running.load(Ordering::SeqCst) > 0
     }
 
+    /// Ends every query that still runs, within the engine's next look at it.
+    pub(super) fn cancel_all(&self) {
+        let cancel = b"KILL QUERY WHERE query NOT LIKE 'KILL QUERY%' ASYNC";
+        let mut anchor = self.anchor.lock();
+        if let Some(Err(error)) = anchor
+            .as_mut()
+            .map(|anchor| anchor.run(cancel, "Null", SMALL_RESULT_BYTES))
+        {
+            tracing::warn!(error, "running queries could not be ended");
+        }
+    }
+
     /// Closes the last connection, which shuts the engine down; no session may be running.
     pub(super) fn close(&self) {
         drop(self.anchor.lock().take());

@@ -24,7 +24,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest head, in bytes: settings and statements of people's tools stand in the URL.
 const MAX_HEAD_BYTES: usize = 256 << 10;
 /// How long requests in flight may go on after the order to stop.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// A pause after the system refused a connection (out of descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 

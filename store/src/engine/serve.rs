@@ -205,7 +205,10 @@ fn run_in_fence(options: &Options) -> Result<(), ServeError> {
         &data_dir,
         publish,
     ));
-    // Queries whose client went away still run in the runtime's threads.
+    // Long reads, and queries whose client went away, still run in the runtime's threads.
+    if host.is_busy() {
+        host.cancel_all();
+    }
     threads.shutdown_timeout(STOP_TIMEOUT);
     close(&host, claim);
     ended

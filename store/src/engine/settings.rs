@@ -85,6 +85,9 @@ const FOR_THE_WRITER: [&str; 25] = [
 /// The most that any result may hold, in bytes: it is in memory twice before it is sent.
 const WRITER_MAX_RESULT_BYTES: u64 = 1 << 30;
 
+/// The longest that any statement may run: nobody waits for it any more.
+const WRITER_MAX_SECONDS: u64 = 900;
+
 /// How a session may change things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
@@ -142,7 +145,10 @@ impl SessionSettings {
     pub(super) fn statements(mut self, user: User, access: Access) -> Vec<String> {
         match user {
             User::Reader => self.bound_reader(),
-            User::Writer => self.bound("max_result_bytes", max_result_bytes(user)),
+            User::Writer => {
+                self.bound("max_result_bytes", max_result_bytes(user));
+                self.bound("max_execution_time", WRITER_MAX_SECONDS);
+            }
         }
         let pairs: Vec<String> = self
             .assignments

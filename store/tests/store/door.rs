@@ -1,6 +1,7 @@
 //! The door: who may knock, and how loud. Passwords, Host, sizes, settings, sessions.
 
 use crate::common::{Answer, TestEngine, send};
+use std::io::{Read as _, Write as _};
 use store::User;
 
 #[tokio::test]
@@ -68,6 +69,24 @@ async fn bodies_have_a_cap_announced_or_not() {
     let pieces: Vec<Result<String, std::io::Error>> = vec![Ok(large)];
     let chunked = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
     assert_eq!(engine.http(User::Reader, &[], chunked).await.status, 413);
+
+    // Rows have a larger cap; the announcement alone is enough.
+    let address = engine
+        .ready()
+        .await
+        .url
+        .trim_start_matches("http://")
+        .to_owned();
+    let password = engine.supervisor.credentials().writer.expose();
+    let mut socket = std::net::TcpStream::connect(&address).unwrap();
+    let head = format!(
+        "POST /?query=INSERT+INTO+t+FORMAT+TSV HTTP/1.1\r\nHost: {address}\r\nContent-Length: 300000000\r\n\
+         X-ClickHouse-User: tollgate\r\nX-ClickHouse-Key: {password}\r\n\r\n"
+    );
+    socket.write_all(head.as_bytes()).unwrap();
+    let mut status = [0_u8; 12];
+    socket.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 413");
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! A repeated insert is harmless: the same token does nothing, also after the engine was killed; an insert is one block.
 
-use crate::common::{DATABASE, TestEngine};
+use crate::common::{DATABASE, TestEngine, eventually};
 use serde::{Deserialize, Serialize};
+use std::io::{Read as _, Write as _};
 use store::{Class, Row};
 
 #[derive(Debug, Clone, Row, Serialize, Deserialize)]
@@ -147,4 +148,69 @@ async fn rows_that_stand_in_the_statement_are_taken_whole() {
         engine.text(all).await,
         "['613B620A0A63','29','783B','79','7A']"
     );
+}
+
+/// The consumer's loop in small: the same batches with the same tokens, repeated until they are acknowledged.
+#[tokio::test]
+async fn random_kills_neither_lose_nor_double_a_row() {
+    let engine = TestEngine::start().await;
+    engine.run(TABLE).await;
+    let writer = engine.writer();
+    let inserting = async {
+        for batch in 0..BATCHES {
+            let (from, token) = (batch * 500, format!("log/{batch}"));
+            let rows = records(from, 500, "\n\n");
+            eventually("the batch is acknowledged", async || {
+                match writer.insert_block("log", &token, &rows).await {
+                    Ok(()) => Some(()),
+                    Err(error) if error.class() == Class::Rejected => panic!("{error}"),
+                    Err(_) => None,
+                }
+            })
+            .await;
+        }
+    };
+    let killing = async {
+        for _ in 0..8 {
+            engine.kill().await;
+        }
+    };
+    tokio::join!(inserting, killing);
+    let rows = BATCHES * 500;
+    assert_eq!(
+        engine.text(COUNT).await,
+        format!("{rows}\t{rows}\t{}", rows * 2)
+    );
+}
+
+const BATCHES: i64 = 400;
+
+#[tokio::test]
+async fn half_an_insert_is_none() {
+    let engine = TestEngine::start().await;
+    engine.run(TABLE).await;
+    let url = engine.ready().await.url;
+    let address = url.trim_start_matches("http://").to_owned();
+    let password = engine.supervisor.credentials().writer.expose();
+    for framing in [
+        "Transfer-Encoding: chunked\r\n\r\n8\r\n1\ta\n2\tb\n\r\n",
+        "Content-Length: 12\r\n\r\n1\ta\n2\tb\n",
+    ] {
+        let mut socket = std::net::TcpStream::connect(&address).unwrap();
+        let head = format!(
+            "POST /?database={DATABASE}&query=INSERT+INTO+log+FORMAT+TSV HTTP/1.1\r\nHost: {address}\r\n\
+             X-ClickHouse-User: tollgate\r\nX-ClickHouse-Key: {password}\r\n{framing}"
+        );
+        socket.write_all(head.as_bytes()).unwrap();
+        socket.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        // The engine may just hang up: then there is no answer, which is as good.
+        drop(socket.read_to_end(&mut answer));
+        assert!(
+            !answer.starts_with(b"HTTP/1.1 200"),
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
+    }
+    assert_eq!(engine.text("SELECT count() FROM log").await, "0");
 }

@@ -218,3 +218,29 @@ async fn the_process_shows_no_secret() {
         assert!(!text.contains("HOME="), "the child's environment is bare");
     }
 }
+
+#[tokio::test]
+async fn a_long_query_does_not_hold_an_ordered_stop_up() {
+    let engine = TestEngine::start().await;
+    let endless = engine
+        .reader()
+        .query("SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 1");
+    let mut endless = tokio::task::JoinSet::from_iter([endless.execute()]);
+    let running =
+        "SELECT count() FROM system.processes WHERE query LIKE 'SELECT count() FROM numbers(%'";
+    eventually("the query runs", async || {
+        (engine.text(running).await == "1").then_some(())
+    })
+    .await;
+    let data_dir = DataDir::new(engine.folder.path());
+    engine.supervisor.stop().await;
+    assert_eq!(Endpoint::of_running(&data_dir), None);
+    assert!(
+        endless
+            .join_next()
+            .await
+            .expect("a task")
+            .expect("no panic")
+            .is_err()
+    );
+}

@@ -2,6 +2,7 @@
 
 use crate::common::{DATABASE, TestEngine, eventually};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use store::{Row, User};
 
 #[derive(Debug, Clone, Row, Serialize, Deserialize)]
@@ -145,7 +146,7 @@ async fn a_slow_reader_does_not_hold_an_insert_up() {
     let reader = engine.reader();
     let slow = reader
         .query("SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 1")
-        .setting("max_execution_time", "20");
+        .timeout(Duration::from_secs(50));
     let mut slow = tokio::task::JoinSet::from_iter([slow.execute()]);
     let running = "SELECT count() FROM system.processes WHERE query LIKE '%sipHash64(number) = 1%' AND query NOT LIKE '%processes%'";
     eventually("the slow query runs", async || {
