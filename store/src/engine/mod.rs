@@ -10,6 +10,7 @@ mod fence;
 mod ffi;
 mod host;
 mod http;
+mod lexer;
 mod library;
 mod parent;
 mod reader;

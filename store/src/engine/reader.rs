@@ -2,8 +2,8 @@
 //! refuses changes; this closes what that leaves open (`DESCRIBE url(…)` connects, the scalar `file()` reads any path,
 //! `KILL` and `USE` pass) and holds also where the kernel has no Landlock.
 
+use super::lexer::{Kind, Lexer};
 use super::refusal::Refusal;
-use super::sql::{Kind, Lexer};
 
 /// The first word of a reader's statement is one of these.
 const FIRST_WORDS: [&str; 7] = [

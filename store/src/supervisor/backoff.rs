@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(5);
 /// An engine that ran this long was well: the next trouble is a new one.
-const WELL_AFTER: Duration = Duration::from_secs(10);
+const WELL_AFTER: Duration = Duration::from_secs(3);
 
-/// Doubles from 0.1 s to 10 s.
+/// Doubles from 0.1 s to 5 s.
 #[derive(Debug)]
 pub(super) struct Backoff {
     next: Duration,
@@ -41,7 +41,7 @@ mod tests {
             .collect();
         assert_eq!(
             waits,
-            [100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000]
+            [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000]
         );
         assert_eq!(backoff.after(WELL_AFTER), FIRST);
     }

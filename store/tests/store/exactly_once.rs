@@ -2,6 +2,7 @@
 
 use crate::common::{DATABASE, TestEngine, eventually};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::io::{Read as _, Write as _};
 use store::{Class, Row};
 
@@ -12,7 +13,7 @@ struct Record {
 }
 
 const TABLE: &str = "CREATE TABLE log (offset Int64, bytes String) ENGINE = MergeTree ORDER BY offset \
-    SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1";
+    SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1";
 
 fn records(from: i64, count: i64, bytes: &str) -> Vec<Record> {
     (from..from + count)
@@ -156,10 +157,12 @@ async fn random_kills_neither_lose_nor_double_a_row() {
     let engine = TestEngine::start().await;
     engine.run(TABLE).await;
     let writer = engine.writer();
+    let kills = Cell::new(0);
     let inserting = async {
-        for batch in 0..BATCHES {
-            let (from, token) = (batch * 500, format!("log/{batch}"));
-            let rows = records(from, 500, "\n\n");
+        let mut batches = 0;
+        while kills.get() < KILLS {
+            let token = format!("log/{batches}");
+            let rows = records(batches * 500, 500, "\n\n");
             eventually("the batch is acknowledged", async || {
                 match writer.insert_block("log", &token, &rows).await {
                     Ok(()) => Some(()),
@@ -168,22 +171,25 @@ async fn random_kills_neither_lose_nor_double_a_row() {
                 }
             })
             .await;
+            batches += 1;
         }
+        batches
     };
     let killing = async {
-        for _ in 0..8 {
+        while kills.get() < KILLS {
             engine.kill().await;
+            kills.set(kills.get() + 1);
         }
     };
-    tokio::join!(inserting, killing);
-    let rows = BATCHES * 500;
+    let (batches, ()) = tokio::join!(inserting, killing);
+    let rows = batches * 500;
     assert_eq!(
         engine.text(COUNT).await,
         format!("{rows}\t{rows}\t{}", rows * 2)
     );
 }
 
-const BATCHES: i64 = 400;
+const KILLS: u32 = 5;
 
 #[tokio::test]
 async fn half_an_insert_is_none() {
