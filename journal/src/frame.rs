@@ -29,8 +29,8 @@ pub enum Lane {
     Refusal,
 }
 
-/// A frame read back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A frame read back. Its `Debug` shows how long the payload is, never what it holds.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     /// Dense number of the frame in its journal.
     pub position: u64,
@@ -40,6 +40,24 @@ pub struct Frame {
     pub lane: Lane,
     /// The bytes as they were appended.
     pub payload: Bytes,
+}
+
+impl std::fmt::Debug for Frame {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            position,
+            kind,
+            lane,
+            payload,
+        } = self;
+        formatter
+            .debug_struct("Frame")
+            .field("position", position)
+            .field("kind", kind)
+            .field("lane", lane)
+            .field("payload_bytes", &payload.len())
+            .finish()
+    }
 }
 
 /// The first 18 bytes of a frame, not yet believed.

@@ -11,7 +11,7 @@ use crate::boot::{Boot, BootFile};
 use crate::damage::Alarm;
 use crate::durable;
 use crate::error::{AppendError, OpenError};
-use crate::frame::{BOOT_KIND, Lane, frame_bytes, salt_is_usable};
+use crate::frame::{BOOT_KIND, Lane, salt_is_usable};
 use crate::header::{self, BOOT_FILE, LOCK_FILE, SEGMENT_HEADER_BYTES};
 use crate::layer::{FileLayer, LayerFile, LayerLock, OpenMode, is_full, write_full};
 use crate::options::Options;
@@ -294,12 +294,11 @@ fn begin_boot(writer: &mut Writer, boot: Boot) -> Result<(), OpenError> {
         salt: writer.salt,
     }
     .to_bytes();
-    durable::store(&*writer.layer, &path, &content).map_err(failed("storing", &path))?;
+    durable::store(&*writer.layer, &path, &content).map_err(|error| match error {
+        error if is_full(&error) => no_room(&writer.options),
+        error => failed("storing", &path)(error),
+    })?;
     let payload = boot.to_frame(writer.end);
-    debug_assert!(
-        frame_bytes(&payload) < writer.options.outcome_bytes,
-        "checked by the options"
-    );
     match writer.append((BOOT_KIND, Lane::Main), &payload, 0) {
         Ok(_) => Ok(()),
         Err(AppendError::Full { .. }) => Err(no_room(&writer.options)),

@@ -22,10 +22,18 @@ struct RealFile(File);
 
 #[derive(Debug)]
 struct RealLock {
-    _file: File,
+    file: File,
 }
 
 impl LayerLock for RealLock {}
+
+impl Drop for RealLock {
+    /// Closing alone would not do: a child of this process that is between fork and exec
+    /// still holds the same lock. An unlock that fails leaves it to the close.
+    fn drop(&mut self) {
+        let _unlocked = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+    }
+}
 
 impl FileLayer for RealLayer {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
@@ -79,7 +87,7 @@ impl FileLayer for RealLayer {
             .mode(FILE_MODE)
             .open(path)?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Box::new(RealLock { _file: file }))
+        Ok(Box::new(RealLock { file }))
     }
 }
 

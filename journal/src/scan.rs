@@ -1,6 +1,7 @@
 //! Walks the frames of one segment file and finds the next good one behind damage.
 //! Knows one file; what damage means for the journal is decided above.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -14,7 +15,6 @@ use crate::layer::{LayerFile, read_full};
 const WINDOW: usize = 64 << 10;
 
 /// A walk through one segment.
-#[derive(Debug)]
 pub(crate) struct Scan {
     file: Arc<dyn LayerFile>,
     salt: u32,
@@ -46,6 +46,17 @@ pub(crate) enum Step {
     BadTail { offset: u64, bytes: u64 },
     /// The limit was reached.
     End,
+}
+
+/// Shows no window: it holds payloads.
+impl fmt::Debug for Scan {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Scan")
+            .field("offset", &self.offset)
+            .field("position", &self.position)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Scan {

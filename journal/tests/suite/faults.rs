@@ -205,6 +205,21 @@ fn a_disk_without_room_or_promises_is_refused_by_name() {
     let refused = Journal::open(options("/journal"), Arc::new(layer)).unwrap_err();
     assert!(matches!(refused, OpenError::NoRoom { .. }));
     let layer = memory();
+    let (journal, _) = open(&layer);
+    journal.close().unwrap();
+    layer.set_disk_bytes(Some(layer.used_bytes()));
+    let refused = Journal::open(options("/journal"), Arc::new(layer.clone())).unwrap_err();
+    assert!(matches!(refused, OpenError::NoRoom { .. }));
+    let (segment, boot_file) = (options("").segment_bytes, 33);
+    layer.set_disk_bytes(Some(segment + boot_file));
+    let refused = Journal::open(options("/journal"), Arc::new(layer.clone())).unwrap_err();
+    assert!(
+        matches!(refused, OpenError::NoRoom { .. }),
+        "room for the segment, not the boot file"
+    );
+    layer.set_disk_bytes(None);
+    assert_eq!(open(&layer).1.recovered_end, 1);
+    let layer = memory();
     let not_supported = 95;
     layer.fail_always(Operation::Preallocate, Some(not_supported));
     let refused = Journal::open(options("/journal"), Arc::new(layer)).unwrap_err();

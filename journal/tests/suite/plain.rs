@@ -59,3 +59,20 @@ async fn appended_frames_read_back_live_and_after_reopening() {
     }
     assert_eq!(count, 202);
 }
+
+#[tokio::test]
+async fn nothing_of_a_payload_is_in_what_can_be_logged() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = Journal::open(options(dir.path()), Arc::new(RealLayer)).unwrap();
+    let (reservation, ticket) = journal.admit(1, b"canary").unwrap();
+    journal.sync_now().await.unwrap();
+    let mut reader = journal.reader(0);
+    let items = [reader.read().unwrap(), reader.read().unwrap()];
+    let too_large = journal.append(1, &b"canary".repeat(1000)).unwrap_err();
+    let shown =
+        format!("{journal:?} {reservation:?} {ticket:?} {reader:?} {items:?} {too_large:?}");
+    let as_numbers = format!("{:?}", b"canary");
+    let as_numbers = as_numbers.trim_matches(['[', ']']);
+    assert!(!shown.contains("canary") && !shown.contains(as_numbers));
+    reservation.settle(2, b"").unwrap();
+}
