@@ -13,6 +13,9 @@ pub enum BillingError {
         "the ledger's answer cannot be read ({0}): is the database of another version? run `tollgate migrate`"
     )]
     Answer(String),
+    /// The trail was asked for something that cannot be.
+    #[error(transparent)]
+    Filter(#[from] crate::audit::BadFilter),
     /// An amount left the range in which it is exact.
     #[error(
         "{0}: the amount is too large to be kept exactly, so nothing is reported; take a shorter period"

@@ -3,10 +3,13 @@
 //! Reads ClickHouse through `store`, never the log itself. What must not live here: providers, Kafka, and how an
 //! event comes to be. Rating is a pure function of sums and a price book; see `chargeback`.
 
+pub mod audit;
 pub mod chargeback;
 mod error;
 pub mod period;
 pub mod prices;
+pub mod render;
+mod sql;
 
 pub use error::BillingError;
 pub use period::Period;

@@ -16,5 +16,5 @@ mod sql;
 pub use dimension::{BadDimension, Dimension};
 pub use exposure::Exposure;
 pub use figures::{Amount, Figures, Unpriced, Why};
-pub use report::{LogPosition, Report, Row, report};
+pub use report::{LogPosition, PeriodSpan, Report, Row, report};
 pub use request::{Request, Synthetic};

@@ -6,10 +6,11 @@
 use std::fmt::Write as _;
 
 use schemas::units::Side;
-use schemas::{Micros, PriceBook, Unit};
+use schemas::{PriceBook, Unit};
 
 use crate::BillingError;
 use crate::chargeback::{Dimension, Request};
+use crate::sql::instant;
 
 /// More groups than this are not kept in memory.
 pub(crate) const MAX_GROUPS: usize = 1_000_000;
@@ -200,9 +201,4 @@ fn numbers(list: &[i64]) -> String {
         .map(|number| format!("toInt64({number})"))
         .collect();
     format!("[{}]", list.join(", "))
-}
-
-/// A literal of the type of `received`.
-pub(crate) fn instant(at: Micros) -> String {
-    format!("fromUnixTimestamp64Micro(toInt64({}), 'UTC')", at.0)
 }

@@ -1,0 +1,95 @@
+//! Printing: a table for people, CSV and JSON for programs. What a figure means must not be decided here.
+
+mod audit;
+mod chargeback;
+mod notes;
+mod table;
+mod text;
+
+use std::str::FromStr;
+
+use crate::audit::Page;
+use crate::chargeback::Report;
+
+pub use notes::notes;
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people: aligned, with notes.
+    #[default]
+    Table,
+    /// Rows alone, RFC 4180.
+    Csv,
+    /// Everything; the names of the fields stay as they are.
+    Json,
+}
+
+/// Not a format.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not a format: write table, csv or json")]
+pub struct BadFormat(String);
+
+impl FromStr for Format {
+    type Err = BadFormat;
+
+    fn from_str(text: &str) -> Result<Self, BadFormat> {
+        match text {
+            "table" => Ok(Self::Table),
+            "csv" => Ok(Self::Csv),
+            "json" => Ok(Self::Json),
+            _ => Err(BadFormat(text.chars().take(64).collect())),
+        }
+    }
+}
+
+/// Something could not be printed.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// As CSV.
+    #[error("cannot write CSV: {0}")]
+    Csv(String),
+    /// As JSON.
+    #[error("cannot write JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Prints a report; `width` is that of the terminal, if it is one.
+pub fn report(report: &Report, format: Format, width: Option<u16>) -> Result<String, RenderError> {
+    match format {
+        Format::Table => Ok(chargeback::table(report, width)),
+        Format::Csv => chargeback::csv(report),
+        Format::Json => json(report),
+    }
+}
+
+/// Prints a page of the trail; `width` is that of the terminal, if it is one.
+pub fn page(page: &Page, format: Format, width: Option<u16>) -> Result<String, RenderError> {
+    match format {
+        Format::Table => Ok(audit::table(page, width)),
+        Format::Csv => audit::csv(page),
+        Format::Json => json(page),
+    }
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Result<String, RenderError> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// Writes records, each with as many fields as the header.
+fn csv_text(header: &[String], records: impl IntoIterator<Item = Vec<String>>) -> Result<String, RenderError> {
+    let failed = |error: &dyn std::fmt::Display| RenderError::Csv(error.to_string());
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(header).map_err(|error| failed(&error))?;
+    for record in records {
+        writer.write_record(&record).map_err(|error| failed(&error))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| failed(&error))?;
+    String::from_utf8(bytes).map_err(|error| failed(&error))
+}
+
+#[cfg(test)]
+#[path = "render_tests.rs"]
+mod tests;

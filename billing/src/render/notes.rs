@@ -1,0 +1,126 @@
+//! What stands under a report: everything a reader must know before believing its totals.
+
+use schemas::Micros;
+
+use super::text::{grouped, shown};
+use crate::chargeback::{Report, Synthetic, Unpriced, Why};
+
+/// Unpriced units that are named one by one.
+const MOST_UNPRICED: usize = 20;
+
+/// The notes, a line each.
+#[must_use]
+pub fn notes(report: &Report) -> Vec<String> {
+    let mut notes = vec![period(report)];
+    if report.totals.requests == 0 {
+        notes.push("No requests in this period.".to_owned());
+    }
+    synthetic(report, &mut notes);
+    missing(report, &mut notes);
+    estimated(report, &mut notes);
+    exposure(report, &mut notes);
+    notes.push(position(report));
+    notes.push(format!("Price book {}, report hash {}", report.price_version, report.report_hash));
+    notes
+}
+
+fn period(report: &Report) -> String {
+    let period = &report.period;
+    let (start, end) = (utc(Micros(period.start_us)), utc(Micros(period.end_us)));
+    format!("Period {} ({}): from {start} to before {end}", period.name, period.zone)
+}
+
+fn utc(at: Micros) -> String {
+    let Some(instant) = chrono::DateTime::from_timestamp_micros(at.0) else {
+        return format!("{} µs", at.0);
+    };
+    instant.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
+}
+
+fn synthetic(report: &Report, notes: &mut Vec<String>) {
+    let left_out = report.synthetic_requests_left_out;
+    if left_out != 0 {
+        notes.push(format!(
+            "{} synthetic requests (demo, self-test) are left out: --synthetic only or include shows them",
+            grouped(left_out)
+        ));
+    }
+    if report.synthetic != Synthetic::Exclude {
+        notes.push("This report shows synthetic requests (demo, self-test): it is not a bill.".to_owned());
+    }
+}
+
+fn missing(report: &Report, notes: &mut Vec<String>) {
+    let totals = &report.totals;
+    if !totals.complete {
+        notes.push("* The cost is not complete:".to_owned());
+    }
+    if totals.flawed_requests != 0 {
+        notes.push(format!(
+            "  {} requests have figures that are missing, do not add up, or have no unit (audit query names them)",
+            grouped(totals.flawed_requests)
+        ));
+    }
+    notes.extend(totals.unpriced.iter().take(MOST_UNPRICED).map(unpriced));
+    if let Some(more) = totals.unpriced.len().checked_sub(MOST_UNPRICED).filter(|more| *more > 0) {
+        notes.push(format!("  and {more} more unpriced: --format json lists them"));
+    }
+}
+
+fn unpriced(unpriced: &Unpriced) -> String {
+    let why = match unpriced.why {
+        Why::NoRate => "no rate in the price book for this model, unit, tier, class, band and time",
+        Why::Ptu => "runs on capacity paid by the hour, which is not shared out yet",
+        Why::Speed => "ran at another speed, for which the price book has no rate",
+        Why::Geography => "ran in another geography, for which the price book has no rate",
+    };
+    let tier = if unpriced.service_tier.is_empty() { "default" } else { &unpriced.service_tier };
+    let (count, unit) = (grouped(unpriced.count), unpriced.unit);
+    let (provider, model) = (shown(&unpriced.provider), shown(&unpriced.model));
+    format!("  unpriced: {count} {unit} of {provider}/{model} ({}): {why}", shown(tier))
+}
+
+fn estimated(report: &Report, notes: &mut Vec<String>) {
+    let totals = &report.totals;
+    if totals.estimated_requests == 0 {
+        return;
+    }
+    let costs: Vec<_> =
+        totals.amounts.iter().map(|amount| format!("{} {}", amount.estimated_cost, amount.currency)).collect();
+    notes.push(format!(
+        "Of this, {} tokens of {} requests ({}) were counted here, whole or in part: the provider did not say",
+        grouped(totals.estimated_tokens),
+        grouped(totals.estimated_requests),
+        costs.join(", ")
+    ));
+}
+
+fn exposure(report: &Report, notes: &mut Vec<String>) {
+    let totals = &report.totals;
+    if totals.unknown_requests == 0 && totals.unclear_requests == 0 {
+        return;
+    }
+    let mut bounds: Vec<_> =
+        totals.exposure.at_most.iter().map(|(currency, money)| format!("{money} {currency}")).collect();
+    if totals.exposure.unbounded_requests != 0 {
+        bounds.push(format!("an unknown amount for {} of them", grouped(totals.exposure.unbounded_requests)));
+    }
+    notes.push(format!(
+        "Not charged: {} requests whose end is unknown and {} that the provider may bill; they may add at most {}",
+        grouped(totals.unknown_requests),
+        grouped(totals.unclear_requests),
+        if bounds.is_empty() { "nothing".to_owned() } else { bounds.join(" and ") }
+    ));
+}
+
+fn position(report: &Report) -> String {
+    if report.position.is_empty() {
+        return "Log: no batch has been written yet".to_owned();
+    }
+    let places: Vec<_> = report
+        .position
+        .iter()
+        .map(|place| format!("{}/{} to record {}", shown(&place.topic), place.partition, place.last))
+        .collect();
+    format!("Log: {}", places.join(", "))
+}
