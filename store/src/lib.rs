@@ -27,3 +27,6 @@ pub use secrets::{Credentials, Password, SecretsError, User};
 pub use clickhouse::{
     Row, RowOwned, RowRead, RowWrite, serde as row_serde, sql::Bind, sql::Identifier,
 };
+
+/// The database that holds all tables.
+pub const DATABASE: &str = "tollgate";

@@ -6,4 +6,5 @@ mod exactly_once;
 mod lifecycle;
 mod migrations;
 mod reader;
+mod rows;
 mod types;
