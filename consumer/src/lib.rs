@@ -1,1 +1,34 @@
-//! Log source, cut, write, commit, sink audit.
+//! The consumer: read ▸ cut ▸ decode ▸ write ▸ commit, from a log into the store; and the audit of what is there.
+//!
+//! One stage a file, [`run`](crate::spawn) puts them together. Where a batch ends is read from the log, so every reader makes
+//! the same batches with the same rows and the same tokens, however often it dies and begins again. What must not live here:
+//! HTTP to apps, prices.
+
+mod audit;
+mod begin;
+mod commit;
+mod cut;
+mod decode;
+mod error;
+mod handle;
+mod metrics;
+mod options;
+mod read;
+mod replay;
+mod run;
+mod signals;
+mod source;
+mod start;
+mod status;
+mod write;
+
+pub use commit::{CommitError, InWork, Mark, load as load_mark};
+pub use decode::{ByMonth, Newer, Rows};
+pub use error::Halt;
+pub use handle::{Handle, THREAD_NAME, spawn};
+pub use options::{Hold, Options};
+pub use replay::{ReplayError, Replayed, replay};
+pub use source::{JournalSource, Read, Reader, Record, Source, SourceError};
+pub use start::NotThisLog;
+pub use status::{State, Status};
+pub use write::token;

@@ -25,6 +25,8 @@ pub const MAX_ATTEMPTS: usize = 8;
 pub const MAX_LABELS: usize = 32;
 /// The longest `usage_raw`, in bytes.
 pub const MAX_USAGE_RAW_BYTES: usize = 4 * 1024;
+/// The first `producer_seq` of a boot.
+pub const FIRST_PRODUCER_SEQ: i64 = 0;
 
 /// What the client claimed about itself: names from the tenant's allow-list.
 pub type Labels = BTreeMap<Text, Text>;

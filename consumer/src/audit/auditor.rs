@@ -1,0 +1,328 @@
+//! Drives the audit, a page at a time so that it never holds up the batches for long: look at what was verified before,
+//! verify what is new, repair what is not whole, and look again.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::facts::{self, Page};
+use super::older::{self, Counts};
+use super::repair::{Repaired, Wanted, repair};
+use super::sequence::{Hole, Sequences};
+use super::verdict::{Finding, Verdict, judge};
+use crate::commit::Commit;
+use crate::error::Halt;
+use crate::signals::AuditRequests;
+use crate::source::Source;
+use crate::write::Writer;
+
+/// A look at what was verified before may cost at most this share of the time.
+const LOOK_SHARE: u32 = 20;
+
+/// Remembers what was verified, and when the next audit is due.
+#[derive(Debug)]
+pub(crate) struct Auditor<'a, S> {
+    source: &'a S,
+    every: Duration,
+    requests: AuditRequests,
+    due_at: Instant,
+    /// The request that the pass under way answers; `None` between passes.
+    answering: Option<u64>,
+    proof: Option<Proof>,
+    look_again_at: Instant,
+}
+
+/// What was found good so far.
+#[derive(Debug)]
+struct Proof {
+    /// Everything from the origin up to this boundary was verified.
+    verified: i64,
+    /// The counts at the end of the last pass, and the boundary they belong to.
+    counts: Option<(i64, Counts)>,
+    surplus: i64,
+    events: i64,
+    sequences: Sequences,
+    /// Holes at the end of the last pass; a number may still be on its way.
+    holes: Vec<Hole>,
+    /// First places of what could not be repaired.
+    given_up: BTreeSet<i64>,
+}
+
+impl Proof {
+    fn nothing(origin: i64) -> Self {
+        Self {
+            verified: origin,
+            counts: None,
+            surplus: 0,
+            events: 0,
+            sequences: Sequences::default(),
+            holes: Vec::new(),
+            given_up: BTreeSet::new(),
+        }
+    }
+}
+
+impl<'a, S: Source> Auditor<'a, S> {
+    /// Due at once: the first pass verifies everything.
+    pub(crate) fn new(source: &'a S, every: Duration, requests: AuditRequests) -> Self {
+        let now = Instant::now();
+        Self {
+            source,
+            every,
+            requests,
+            due_at: now,
+            answering: None,
+            proof: None,
+            look_again_at: now,
+        }
+    }
+
+    /// The store was away: look now.
+    pub(crate) fn hurry(&mut self) {
+        self.due_at = Instant::now();
+        self.look_again_at = self.due_at;
+    }
+
+    /// Starts over at the next audit.
+    pub(crate) fn give_up_pass(&mut self) {
+        self.answering = None;
+        self.proof = None;
+        self.due_at = Instant::now() + self.every;
+    }
+
+    pub(crate) fn is_due(&self) -> bool {
+        self.due_at <= Instant::now()
+    }
+
+    /// Waits until it is due, or asked for.
+    pub(crate) async fn due(&mut self) {
+        tokio::select! {
+            () = tokio::time::sleep_until(self.due_at) => {}
+            () = self.requests.asked() => self.hurry(),
+        }
+    }
+
+    /// The next page of a pass.
+    pub(crate) async fn step(&mut self, writer: &Writer, commit: &mut Commit) -> Result<(), Halt> {
+        if self.answering.is_none() {
+            self.begin_pass(writer, commit).await?;
+        }
+        let mut proof = self
+            .proof
+            .take()
+            .unwrap_or_else(|| Proof::nothing(commit.mark().origin));
+        let is_done = self.verify_page(&mut proof, writer, commit).await?;
+        writer
+            .news
+            .change(|status| status.verified = proof.verified);
+        if is_done {
+            self.end_pass(&mut proof, writer).await?;
+        }
+        self.proof = Some(proof);
+        Ok(())
+    }
+
+    /// Looks whether what was verified is still there; forgets the proof if not.
+    async fn begin_pass(&mut self, writer: &Writer, commit: &Commit) -> Result<(), Halt> {
+        let asked = self.requests.last();
+        if writer.news.answered() < asked {
+            self.look_again_at = Instant::now();
+        }
+        self.answering = Some(asked);
+        let Some((proof, (below, then))) = self
+            .proof
+            .as_ref()
+            .and_then(|proof| Some((proof, proof.counts.as_ref()?)))
+        else {
+            return Ok(());
+        };
+        let started = Instant::now();
+        if started < self.look_again_at {
+            return Ok(());
+        }
+        let now = self.look(writer, *below).await?;
+        self.look_again_at = Instant::now() + started.elapsed() * LOOK_SHARE;
+        if let Some(loss) = then.loss(&now, proof.events) {
+            tracing::warn!(
+                loss,
+                "the store is not as it was verified; everything is verified again"
+            );
+            self.proof = Some(Proof::nothing(commit.mark().origin));
+        }
+        Ok(())
+    }
+
+    /// Verifies the next stretch; `true` if nothing committed is left to verify.
+    async fn verify_page(
+        &self,
+        proof: &mut Proof,
+        writer: &Writer,
+        commit: &mut Commit,
+    ) -> Result<bool, Halt> {
+        let (from, committed) = (proof.verified, commit.mark().committed);
+        let (mut page, mut verdict) = self.judge_page(writer, from, committed).await?;
+        if self
+            .repair_all(&verdict.findings, proof, writer, commit)
+            .await?
+        {
+            (page, verdict) = self.judge_page(writer, from, committed).await?;
+            for finding in &verdict.findings {
+                give_up(
+                    proof,
+                    writer,
+                    finding,
+                    "it was inserted again and still is not whole",
+                );
+            }
+        }
+        if verdict.end > from {
+            let place = self.source.place();
+            let runs =
+                writer.until_answered("audit: producer numbers", async |client: store::Client| {
+                    facts::runs(&client, place, from, verdict.end - 1).await
+                });
+            proof.sequences.add(runs.await?);
+        }
+        proof.verified = verdict.end;
+        proof.surplus += verdict.surplus;
+        proof.events += verdict.events;
+        Ok(page.is_last)
+    }
+
+    async fn judge_page(
+        &self,
+        writer: &Writer,
+        from: i64,
+        committed: i64,
+    ) -> Result<(Page, Verdict), Halt> {
+        let place = self.source.place();
+        let asked = writer.until_answered("audit: batches", async |client: store::Client| {
+            let page = facts::page(&client, place, from, committed).await?;
+            let seen = facts::seen(&client, place, &page.cuts).await?;
+            Ok((page, seen))
+        });
+        let (page, seen) = asked.await?;
+        let verdict = judge(from, committed, &page, &seen);
+        Ok((page, verdict))
+    }
+
+    /// Repairs what can be repaired; `true` if anything was inserted.
+    async fn repair_all(
+        &self,
+        findings: &[Finding],
+        proof: &mut Proof,
+        writer: &Writer,
+        commit: &mut Commit,
+    ) -> Result<bool, Halt> {
+        let mut inserted = false;
+        let repair_epoch = commit.mark().repair_epoch + 1;
+        for finding in findings {
+            tracing::error!(%finding, "the store has lost records");
+            let kept = self.source.first_kept();
+            let wanted = match *finding {
+                Finding::Gap { first, last } if first < kept && kept <= last => {
+                    give_up(
+                        proof,
+                        writer,
+                        &Finding::Gap {
+                            first,
+                            last: kept - 1,
+                        },
+                        "it is no longer in the log",
+                    );
+                    Wanted::stretch(kept, last)
+                }
+                Finding::Gap { first, last } => Wanted::stretch(first, last),
+                Finding::Short { first, last, .. } => Wanted::batch(first, last),
+                Finding::Overlap { .. } => {
+                    give_up(
+                        proof,
+                        writer,
+                        finding,
+                        "the cuts were made from different boundaries",
+                    );
+                    continue;
+                }
+            };
+            match repair(self.source, writer, commit, wanted, repair_epoch).await? {
+                Repaired::Done(_) => inserted = true,
+                Repaired::Impossible(why) => give_up(proof, writer, finding, &why),
+            }
+        }
+        Ok(inserted)
+    }
+
+    async fn look(&self, writer: &Writer, below: i64) -> Result<Counts, Halt> {
+        let place = self.source.place();
+        let asked = writer.until_answered("audit: counts", async |client: store::Client| {
+            older::look(&client, place, below).await
+        });
+        asked.await
+    }
+
+    async fn end_pass(&mut self, proof: &mut Proof, writer: &Writer) -> Result<(), Halt> {
+        let is_known = proof
+            .counts
+            .as_ref()
+            .is_some_and(|(below, _)| *below == proof.verified);
+        if !is_known {
+            proof.counts = Some((proof.verified, self.look(writer, proof.verified).await?));
+        }
+        let holes = proof.sequences.holes();
+        report_holes(writer, &proof.holes, &holes);
+        proof.holes = holes;
+        let metrics = &writer.news.metrics;
+        metrics.audits.inc();
+        metrics.surplus_copies.set(proof.surplus);
+        metrics
+            .unrepairable
+            .set(i64::try_from(proof.given_up.len()).unwrap_or(i64::MAX));
+        let answered = self.answering.take().unwrap_or(0);
+        writer.news.change(|status| {
+            status.audits += 1;
+            status.answered = answered;
+            status.surplus_copies = u64::try_from(proof.surplus).unwrap_or(0);
+        });
+        // What was asked for while it ran is answered by the next pass.
+        let pause = if self.requests.last() > answered {
+            Duration::ZERO
+        } else {
+            self.every
+        };
+        self.due_at = Instant::now() + pause;
+        Ok(())
+    }
+}
+
+fn give_up(proof: &mut Proof, writer: &Writer, finding: &Finding, why: &str) {
+    proof.given_up.insert(finding.range().0);
+    writer.news.alarm(format!(
+        "the store has lost records that can not be repaired: {finding}: {why}"
+    ));
+}
+
+/// Tells of numbers that were missing at the end of this pass and of the one before.
+fn report_holes(writer: &Writer, before: &[Hole], now: &[Hole]) {
+    let mut missing = 0;
+    for hole in now {
+        let since_before = before.iter().any(|old| {
+            (&old.producer, &old.boot) == (&hole.producer, &hole.boot)
+                && old.first <= hole.last
+                && hole.first <= old.last
+        });
+        if since_before {
+            let Hole {
+                producer,
+                boot,
+                first,
+                last,
+            } = hole;
+            missing += last - first + 1;
+            writer.news.alarm(format!(
+                "producer {producer}, boot {boot}: numbers {first} to {last} never arrived"
+            ));
+        }
+    }
+    writer.news.metrics.sequence_gaps.set(missing);
+}

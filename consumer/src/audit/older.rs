@@ -1,0 +1,138 @@
+//! A cheap look at what was verified before: counts, not contents. When a count has changed, everything is verified again.
+
+use std::collections::BTreeMap;
+
+use schemas::rows::Source as Place;
+use store::{Client, StoreError};
+
+/// What the store holds below a boundary, counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Rows of `audit_log` by month.
+    audit: BTreeMap<u32, u64>,
+    /// Rows of `usage_events`; merges make it smaller where there are copies.
+    usage: u64,
+    /// Cuts: how many, how many places they cover, a fingerprint of them.
+    cuts: (u64, i64, u64),
+}
+
+impl Counts {
+    /// Why `now` does not show what was there; `None` if it does. Of `events` events at least as many rows must be left as there
+    /// were, or one for each: copies may go, as merges replace them.
+    pub(crate) fn loss(&self, now: &Self, events: i64) -> Option<String> {
+        if self.cuts != now.cuts {
+            return Some(format!(
+                "cuts changed from {:?} to {:?}",
+                self.cuts, now.cuts
+            ));
+        }
+        let months = self.audit.keys().chain(now.audit.keys());
+        for month in months {
+            let (then, now) = (
+                self.audit.get(month).unwrap_or(&0),
+                now.audit.get(month).unwrap_or(&0),
+            );
+            if then != now {
+                return Some(format!(
+                    "audit_log of {month} changed from {then} to {now} rows"
+                ));
+            }
+        }
+        let least = self.usage.min(u64::try_from(events).unwrap_or(0));
+        (now.usage < least).then(|| {
+            format!(
+                "usage_events fell from {} to {} rows",
+                self.usage, now.usage
+            )
+        })
+    }
+}
+
+/// Counts what is below the boundary `below`.
+pub(crate) async fn look(client: &Client, place: &Place, below: i64) -> Result<Counts, StoreError> {
+    const AUDIT: &str = "SELECT toYYYYMM(received) AS month, count() FROM audit_log \
+        WHERE topic = ? AND partition = ? AND offset < ? GROUP BY month";
+    const USAGE: &str =
+        "SELECT count() FROM usage_events WHERE topic = ? AND partition = ? AND offset < ?";
+    const CUTS: &str = "SELECT count(), sum(last - first + 1), \
+            groupBitXor(cityHash64(first, last, records, events, dead_letters, digest)) \
+        FROM cuts FINAL WHERE topic = ? AND partition = ? AND last < ?";
+    let ask = |sql| {
+        client
+            .query(sql)
+            .bind(place.topic.as_str())
+            .bind(place.partition)
+            .bind(below)
+    };
+    Ok(Counts {
+        audit: ask(AUDIT)
+            .fetch_all::<(u32, u64)>()
+            .await?
+            .into_iter()
+            .collect(),
+        usage: ask(USAGE).fetch_one::<u64>().await?,
+        cuts: ask(CUTS).fetch_one::<(u64, i64, u64)>().await?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_row_shows_and_a_merged_copy_does_not() {
+        let then = Counts {
+            audit: BTreeMap::from([(202_611, 20)]),
+            usage: 12,
+            cuts: (2, 20, 7),
+        };
+        assert_eq!(then.loss(&then, 10), None);
+        // twelve rows of ten events: two copies may go
+        assert_eq!(
+            then.loss(
+                &Counts {
+                    usage: 10,
+                    ..then.clone()
+                },
+                10
+            ),
+            None
+        );
+        assert!(
+            then.loss(
+                &Counts {
+                    usage: 9,
+                    ..then.clone()
+                },
+                10
+            )
+            .is_some()
+        );
+        assert!(
+            then.loss(
+                &Counts {
+                    cuts: (2, 20, 8),
+                    ..then.clone()
+                },
+                10
+            )
+            .is_some()
+        );
+        for audit in [
+            BTreeMap::new(),
+            BTreeMap::from([(202_611, 19)]),
+            BTreeMap::from([(202_611, 20), (202_612, 1)]),
+        ] {
+            assert!(
+                then.loss(
+                    &Counts {
+                        audit,
+                        ..then.clone()
+                    },
+                    10
+                )
+                .is_some()
+            );
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The consumer's start: asks cursor, store and log, decides by `start`, and finishes a repair that a crash cut short.
+
+use std::sync::Arc;
+
+use journal::RealLayer;
+use journal::cursor::Cursor;
+use schemas::rows::Source as Place;
+
+use crate::audit::{Repaired, Wanted, repair};
+use crate::commit::{self, Commit, Mark};
+use crate::error::Halt;
+use crate::source::Source;
+use crate::start::{self, Known};
+use crate::status::State;
+use crate::write::Writer;
+
+/// What the store's `cuts` say of a log.
+struct Cuts {
+    first: i64,
+    last: i64,
+    repair_epoch: u32,
+}
+
+/// Says where to begin, and puts it into the cursor.
+pub(crate) async fn begin<S: Source>(source: &S, writer: &Writer) -> Result<Commit, Halt> {
+    let place = source.place();
+    let cursor = Cursor::new(&writer.options.cursor, Arc::new(RealLayer));
+    let mark = commit::load(&cursor, place)?;
+    let cuts = cuts(writer, place).await?;
+    let known = Known {
+        mark: mark.as_ref(),
+        last_cut: cuts.as_ref().map(|cuts| cuts.last),
+        first_kept: source.first_kept(),
+        readable_end: source.readable_end(),
+    };
+    let begin = start::begin(&known)?;
+    let mut mark = mark.unwrap_or_else(|| new_mark(place, cuts.as_ref(), begin));
+    if let Some(lost) = begin.lost_from {
+        lose(writer, &mut mark, lost, begin.at);
+    }
+    let mut commit = Commit::new(cursor, mark)?;
+    finish_repair(source, writer, &mut commit).await?;
+    writer.news.committed(commit.mark().committed);
+    writer.news.state(State::Running);
+    Ok(commit)
+}
+
+fn new_mark(place: &Place, cuts: Option<&Cuts>, begin: start::Begin) -> Mark {
+    let origin = cuts.map_or(begin.lost_from.unwrap_or(begin.at), |cuts| cuts.first);
+    let repair_epoch = cuts.map_or(0, |cuts| cuts.repair_epoch);
+    Mark {
+        committed: begin.at,
+        ..Mark::new(place, origin, repair_epoch)
+    }
+}
+
+/// The log does not reach back to where the store ends. What is still there is worth more than standing still, so it goes on,
+/// and says so until a person has looked.
+fn lose(writer: &Writer, mark: &mut Mark, from: i64, to: i64) {
+    writer
+        .news
+        .metrics
+        .lost_positions
+        .inc_by(u64::try_from(to - from).unwrap_or(0));
+    writer.news.alarm(format!(
+        "offsets {from} to {} were never written to the store and are no longer in the log",
+        to - 1
+    ));
+    mark.committed = to;
+    mark.in_work = mark.in_work.filter(|begun| begun.first >= to);
+}
+
+async fn cuts(writer: &Writer, place: &Place) -> Result<Option<Cuts>, Halt> {
+    const SQL: &str = "SELECT count(), min(first), max(last), max(repair_epoch) FROM cuts WHERE topic = ? AND partition = ?";
+    let asked = writer.until_answered("read the last cut", async |client: store::Client| {
+        let query = client
+            .query(SQL)
+            .bind(place.topic.as_str())
+            .bind(place.partition);
+        query.fetch_one::<(u64, i64, i64, u32)>().await
+    });
+    let (count, first, last, repair_epoch) = asked.await?;
+    Ok((count > 0).then_some(Cuts {
+        first,
+        last,
+        repair_epoch,
+    }))
+}
+
+/// A repair that was begun is repeated with its own tokens; a batch that was begun is simply read again.
+async fn finish_repair<S: Source>(
+    source: &S,
+    writer: &Writer,
+    commit: &mut Commit,
+) -> Result<(), Halt> {
+    let Some(begun) = commit.mark().in_work.filter(|begun| begun.repair_epoch > 0) else {
+        return Ok(());
+    };
+    let wanted = Wanted::batch(begun.first, begun.last);
+    if let Repaired::Impossible(why) =
+        repair(source, writer, commit, wanted, begun.repair_epoch).await?
+    {
+        writer.news.alarm(format!(
+            "a repair of {}-{} was begun and can not be finished: {why}",
+            begun.first, begun.last
+        ));
+        commit.give_up()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! Cut: the second stage. Gathers the records of a partition into batches by the cut rule, and nothing else: a batch is a
+//! function of the log and of the boundary where reading began, whoever reads and however often.
+
+use schemas::{CutRule, Cutter};
+
+use crate::decode::{Newer, Rows};
+use crate::source::Record;
+
+/// The records since the last boundary, decoded as they come.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    rule: CutRule,
+    rows: Rows,
+}
+
+impl Gathering {
+    /// Starts at a boundary.
+    pub(crate) fn new(rows: Rows) -> Self {
+        Self {
+            rule: CutRule::default(),
+            rows,
+        }
+    }
+
+    /// Whether records wait for their batch to end.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.rule.is_at_boundary()
+    }
+
+    /// Where the open batch starts.
+    pub(crate) fn boundary(&self) -> i64 {
+        self.rows.first()
+    }
+
+    /// Takes the next record; gives the batch that it ends. A record of a newer version is not taken.
+    pub(crate) fn push(&mut self, record: &Record) -> Result<Option<Rows>, Newer> {
+        self.rows.push(record)?;
+        if self.rule.push(record.kind, record.bytes.len()) == Cutter::GoesOn {
+            return Ok(None);
+        }
+        let next = self.rows.following();
+        Ok(Some(std::mem::replace(&mut self.rows, next)))
+    }
+}

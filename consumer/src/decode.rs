@@ -1,0 +1,142 @@
+//! Decode: the third stage. The rows of a batch, split by month: a pure function of the bytes of the batch and of its place.
+
+use std::collections::BTreeMap;
+
+use schemas::rows::{BatchDigest, Fate, Source as Place, rows_of};
+use schemas::{AuditRow, CutRow, Decoded, Micros, UsageRow, decode};
+use store::Stored;
+
+use crate::source::Record;
+
+/// Rows by the month of `received`, `year * 100 + month`.
+pub type ByMonth<R> = BTreeMap<u32, Vec<Stored<R>>>;
+
+/// A record was written by a newer version: the reader must stop, for a dead letter would lose money.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the record at offset {offset} is of version {version}, newer than this program; upgrade the consumer first"
+)]
+pub struct Newer {
+    /// Where it stands.
+    pub offset: i64,
+    /// What it calls itself.
+    pub version: String,
+}
+
+/// The rows of one batch.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    place: Place,
+    first: i64,
+    last: i64,
+    records: i64,
+    events: i64,
+    dead_letters: i64,
+    digest: BatchDigest,
+    audit: ByMonth<AuditRow>,
+    usage: ByMonth<UsageRow>,
+}
+
+impl Rows {
+    /// An empty batch that starts at the boundary `first`.
+    pub fn new(place: Place, first: i64) -> Self {
+        Self {
+            place,
+            first,
+            last: first - 1,
+            records: 0,
+            events: 0,
+            dead_letters: 0,
+            digest: BatchDigest::default(),
+            audit: BTreeMap::new(),
+            usage: BTreeMap::new(),
+        }
+    }
+
+    /// The empty batch after this one.
+    pub(crate) fn following(&self) -> Self {
+        Self::new(self.place.clone(), self.last + 1)
+    }
+
+    /// Adds the rows of the next record.
+    pub(crate) fn push(&mut self, record: &Record) -> Result<(), Newer> {
+        let decoded = decode(record.kind, &record.bytes);
+        let Some((audit, usage)) = rows_of(&self.place, record.offset, &record.bytes, &decoded)
+        else {
+            let version = match decoded {
+                Decoded::Newer(version) => version,
+                Decoded::Event(_) | Decoded::Cut | Decoded::DeadLetter(_) => String::new(),
+            };
+            return Err(Newer {
+                offset: record.offset,
+                version,
+            });
+        };
+        self.last = record.offset;
+        self.records += 1;
+        self.events += i64::from(audit.fate == Fate::Event as i8);
+        self.dead_letters += i64::from(audit.fate == Fate::DeadLetter as i8);
+        self.digest.push(&audit.leaf);
+        let month = Micros(audit.received).month();
+        self.audit.entry(month).or_default().push(Stored(audit));
+        if let Some(usage) = usage {
+            self.usage.entry(month).or_default().push(Stored(usage));
+        }
+        Ok(())
+    }
+
+    /// Which log and partition.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The place after the previous batch.
+    pub fn first(&self) -> i64 {
+        self.first
+    }
+
+    /// The place of the last record.
+    pub fn last(&self) -> i64 {
+        self.last
+    }
+
+    /// How many records.
+    pub fn records(&self) -> i64 {
+        self.records
+    }
+
+    /// How many of them are usage events.
+    pub fn events(&self) -> i64 {
+        self.events
+    }
+
+    /// How many of them can not be read.
+    pub fn dead_letters(&self) -> i64 {
+        self.dead_letters
+    }
+
+    /// Rows of `audit_log`.
+    pub fn audit(&self) -> &ByMonth<AuditRow> {
+        &self.audit
+    }
+
+    /// Rows of `usage_events`.
+    pub fn usage(&self) -> &ByMonth<UsageRow> {
+        &self.usage
+    }
+
+    /// The row of `cuts`.
+    pub fn cut(&self, repair_epoch: u32) -> CutRow {
+        CutRow {
+            topic: self.place.topic.clone(),
+            partition: self.place.partition,
+            first: self.first,
+            last: self.last,
+            records: self.records,
+            events: self.events,
+            dead_letters: self.dead_letters,
+            digest: self.digest.clone().finish(),
+            repair_epoch,
+        }
+    }
+}

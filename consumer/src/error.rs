@@ -1,0 +1,64 @@
+//! Why the consumer stops. Each of these needs a person; what passes by itself is retried and never ends up here.
+
+use store::StoreError;
+
+use crate::commit::CommitError;
+use crate::decode::Newer;
+use crate::source::SourceError;
+use crate::start::NotThisLog;
+
+/// Why the consumer stopped. Nothing is lost: it goes on where it stood once the cause is gone.
+#[derive(Debug, thiserror::Error)]
+pub enum Halt {
+    /// The log can not be read on.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A record of a newer version.
+    #[error(transparent)]
+    Newer(#[from] Newer),
+    /// The store refused an insert or a query: a bug, or tables that were not migrated.
+    #[error("{what}: {error}; it would be refused again")]
+    Rejected {
+        /// What was tried.
+        what: String,
+        /// What the store said.
+        error: StoreError,
+    },
+    /// The cursor can not be read or stored.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The log is not the one that was read before.
+    #[error(transparent)]
+    NotThisLog(#[from] NotThisLog),
+    /// A batch was begun that the log no longer has.
+    #[error(
+        "the batch {first}-{last} was begun, but the log now has {found_first}-{found_last} there; it was changed or damaged after it was read"
+    )]
+    Changed {
+        /// First place of the batch in the cursor.
+        first: i64,
+        /// Its last place.
+        last: i64,
+        /// First place of the batch in the log.
+        found_first: i64,
+        /// Its last place.
+        found_last: i64,
+    },
+    /// It was asked to stop while the store was away.
+    #[error("asked to stop")]
+    Asked,
+}
+
+impl Halt {
+    /// The metric label of the cause.
+    pub(crate) fn cause(&self) -> &'static str {
+        match self {
+            Self::Source(SourceError::UnknownKind { .. }) | Self::Newer(_) => "newer",
+            Self::Source(_) => "source",
+            Self::Rejected { .. } => "rejected",
+            Self::Commit(_) => "cursor",
+            Self::NotThisLog(_) | Self::Changed { .. } => "log_changed",
+            Self::Asked => "asked",
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What the caller chooses. The cut rule is not among it: it belongs to the wire version.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use store::Client;
+
+/// Says at a named point whether the consumer is to stand still there, as if it had died.
+pub type Hold = Arc<dyn Fn(&'static str) -> bool + Send + Sync>;
+
+/// Settings of one consumer.
+#[derive(Clone)]
+pub struct Options {
+    /// The store, as the user who may write.
+    pub client: Client,
+    /// The cursor file; its directory must exist.
+    pub cursor: PathBuf,
+    /// How long records wait for their batch to end before a cut record is appended.
+    pub linger: Duration,
+    /// How often the store is audited.
+    pub audit_every: Duration,
+    /// The first pause before a failed call is repeated; each further one is twice as long.
+    pub retry_first: Duration,
+    /// The longest pause.
+    pub retry_most: Duration,
+    /// For tests: where to stand still.
+    pub hold: Option<Hold>,
+}
+
+impl Options {
+    /// The usual settings: a linger of 500 ms, an audit every 30 s, pauses from 50 ms to 5 s.
+    pub fn new(client: Client, cursor: impl Into<PathBuf>) -> Self {
+        Self {
+            client,
+            cursor: cursor.into(),
+            linger: Duration::from_millis(500),
+            audit_every: Duration::from_secs(30),
+            retry_first: Duration::from_millis(50),
+            retry_most: Duration::from_secs(5),
+            hold: None,
+        }
+    }
+
+    /// Comes by a named point: may not return, see [`runtime::failpoint`].
+    pub(crate) async fn pass(&self, point: &'static str) {
+        runtime::failpoint::hit(point);
+        if self.hold.as_ref().is_some_and(|hold| hold(point)) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("cursor", &self.cursor)
+            .field("linger", &self.linger)
+            .field("audit_every", &self.audit_every)
+            .finish_non_exhaustive()
+    }
+}

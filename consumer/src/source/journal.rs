@@ -1,0 +1,132 @@
+//! The gateway's journal as a log: offset = journal position, topic = `journal:<producer>`, partition 0.
+//! Only the synced prefix is read; what is not published is passed over.
+
+use journal::{AppendError, BOOT_KIND, Item, Journal, ReadError};
+use schemas::RecordKind;
+use schemas::name::Text;
+use schemas::rows::Source as Place;
+use schemas::wire::CUT_RECORD;
+
+use super::{Read, Reader, Record, Source, SourceError};
+
+/// A journal, read as a log of one partition.
+#[derive(Debug)]
+pub struct JournalSource {
+    journal: Journal,
+    place: Place,
+}
+
+impl JournalSource {
+    /// The journal of `producer`.
+    pub fn new(journal: Journal, producer: &str) -> Self {
+        let topic = Text::cut(&format!("journal:{producer}"));
+        Self {
+            journal,
+            place: Place {
+                topic,
+                partition: 0,
+            },
+        }
+    }
+}
+
+impl Source for JournalSource {
+    type Reader = JournalReader;
+
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn first_kept(&self) -> i64 {
+        offset_of(self.journal.stats().first)
+    }
+
+    fn readable_end(&self) -> i64 {
+        offset_of(self.journal.synced_end())
+    }
+
+    fn read_from(&self, offset: i64) -> JournalReader {
+        JournalReader {
+            frames: self.journal.reader(position_of(offset)),
+        }
+    }
+
+    fn append_cut(&self) -> Result<(), SourceError> {
+        match self.journal.append(RecordKind::Cut as u8, CUT_RECORD) {
+            Ok(_) => Ok(()),
+            Err(AppendError::Closed) => Err(SourceError::Closed),
+            Err(error) => Err(SourceError::NoCut(error.to_string())),
+        }
+    }
+}
+
+/// Reads the published records of a journal.
+#[derive(Debug)]
+pub struct JournalReader {
+    frames: journal::Reader,
+}
+
+impl Reader for JournalReader {
+    fn position(&self) -> i64 {
+        offset_of(self.frames.position())
+    }
+
+    fn read(&mut self) -> Result<Read, SourceError> {
+        loop {
+            let frame = match self.frames.read().map_err(|error| failed(&error))? {
+                None => return Ok(Read::CaughtUp),
+                Some(Item::Damaged(damage)) => {
+                    let first = offset_of(damage.first_position);
+                    return Ok(Read::Lost {
+                        first,
+                        next: offset_of(damage.next_position),
+                    });
+                }
+                Some(Item::Frame(frame)) => frame,
+            };
+            if frame.kind == BOOT_KIND {
+                continue;
+            }
+            let offset = offset_of(frame.position);
+            let Some(kind) = RecordKind::from_byte(frame.kind) else {
+                return Err(SourceError::UnknownKind {
+                    offset,
+                    kind: frame.kind,
+                });
+            };
+            if kind.is_published() {
+                return Ok(Read::Record(Record {
+                    offset,
+                    kind,
+                    bytes: frame.payload,
+                }));
+            }
+        }
+    }
+
+    async fn wait(&self) -> Result<(), SourceError> {
+        self.frames.wait().await.map_err(|error| failed(&error))
+    }
+}
+
+fn failed(error: &ReadError) -> SourceError {
+    match error {
+        ReadError::Retired { wanted, first } => SourceError::Retired {
+            wanted: offset_of(*wanted),
+            first: offset_of(*first),
+        },
+        ReadError::Closed => SourceError::Closed,
+        ReadError::NewerVersion { .. } | ReadError::Poisoned(_) | ReadError::Io { .. } => {
+            SourceError::Failed(error.to_string())
+        }
+    }
+}
+
+/// A journal would need to write for 29,000 years at ten million frames a second to leave this range.
+fn offset_of(position: u64) -> i64 {
+    i64::try_from(position).unwrap_or(i64::MAX)
+}
+
+fn position_of(offset: i64) -> u64 {
+    u64::try_from(offset).unwrap_or(0)
+}

@@ -1,0 +1,104 @@
+//! Where records come from: one partition of a log, in order. The journal is one source, a Kafka partition will be another.
+//! What a record means must not live here.
+
+mod journal;
+
+use std::future::Future;
+
+use bytes::Bytes;
+use schemas::RecordKind;
+use schemas::rows::Source as Place;
+
+pub use self::journal::JournalSource;
+
+/// One record of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its place in the partition.
+    pub offset: i64,
+    /// What it is.
+    pub kind: RecordKind,
+    /// What it says, as it was written.
+    pub bytes: Bytes,
+}
+
+/// What reading gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// The next record.
+    Record(Record),
+    /// Places from `first` up to but not including `next` can not be read any more.
+    Lost {
+        /// The first of them.
+        first: i64,
+        /// The next place that can be read.
+        next: i64,
+    },
+    /// Nothing that can be read now.
+    CaughtUp,
+}
+
+/// Why a source gives no more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// The log does not go back so far.
+    #[error("offset {wanted} is no longer in the log, which starts at {first}")]
+    Retired {
+        /// Asked for.
+        wanted: i64,
+        /// The oldest place that is kept.
+        first: i64,
+    },
+    /// The log was closed and has been read to its end.
+    #[error("the log is closed")]
+    Closed,
+    /// Written by a newer program, whose records may matter.
+    #[error(
+        "the record at offset {offset} is of kind {kind}, which this version does not know; upgrade the consumer first"
+    )]
+    UnknownKind {
+        /// Its place.
+        offset: i64,
+        /// Its kind byte.
+        kind: u8,
+    },
+    /// No cut record could be appended for now.
+    #[error("no cut record could be appended: {0}")]
+    NoCut(String),
+    /// The log can not be read.
+    #[error("the log can not be read: {0}")]
+    Failed(String),
+}
+
+/// One partition of a log that can be read from any kept place, by several readers.
+pub trait Source: Send + 'static {
+    /// A reader of it.
+    type Reader: Reader;
+
+    /// Which log and partition.
+    fn place(&self) -> &Place;
+
+    /// The oldest place that is kept.
+    fn first_kept(&self) -> i64;
+
+    /// All places below can be read.
+    fn readable_end(&self) -> i64;
+
+    /// A reader that starts at `offset`.
+    fn read_from(&self, offset: i64) -> Self::Reader;
+
+    /// Appends a cut record: everything before it becomes a batch, for everybody alike.
+    fn append_cut(&self) -> Result<(), SourceError>;
+}
+
+/// Reads published records in order; passes over all others.
+pub trait Reader: Send {
+    /// The place after all that was read or passed over.
+    fn position(&self) -> i64;
+
+    /// The next record, if there is one now.
+    fn read(&mut self) -> Result<Read, SourceError>;
+
+    /// Waits until there is more to read.
+    fn wait(&self) -> impl Future<Output = Result<(), SourceError>> + Send;
+}

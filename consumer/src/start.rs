@@ -1,0 +1,115 @@
+//! Where to begin: the cursor, the store's last cut and the log, compared. Pure.
+
+use crate::commit::Mark;
+
+/// What is known at the start.
+#[derive(Clone, Debug)]
+pub(crate) struct Known<'a> {
+    /// The cursor's mark, if there is one.
+    pub mark: Option<&'a Mark>,
+    /// The last place of the store's last cut, if it has one.
+    pub last_cut: Option<i64>,
+    /// The oldest place that the log keeps.
+    pub first_kept: i64,
+    /// All places of the log below can be read.
+    pub readable_end: i64,
+}
+
+/// Where reading begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Begin {
+    /// At this boundary.
+    pub at: i64,
+    /// Places before it, from here on, that were never written and are no longer in the log.
+    pub lost_from: Option<i64>,
+}
+
+/// The cursor or the store speaks of records that the log does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the store has records up to {known}, the log ends at {end}: it is not the log that was read before; put the journal back, or give this one a new producer name"
+)]
+pub struct NotThisLog {
+    known: i64,
+    end: i64,
+}
+
+/// Decides where to begin. With no cursor the store's last cut says where to go on, never an end of the log.
+pub(crate) fn begin(known: &Known<'_>) -> Result<Begin, NotThisLog> {
+    let next_cut = known.last_cut.map_or(0, |last| last + 1);
+    let wanted = known.mark.map_or(next_cut, |mark| mark.committed);
+    if wanted > known.readable_end {
+        return Err(NotThisLog {
+            known: wanted - 1,
+            end: known.readable_end,
+        });
+    }
+    let lost_from = (wanted < known.first_kept).then_some(wanted);
+    Ok(Begin {
+        at: wanted.max(known.first_kept),
+        lost_from,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemas::rows::Source as Place;
+
+    fn at(
+        committed: Option<i64>,
+        last_cut: Option<i64>,
+        kept: (i64, i64),
+    ) -> Result<Begin, NotThisLog> {
+        let place = Place {
+            topic: schemas::Text::cut("t"),
+            partition: 0,
+        };
+        let mark = committed.map(|committed| Mark {
+            committed,
+            ..Mark::new(&place, 0, 0)
+        });
+        begin(&Known {
+            mark: mark.as_ref(),
+            last_cut,
+            first_kept: kept.0,
+            readable_end: kept.1,
+        })
+    }
+
+    #[test]
+    fn cursor_then_last_cut_then_the_beginning() {
+        let begins = |at| {
+            Ok(Begin {
+                at,
+                lost_from: None,
+            })
+        };
+        assert_eq!(at(None, None, (0, 50)), begins(0));
+        assert_eq!(at(None, Some(9), (0, 50)), begins(10));
+        // killed between insert and commit: the batch is repeated with the same tokens
+        assert_eq!(at(Some(10), Some(19), (0, 50)), begins(10));
+        // tables emptied: the audit repairs what is before
+        assert_eq!(at(Some(10), None, (0, 50)), begins(10));
+    }
+
+    #[test]
+    fn what_is_gone_is_named_and_a_foreign_log_is_refused() {
+        assert_eq!(
+            at(Some(10), None, (20, 50)),
+            Ok(Begin {
+                at: 20,
+                lost_from: Some(10)
+            })
+        );
+        assert_eq!(
+            at(None, None, (20, 50)),
+            Ok(Begin {
+                at: 20,
+                lost_from: Some(0)
+            })
+        );
+        assert!(at(Some(51), None, (0, 50)).is_err());
+        assert!(at(None, Some(50), (0, 50)).is_err());
+    }
+}

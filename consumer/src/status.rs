@@ -1,0 +1,149 @@
+//! What the consumer says about itself, for `doctor`, the console and the tests. Only news, no decisions.
+
+use tokio::sync::watch;
+
+use crate::metrics::Metrics;
+
+/// The most alarms that are kept; later ones are only counted and logged.
+const MAX_ALARMS: usize = 32;
+
+/// What the consumer is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// Comparing the cursor with the store.
+    #[default]
+    Starting,
+    /// Reading and writing.
+    Running,
+    /// The store does not answer; the same call is repeated until it does.
+    WaitingForStore,
+    /// It was asked to end, and has.
+    Ended,
+    /// It stopped and needs a person.
+    Halted(String),
+}
+
+/// A snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// What it is doing.
+    pub state: State,
+    /// Everything before this boundary is in the store.
+    pub committed: i64,
+    /// Everything before this place is in the store or was passed over; at rest the end of the log.
+    pub settled: i64,
+    /// All places of the log below can be read.
+    pub readable_end: i64,
+    /// Everything before this boundary was found again in the store by the audit.
+    pub verified: i64,
+    /// Audits that ran to the end of what is committed.
+    pub audits: u64,
+    /// The last request for an audit that was answered.
+    pub(crate) answered: u64,
+    /// Between this boundary and this place there is no record.
+    pub(crate) passed: (i64, i64),
+    /// Batches that were inserted again.
+    pub repairs: u64,
+    /// Rows of `audit_log` beyond one for each record.
+    pub surplus_copies: u64,
+    /// The last call that failed.
+    pub last_error: Option<String>,
+    /// What a person has to look at.
+    pub alarms: Vec<String>,
+}
+
+impl Status {
+    /// Places of the log that can be read and are not settled.
+    pub fn lag(&self) -> i64 {
+        (self.readable_end - self.settled).max(0)
+    }
+}
+
+/// Where the consumer puts its news.
+#[derive(Clone, Debug)]
+pub(crate) struct News {
+    status: watch::Sender<Status>,
+    pub(crate) metrics: Metrics,
+}
+
+impl News {
+    pub(crate) fn new(metrics: Metrics) -> Self {
+        Self {
+            status: watch::Sender::new(Status::default()),
+            metrics,
+        }
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// The last request for an audit that was answered.
+    pub(crate) fn answered(&self) -> u64 {
+        self.status.borrow().answered
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Status)) {
+        self.status.send_modify(change);
+    }
+
+    pub(crate) fn state(&self, state: State) {
+        self.status.send_if_modified(|status| {
+            let is_news = status.state != state;
+            status.state = state;
+            is_news
+        });
+    }
+
+    /// Everything before `boundary` is in the store.
+    pub(crate) fn committed(&self, boundary: i64) {
+        self.change(|status| {
+            status.committed = boundary;
+            self.settle(status);
+        });
+    }
+
+    /// The log was read up to `position`, and there is no record between it and `boundary`.
+    pub(crate) fn passed(&self, boundary: i64, position: i64) {
+        self.change(|status| {
+            status.passed = (boundary, position);
+            self.settle(status);
+        });
+    }
+
+    /// How far the log can be read.
+    pub(crate) fn readable(&self, end: i64) {
+        self.status.send_if_modified(|status| {
+            let is_news = status.readable_end != end;
+            status.readable_end = end;
+            self.settle(status);
+            is_news
+        });
+    }
+
+    fn settle(&self, status: &mut Status) {
+        let (boundary, position) = status.passed;
+        let passed = if status.committed >= boundary {
+            position
+        } else {
+            0
+        };
+        status.settled = status.settled.max(status.committed).max(passed);
+        status.readable_end = status.readable_end.max(status.settled);
+        self.metrics.lag_positions.set(status.lag());
+    }
+
+    /// Something that a person has to look at; said once.
+    pub(crate) fn alarm(&self, text: String) {
+        self.status.send_if_modified(|status| {
+            if status.alarms.contains(&text) {
+                return false;
+            }
+            tracing::error!(alarm = text, "the consumer raises an alarm");
+            if status.alarms.len() < MAX_ALARMS {
+                status.alarms.push(text);
+            }
+            true
+        });
+    }
+}

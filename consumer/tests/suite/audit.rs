@@ -1,0 +1,243 @@
+//! The audit: whatever is taken out of the store is found and put back from the log, or an alarm is raised.
+
+use std::sync::Arc;
+
+use consumer::{JournalSource, State, Status};
+use journal::{Journal, RealLayer};
+use tokio_util::sync::CancellationToken;
+
+use crate::events::{encode, event};
+use crate::world::{DEADLINE, PRODUCER, World};
+
+const TABLES: [&str; 3] = ["audit_log", "usage_events", "cuts"];
+
+/// Three batches, verified.
+async fn filled() -> (World, consumer::Handle, String) {
+    let world = World::new().await;
+    let consumer = world.consume();
+    for from in [0, 50, 100] {
+        world.append(from..from + 50);
+        world.settle(&consumer).await;
+    }
+    let status = world.audit(&consumer).await;
+    assert_eq!((status.verified, status.repairs), (status.committed, 0));
+    let content = world.content().await;
+    (world, consumer, content)
+}
+
+/// Damages the store under a running consumer that had verified everything, and expects a repair.
+async fn repaired(damage: &str) -> Status {
+    let (world, consumer, content) = filled().await;
+    world.execute(damage).await;
+    assert_ne!(
+        world.content().await,
+        content,
+        "the damage does nothing: {damage}"
+    );
+    let status = world.audit(&consumer).await;
+    assert_eq!(world.content().await, content, "{damage}");
+    assert_eq!(status.alarms, Vec::<String>::new(), "{damage}");
+    assert!(status.repairs > 0, "{damage}");
+    assert_eq!(
+        world
+            .count("SELECT toUInt64(count() - uniqExact(offset)) FROM audit_log")
+            .await,
+        status.surplus_copies
+    );
+    let again = world.audit(&consumer).await;
+    assert_eq!(
+        (again.repairs, again.verified),
+        (status.repairs, again.committed),
+        "a repair is not repeated: {damage}"
+    );
+    world.close(consumer).await;
+    status
+}
+
+#[tokio::test]
+async fn a_deleted_row_of_audit_log_is_put_back() {
+    let status = repaired("ALTER TABLE audit_log DELETE WHERE producer_seq = 70").await;
+    assert_eq!(status.repairs, 1);
+    assert!(status.surplus_copies >= 49, "{status:?}");
+}
+
+#[tokio::test]
+async fn a_deleted_row_of_usage_events_is_put_back() {
+    assert_eq!(
+        repaired("ALTER TABLE usage_events DELETE WHERE producer_seq = 149")
+            .await
+            .repairs,
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_deleted_cut_is_put_back() {
+    let status = repaired(
+        "ALTER TABLE cuts DELETE WHERE first = (SELECT max(first) FROM cuts WHERE first > 0)",
+    )
+    .await;
+    assert_eq!(status.repairs, 1);
+}
+
+#[tokio::test]
+async fn emptied_tables_are_filled_again_while_running() {
+    for table in TABLES {
+        repaired(&format!("TRUNCATE TABLE {table}")).await;
+    }
+}
+
+#[tokio::test]
+async fn emptied_tables_are_filled_again_at_the_next_start() {
+    let (world, consumer, content) = filled().await;
+    consumer.stop();
+    consumer.ended().await;
+    for table in TABLES {
+        world.execute(&format!("TRUNCATE TABLE {table}")).await;
+    }
+    let consumer = world.consume();
+    let status = world.audit(&consumer).await;
+    assert_eq!(
+        (
+            world.content().await,
+            status.surplus_copies,
+            status.alarms.len()
+        ),
+        (content, 0, 0)
+    );
+    world.close(consumer).await;
+}
+
+#[tokio::test]
+async fn without_a_cursor_it_goes_on_after_the_last_cut() {
+    let (world, consumer, content) = filled().await;
+    consumer.stop();
+    consumer.ended().await;
+    std::fs::remove_file(world.dir.path().join("consumer.cursor")).unwrap();
+    let consumer = world.consume();
+    let status = world.audit(&consumer).await;
+    assert_eq!(
+        (world.content().await, status.repairs, status.surplus_copies),
+        (content, 0, 0)
+    );
+    world.close(consumer).await;
+}
+
+#[tokio::test]
+async fn changed_bytes_in_the_store_are_an_alarm_that_does_not_go_away() {
+    let (world, consumer, _) = filled().await;
+    consumer.stop();
+    consumer.ended().await;
+    world
+        .execute("ALTER TABLE audit_log UPDATE bytes = 'forged' WHERE producer_seq = 70")
+        .await;
+    for _ in 0..2 {
+        let consumer = world.consume();
+        let status = world.audit(&consumer).await;
+        assert_eq!(status.state, State::Running);
+        assert!(
+            status.alarms.iter().any(|alarm| alarm.contains("digest")),
+            "{:?}",
+            status.alarms
+        );
+        consumer.stop();
+        consumer.ended().await;
+    }
+    let consumer = world.consume();
+    world.close(consumer).await;
+}
+
+#[tokio::test]
+async fn replaying_the_whole_log_changes_no_number() {
+    let (world, consumer, content) = filled().await;
+    consumer.stop();
+    consumer.ended().await;
+    let events = world.events().await;
+    for round in 1..=2 {
+        let replayed = consumer::replay(&world.source(), world.options(), CancellationToken::new())
+            .await
+            .unwrap();
+        assert_eq!((replayed.batches, replayed.repair_epoch), (3, round));
+        assert_eq!(
+            (world.content().await, world.events().await),
+            (content.clone(), events)
+        );
+    }
+    for table in TABLES {
+        world.execute(&format!("TRUNCATE TABLE {table}")).await;
+    }
+    consumer::replay(&world.source(), world.options(), CancellationToken::new())
+        .await
+        .unwrap();
+    assert_eq!(world.content().await, content);
+    let consumer = world.consume();
+    let status = world.audit(&consumer).await;
+    assert_eq!(
+        (status.repairs, status.surplus_copies, status.alarms.len()),
+        (0, 0, 0)
+    );
+    world.close(consumer).await;
+}
+
+#[tokio::test]
+async fn a_missing_number_of_a_producer_is_reported_by_number() {
+    let world = World::new().await;
+    for number in [0, 1, 4] {
+        world.append_bytes(&encode(&event(number)));
+    }
+    let consumer = world.consume();
+    world.settle(&consumer).await;
+    // A number may still be on its way at the end of one audit.
+    assert_eq!(world.audit(&consumer).await.alarms, Vec::<String>::new());
+    let alarms = world.audit(&consumer).await.alarms;
+    assert!(
+        matches!(&alarms[..], [alarm] if alarm.contains("numbers 2 to 3")),
+        "{alarms:?}"
+    );
+    world.close(consumer).await;
+}
+
+#[tokio::test]
+async fn what_the_log_no_longer_has_is_an_alarm_and_the_rest_is_put_back() {
+    let mut world = World::new().await;
+    let mut small = journal::Options::new(world.dir.path().join("small"));
+    small.segment_bytes = 64 << 10;
+    world.journal = Journal::open(small, Arc::new(RealLayer)).unwrap().0;
+    let consumer = world.consume();
+    for from in [0, 50, 100] {
+        world.append(from..from + 50);
+        world.settle(&consumer).await;
+    }
+    let committed = u64::try_from(consumer.status().committed).unwrap();
+    assert!(world.journal.retire_before(committed).unwrap() > 0);
+    consumer.stop();
+    consumer.ended().await;
+    for table in TABLES {
+        world.execute(&format!("TRUNCATE TABLE {table}")).await;
+    }
+    let consumer = consumer::spawn(
+        JournalSource::new(world.journal.clone(), PRODUCER),
+        world.options(),
+    )
+    .unwrap();
+    let status = world.audit(&consumer).await;
+    let kept = world.journal.stats().first;
+    let wanted = format!("no cut covers 0-{}", kept - 1);
+    assert!(
+        status.alarms.iter().any(|alarm| alarm.contains(&wanted)),
+        "{:?}",
+        status.alarms
+    );
+    assert_eq!(
+        world
+            .count("SELECT toUInt64(min(offset)) FROM audit_log")
+            .await,
+        kept
+    );
+    world.append(150..160);
+    let settled = tokio::time::timeout(DEADLINE, world.settle(&consumer))
+        .await
+        .unwrap();
+    assert_eq!(settled.state, State::Running);
+    world.close(consumer).await;
+}
