@@ -145,6 +145,8 @@ async fn after_a_failed_sync_the_next_start_writes_the_doubtful_pages_again() {
     journal.append(1, b"doubtful").unwrap();
     layer.inject(Operation::Sync, Effect::Fail(EIO));
     journal.sync_now().await.unwrap_err();
+    // Waits for the sync thread, whose last act is to leave the warning.
+    journal.close().unwrap_err();
     // The system believes its pages clean now: a plain sync would not save them.
     let (journal, recovery) = reopen_killed(&layer, journal);
     assert_eq!(
