@@ -1,0 +1,50 @@
+# What a person or CI asks for. Each target says what it does and leaves the work to cargo or scripts/.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check lint fmt clippy deny advisories bench trace
+
+TOLLGATE := ./target/release/tollgate
+# Seconds of sample traffic that `make run` sends to the simulator.
+SAMPLE ?= 60
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: ## check the toolchain, fetch the engine, prepare the tests' Python
+	@scripts/setup.sh
+
+run: ## build, send a minute of sample traffic to a simulated provider, print its bill, serve on
+	@scripts/setup.sh run
+	cargo build --release --locked
+	$(TOLLGATE) up --config tollgate.toml --sample-traffic $(SAMPLE)
+
+test: setup ## run all tests
+	TOLLGATE_PYTHON=$$(scripts/python.sh) cargo test --workspace --locked
+
+check: fmt clippy deny ## the lints that need no network
+
+lint: check advisories ## all lints
+
+fmt: ## the style of the code
+	cargo fmt --all --check
+
+clippy: ## the wall of lints in Cargo.toml and clippy.toml
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+deny: ## licences, bans and sources of all dependencies
+	@scripts/deny.sh
+
+advisories: ## known vulnerabilities, where their list can be fetched
+	@scripts/advisories.sh
+
+bench: ## measure overhead, latency and memory against the simulator
+	@scripts/setup.sh run
+	cargo build --release --locked
+	$(TOLLGATE) bench
+
+trace: setup ## replay a real trace through the official client: make trace TRACE=file.csv
+	@test -r "$(TRACE)" || { echo 'trace: name a readable trace: make trace TRACE=file.csv'; exit 2; }
+	cargo build --release --locked
+	TOLLGATE_PYTHON=$$(scripts/python.sh) scripts/trace.sh "$(TRACE)"

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Checks licences, bans and sources of all dependencies against deny.toml. Needs no advisory database.
+#
+#   TOLLGATE_INSTALL_TOOLS=1   install cargo-deny if it is missing; it takes some minutes
+set -euo pipefail
+
+readonly version=0.20.2
+
+say() { printf 'deny: %s\n' "$*" >&2; }
+
+if ! cargo deny --version >/dev/null 2>&1; then
+  if [[ ${TOLLGATE_INSTALL_TOOLS:-} != 1 ]]; then
+    say "cargo-deny is missing: install it with \`cargo install cargo-deny --version $version --locked\`"
+    exit 1
+  fi
+  say "installing cargo-deny $version, some minutes"
+  cargo install --quiet cargo-deny --version "$version" --locked
+fi
+cargo deny --log-level error check --hide-inclusion-graph bans licenses sources
