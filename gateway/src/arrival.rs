@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, header};
 use schemas::event::Labels;
 use schemas::name::Text;
 use schemas::{
@@ -140,7 +140,7 @@ impl Arrival {
 
 /// The one credential of a request.
 fn secret(headers: &HeaderMap) -> Result<&[u8], Refusal> {
-    let bearer = headers.get_all(axum::http::header::AUTHORIZATION);
+    let bearer = headers.get_all(header::AUTHORIZATION);
     let api_key = headers.get_all("api-key");
     let mut given = bearer
         .iter()

@@ -287,7 +287,7 @@ fn expected_reader(wants_stream: bool, usage_for: UsageFor) -> Reader {
 
 /// The head of the provider's answer: notes what it says and makes the exchange one that is being answered.
 pub fn read_head(state: &mut State, response: reqwest::Response) -> http::response::Parts {
-    let (parts, body) = http::Response::from(response).into_parts();
+    let (parts, body) = Response::from(response).into_parts();
     let text = |name: &str| {
         parts
             .headers

@@ -150,12 +150,6 @@ impl Ledger {
             .min(end)
     }
 
-    /// How many requests are open.
-    #[must_use]
-    pub fn open_requests(&self) -> usize {
-        self.open.lock().len()
-    }
-
     /// The sign of life of this moment.
     #[must_use]
     pub fn heartbeat(&self, now: Micros) -> Heartbeat {

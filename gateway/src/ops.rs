@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use parking_lot::RwLock;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -18,8 +19,8 @@ use crate::gate::Gate;
 pub struct Ops {
     /// Whether new requests are welcome.
     pub ready: AtomicBool,
-    /// All metrics of the process.
-    pub registry: Arc<Registry>,
+    /// All metrics of the process, a registry for each part.
+    pub registries: RwLock<Vec<Arc<Registry>>>,
     /// For the journal's state.
     pub gate: Arc<Gate>,
 }
@@ -53,13 +54,22 @@ async fn readyz(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
 }
 
 async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
-    let mut text = String::new();
     let kind = [(
         header::CONTENT_TYPE,
         "application/openmetrics-text; version=1.0.0; charset=utf-8",
     )];
-    match prometheus_client::encoding::text::encode(&mut text, &ops.registry) {
-        Ok(()) => (StatusCode::OK, kind, text),
+    match encode(&ops.registries.read()) {
+        Ok(text) => (StatusCode::OK, kind, text),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, kind, error.to_string()),
     }
+}
+
+/// One text of several registries: each ends with an end mark of its own, and only the last may.
+fn encode(registries: &[Arc<Registry>]) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    for registry in registries {
+        prometheus_client::encoding::text::encode_registry(&mut text, registry)?;
+    }
+    prometheus_client::encoding::text::encode_eof(&mut text)?;
+    Ok(text)
 }

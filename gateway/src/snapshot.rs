@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, header};
 use rustc_hash::FxHashMap;
 use schemas::name::Text;
 use schemas::{Capacity, Durability};
@@ -236,7 +236,7 @@ fn credential(deployment: &Deployment) -> Result<Option<(HeaderName, HeaderValue
     let (name, value) = match deployment.auth {
         UpstreamAuth::ApiKey => (HeaderName::from_static("api-key"), secret.trim().to_owned()),
         _ => (
-            axum::http::header::AUTHORIZATION,
+            header::AUTHORIZATION,
             format!("Bearer {}", secret.trim()),
         ),
     };

@@ -237,11 +237,7 @@ impl Prepared {
     pub fn serve(self, registry: Arc<Registry>) -> Running {
         let settings = self.gate.snapshot.load().settings.clone();
         let (stop, stop_ops) = (CancellationToken::new(), CancellationToken::new());
-        let ops = Arc::new(Ops {
-            ready: AtomicBool::new(true),
-            registry,
-            gate: self.gate.clone(),
-        });
+        let ops = Arc::new(Ops { ready: AtomicBool::new(true), registries: parking_lot::RwLock::new(vec![registry]), gate: self.gate.clone() });
         let services = TaskTracker::new();
         let address = |listener: &TcpListener, wanted| listener.local_addr().unwrap_or(wanted);
         let running = Running {
@@ -289,6 +285,11 @@ impl Running {
         })?;
         self.gate.snapshot.store(Arc::new(snapshot));
         Ok(())
+    }
+
+    /// Shows the metrics of another part of the process.
+    pub fn show_metrics(&self, registry: Arc<Registry>) {
+        self.ops.registries.write().push(registry);
     }
 
     /// Counts a configuration that could not even be read.

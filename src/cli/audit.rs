@@ -1,0 +1,170 @@
+//! `tollgate audit`: the audit trail.
+
+use billing::audit::{Filter, LabelFilter, query};
+use billing::render::{self, Format};
+use chrono::{DateTime, NaiveDate, NaiveTime};
+use clap::Subcommand;
+use schemas::Micros;
+use store::{Engine, User};
+
+use super::report::{parse, usage, width};
+use super::{ConfigArg, Usage, block_on};
+use crate::config::Config;
+
+/// The audit trail.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// What happened: every request, accepted or refused, with its place in the log
+    #[command(after_help = "\
+Examples:
+  tollgate audit query --tenant acme --since 1h
+  tollgate audit query --outcome client_aborted --since 2026-11-24 --format json
+  tollgate audit query --request-id req_0193c8… --format json
+  tollgate audit query --label team=search --limit 20")]
+    Query(QueryArgs),
+}
+
+/// What to look for.
+#[derive(Debug, clap::Args)]
+pub struct QueryArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Only this tenant
+    #[arg(long)]
+    tenant: Option<String>,
+    /// Only this project
+    #[arg(long)]
+    project: Option<String>,
+    /// Only this key
+    #[arg(long)]
+    key: Option<String>,
+    /// Received since: an instant, a UTC day, or an age such as 30m, 2h, 7d
+    #[arg(long)]
+    since: Option<String>,
+    /// Received before: likewise
+    #[arg(long)]
+    until: Option<String>,
+    /// Only this outcome
+    #[arg(long)]
+    outcome: Option<String>,
+    /// Only the request with this id
+    #[arg(long)]
+    request_id: Option<String>,
+    /// Only requests with this label, as name=value
+    #[arg(long)]
+    label: Vec<String>,
+    /// How many at most
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+    /// Go on after a page, with the mark that it printed
+    #[arg(long)]
+    after: Option<String>,
+    /// table, csv or json
+    #[arg(long, default_value = "table")]
+    format: String,
+}
+
+impl Audit {
+    /// Asks and prints.
+    pub fn run(self) -> anyhow::Result<()> {
+        let Self::Query(args) = self;
+        let config = Config::load(&args.config.config)?.value;
+        let filter = args.filter(runtime::clock::now_us())?;
+        let format: Format = parse(&args.format)?;
+        let page = block_on(async {
+            let engine = Engine::connect_or_start(&config.for_engine()?).await?;
+            let page = query(&engine.client(User::Reader, store::DATABASE), &filter).await;
+            engine.stop().await;
+            Ok(page?)
+        })?;
+        print!("{}", render::page(&page, format, width())?);
+        Ok(())
+    }
+}
+
+impl QueryArgs {
+    fn filter(&self, now_us: i64) -> Result<Filter, Usage> {
+        let instant = |text: &Option<String>| {
+            text.as_deref()
+                .map(|text| instant(text, now_us))
+                .transpose()
+        };
+        let filter = Filter {
+            tenant: self.tenant.clone(),
+            project: self.project.clone(),
+            key: self.key.clone(),
+            since: instant(&self.since)?,
+            until: instant(&self.until)?,
+            outcome: self.outcome.as_deref().map(parse).transpose()?,
+            request_id: self.request_id.clone(),
+            labels: self
+                .label
+                .iter()
+                .map(|text| label(text))
+                .collect::<Result<_, _>>()?,
+            limit: self.limit,
+            after: self.after.as_deref().map(parse).transpose()?,
+        };
+        filter.check().map_err(usage)?;
+        Ok(filter)
+    }
+}
+
+fn label(text: &str) -> Result<LabelFilter, Usage> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| Usage(format!("`{text}` is not a label: write name=value")))?;
+    Ok(LabelFilter {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    })
+}
+
+/// An instant, a UTC day, or an age.
+fn instant(text: &str, now_us: i64) -> Result<Micros, Usage> {
+    if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
+        return Ok(Micros(instant.timestamp_micros()));
+    }
+    if let Ok(day) = text.parse::<NaiveDate>() {
+        return Ok(Micros(
+            day.and_time(NaiveTime::MIN).and_utc().timestamp_micros(),
+        ));
+    }
+    age_seconds(text).map(|age| Micros(now_us - age * Micros::PER_SECOND)).ok_or_else(|| {
+        Usage(format!("`{text}` is not a time: write 2026-11-24T10:00:00Z, 2026-11-24, or an age such as 30m, 2h, 7d"))
+    })
+}
+
+fn age_seconds(text: &str) -> Option<i64> {
+    let unit = text.chars().last()?;
+    let count: i64 = text[..text.len() - unit.len_utf8()].parse().ok()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    count
+        .checked_mul(seconds)
+        .filter(|age| (0..=4_000_000_000).contains(age))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_instants_days_and_ages() {
+        let now = 1_796_000_000_000_000;
+        assert_eq!(instant("2h", now).unwrap(), Micros(now - 7_200_000_000));
+        assert_eq!(instant("1970-01-02", now).unwrap(), Micros(86_400_000_000));
+        assert_eq!(
+            instant("1970-01-01T01:00:00+01:00", now).unwrap(),
+            Micros(0)
+        );
+        for bad in ["", "h", "-1h", "1w", "yesterday", "9999999999999d", "1é"] {
+            assert!(instant(bad, now).is_err(), "{bad}");
+        }
+    }
+}

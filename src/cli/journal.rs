@@ -1,0 +1,127 @@
+//! `tollgate journal`: looks into a journal without opening it for writing.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Subcommand, ValueEnum};
+use journal::{BOOT_KIND, Frame, Item, OfflineReader};
+use schemas::RecordKind;
+
+/// Look into a journal.
+#[derive(Debug, Subcommand)]
+pub enum JournalCommand {
+    /// Print frames, a line each; damaged ones are reported and passed over
+    #[command(
+        after_help = "Examples:\n  tollgate journal inspect data/sample/journal\n  tollgate journal inspect data/sample/journal --from 1000 --kind usage --payload\n\nExit code 1 if anything is damaged."
+    )]
+    Inspect(Inspect),
+}
+
+/// What to print.
+#[derive(Debug, clap::Args)]
+pub struct Inspect {
+    /// The journal's directory
+    dir: PathBuf,
+    /// First position
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// How many frames at most
+    #[arg(long)]
+    limit: Option<u64>,
+    /// Only frames of this kind
+    #[arg(long)]
+    kind: Option<Kind>,
+    /// Print the record as well; it holds no prompt and no secret
+    #[arg(long)]
+    payload: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Boot,
+    Admission,
+    Usage,
+    Cut,
+    Heartbeat,
+}
+
+impl Kind {
+    fn of(frame: &Frame) -> Option<Self> {
+        if frame.kind == BOOT_KIND {
+            return Some(Self::Boot);
+        }
+        Some(match RecordKind::from_byte(frame.kind)? {
+            RecordKind::Admission => Self::Admission,
+            RecordKind::Usage => Self::Usage,
+            RecordKind::Cut => Self::Cut,
+            RecordKind::Heartbeat => Self::Heartbeat,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Boot => "boot",
+            Self::Admission => "admission",
+            Self::Usage => "usage",
+            Self::Cut => "cut",
+            Self::Heartbeat => "heartbeat",
+        }
+    }
+}
+
+impl JournalCommand {
+    /// Prints; the exit code says whether anything is damaged.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let Self::Inspect(inspect) = self;
+        inspect.run()
+    }
+}
+
+impl Inspect {
+    fn run(&self) -> anyhow::Result<ExitCode> {
+        let mut reader = OfflineReader::open(&self.dir, std::sync::Arc::new(journal::RealLayer))?;
+        let (mut shown, mut damaged) = (0, 0_u64);
+        while let Some(item) = reader.read()? {
+            match item {
+                Item::Frame(frame) => {
+                    if self.limit.is_some_and(|limit| shown >= limit) {
+                        break;
+                    }
+                    shown += u64::from(self.show(&frame));
+                }
+                Item::Damaged(damage) => {
+                    damaged += 1;
+                    println!("damaged    {damage:?}");
+                }
+            }
+        }
+        eprintln!("{shown} frames shown, {damaged} places damaged");
+        Ok(ExitCode::from(u8::from(damaged > 0)))
+    }
+
+    fn show(&self, frame: &Frame) -> bool {
+        let kind = Kind::of(frame);
+        if frame.position < self.from || (self.kind.is_some() && self.kind != kind) {
+            return false;
+        }
+        let name = kind.map_or("unknown", Kind::name);
+        print!(
+            "{:>10} {name:<10} {:>6} bytes",
+            frame.position,
+            frame.payload.len()
+        );
+        match (self.payload, kind) {
+            (true, Some(Kind::Boot)) => match journal::Boot::from_frame(&frame.payload) {
+                Some((boot, recovered_end)) => println!(
+                    "  counter {} nonce {} after {recovered_end}",
+                    boot.counter,
+                    hex::encode(boot.nonce)
+                ),
+                None => println!("  unreadable"),
+            },
+            (true, _) => println!("  {}", String::from_utf8_lossy(&frame.payload)),
+            (false, _) => println!(),
+        }
+        true
+    }
+}

@@ -1,0 +1,159 @@
+//! The command line: what can be asked, and which exit code answers.
+//!
+//! 0: done. 1: it failed, or `doctor` found something. 2: the command line or the configuration is wrong.
+
+mod audit;
+mod doctor;
+mod engine;
+mod journal;
+mod key;
+mod migrate;
+pub mod report;
+mod simulate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// An event-sourced metering and billing gateway for generative-AI APIs.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    propagate_version = true,
+    after_help = "\
+Examples:
+  tollgate up                                     serve with ./tollgate.toml
+  tollgate report chargeback --period 2026-11     what the month costs, by tenant, project and model
+  tollgate audit query --tenant acme --since 1h   what happened
+  tollgate doctor                                 what is wrong with this installation"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The configuration file, for every command that needs one.
+#[derive(Debug, clap::Args)]
+pub struct ConfigArg {
+    /// Configuration file
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "tollgate.toml",
+        env = "TOLLGATE_CONFIG"
+    )]
+    pub config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve: gateway, consumer and engine on this machine
+    #[command(
+        after_help = "Examples:\n  tollgate up --config tollgate.toml\n  tollgate up --sample-traffic 60   a minute of synthetic traffic to the simulator first"
+    )]
+    Up {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Start the simulator and send sample traffic for so many seconds, print its table, go on serving
+        #[arg(long, value_name = "SECONDS")]
+        sample_traffic: Option<u64>,
+    },
+    /// Reports for finance
+    #[command(subcommand)]
+    Report(report::Report),
+    /// The audit trail
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Look for what is wrong with this installation, each finding with its remedy
+    #[command(
+        after_help = "Examples:\n  tollgate doctor\n  tollgate doctor --config /etc/tollgate/tollgate.toml --format json\n\nExit code 1 if anything was found."
+    )]
+    Doctor(doctor::Doctor),
+    /// Run the embedded engine alone
+    #[command(after_help = "Examples:\n  tollgate engine --data-dir data/sample --port 8123")]
+    Engine(engine::Engine),
+    /// Run a simulated provider
+    #[command(
+        after_help = "Examples:\n  tollgate simulate --listen 127.0.0.1:8090\n  curl http://127.0.0.1:8090/truth/summary\n  curl http://127.0.0.1:8090/control -d '{\"latency_ms\": 200}'"
+    )]
+    Simulate(simulate::Simulate),
+    /// Bring the store's tables up to this version
+    #[command(after_help = "Examples:\n  tollgate migrate --config tollgate.toml")]
+    Migrate(migrate::Migrate),
+    /// Look into a journal
+    #[command(subcommand)]
+    Journal(journal::JournalCommand),
+    /// API keys for apps
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Print the completions of a shell
+    #[command(
+        after_help = "Examples:\n  tollgate completions bash > /etc/bash_completion.d/tollgate"
+    )]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// A fault of what the user gave, not of the machine: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Runs what was asked.
+pub fn run(cli: Cli) -> ExitCode {
+    match dispatch(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("tollgate: {error:#}");
+            let usage = error
+                .chain()
+                .any(|cause| cause.is::<Usage>() || cause.is::<runtime::config::ConfigError>());
+            ExitCode::from(if usage { 2 } else { 1 })
+        }
+    }
+}
+
+fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    let done = |()| ExitCode::SUCCESS;
+    match command {
+        Command::Up {
+            config,
+            sample_traffic,
+        } => crate::up::run(crate::up::Up {
+            config: config.config,
+            sample: sample_traffic.map(Duration::from_secs),
+            layer: std::sync::Arc::new(::journal::RealLayer),
+        })
+        .map(done),
+        Command::Report(command) => command.run().map(done),
+        Command::Audit(command) => command.run().map(done),
+        Command::Doctor(command) => command.run(),
+        Command::Engine(command) => command.run().map(done),
+        Command::Simulate(command) => command.run().map(done),
+        Command::Migrate(command) => command.run().map(done),
+        Command::Journal(command) => command.run(),
+        Command::Key(command) => command.run().map(done),
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "tollgate",
+                &mut std::io::stdout(),
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// A small runtime for a command that asks one thing.
+pub fn block_on<T>(task: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    runtime::telemetry::init(runtime::telemetry::LogFormat::Text, "warn");
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(task)
+}

@@ -1,0 +1,141 @@
+//! `tollgate report`: tables for finance.
+
+use std::io::IsTerminal;
+
+use billing::chargeback::{Dimension, Report as Chargeback, Request, Synthetic, report};
+use billing::period::zone;
+use billing::render::{self, Format};
+use billing::{Period, prices};
+use clap::Subcommand;
+use schemas::PriceBook;
+use store::{Engine, User};
+
+use super::{ConfigArg, Usage, block_on};
+use crate::config::Config;
+
+/// Reports for finance.
+#[derive(Debug, Subcommand)]
+pub enum Report {
+    /// Who used what in a period, and what it costs
+    #[command(after_help = "\
+Examples:
+  tollgate report chargeback --period 2026-11
+  tollgate report chargeback --period 2026-11-24 --tz Europe/Berlin --by tenant,model --format csv
+  tollgate report chargeback --period 2026-11-01T00:00Z/2026-11-08T00:00Z --by project,day --tenant acme
+  tollgate report chargeback --synthetic only          the sample's traffic, which is on no bill
+
+Amounts are exact. A total is marked incomplete while a price is missing.")]
+    Chargeback(ChargebackArgs),
+}
+
+/// What to report.
+#[derive(Debug, clap::Args)]
+pub struct ChargebackArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Month, year, day, or `start/end`; the current month if absent
+    #[arg(long)]
+    period: Option<String>,
+    /// IANA time zone of the period
+    #[arg(long, default_value = "UTC")]
+    tz: String,
+    /// Columns, separated by commas: tenant, project, key, model, provider, deployment, route, api, day, outcome, label:NAME
+    #[arg(long, default_value = "tenant,project,model")]
+    by: String,
+    /// Only this tenant
+    #[arg(long)]
+    tenant: Option<String>,
+    /// Demo and self-test traffic: exclude, only or include
+    #[arg(long, default_value = "exclude")]
+    synthetic: String,
+    /// Price book; the configuration's if absent
+    #[arg(long, value_name = "FILE")]
+    prices: Option<std::path::PathBuf>,
+    /// table, csv or json
+    #[arg(long, default_value = "table")]
+    format: String,
+}
+
+impl Report {
+    /// Makes and prints it.
+    pub fn run(self) -> anyhow::Result<()> {
+        let Self::Chargeback(args) = self;
+        let mut config = Config::load(&args.config.config)?.value;
+        config.prices = args.prices.clone().or(config.prices);
+        let request = args.request()?;
+        let format: Format = parse(&args.format)?;
+        let book = price_book(&config)?;
+        let chargeback = block_on(async { make(&config, &book, &request).await })?;
+        print!("{}", render::report(&chargeback, format, width())?);
+        Ok(())
+    }
+}
+
+impl ChargebackArgs {
+    fn request(&self) -> Result<Request, Usage> {
+        let zone = zone(&self.tz).map_err(usage)?;
+        let period = self.period.clone().unwrap_or_else(this_month);
+        Ok(Request {
+            period: Period::parse(&period, zone).map_err(usage)?,
+            by: Dimension::parse_list(&self.by).map_err(usage)?,
+            synthetic: parse::<Synthetic>(&self.synthetic)?,
+            tenant: self.tenant.clone(),
+        })
+    }
+}
+
+/// A value of the command line.
+pub fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Usage> {
+    text.parse().map_err(usage)
+}
+
+/// A fault of the command line.
+pub fn usage(error: impl std::fmt::Display) -> Usage {
+    Usage(error.to_string())
+}
+
+/// The terminal's width, where output goes to one.
+pub fn width() -> Option<u16> {
+    let stdout = std::io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    rustix::termios::tcgetwinsize(&stdout)
+        .ok()
+        .map(|size| size.ws_col)
+        .filter(|width| *width > 0)
+}
+
+fn this_month() -> String {
+    let now = chrono::DateTime::from_timestamp_micros(runtime::clock::now_us()).unwrap_or_default();
+    now.format("%Y-%m").to_string()
+}
+
+/// The configuration's price book; an empty one if it names none, and then everything is unpriced.
+fn price_book(config: &Config) -> anyhow::Result<PriceBook> {
+    match &config.prices {
+        Some(path) => prices::load(path).map_err(|error| usage(error).into()),
+        None => PriceBook::new(&[]).map_err(|_| usage("the empty price book is refused").into()),
+    }
+}
+
+async fn make(config: &Config, book: &PriceBook, request: &Request) -> anyhow::Result<Chargeback> {
+    let engine = Engine::connect_or_start(&config.for_engine()?).await?;
+    let client = engine.client(User::Reader, store::DATABASE);
+    let made = report(&client, book, request).await;
+    engine.stop().await;
+    Ok(made?)
+}
+
+/// The sample's table.
+pub async fn print_sample(config: &Config) -> anyhow::Result<()> {
+    let request = Request {
+        period: Period::parse(&this_month(), zone("UTC")?)?,
+        by: Dimension::parse_list("tenant,project,model")?,
+        synthetic: Synthetic::Only,
+        tenant: None,
+    };
+    let chargeback = make(config, &price_book(config)?, &request).await?;
+    print!("{}", render::report(&chargeback, Format::Table, width())?);
+    Ok(())
+}

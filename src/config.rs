@@ -1,0 +1,177 @@
+//! The configuration file: every section, and which crate it speaks to.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use runtime::config::{ConfigError, Loaded};
+use runtime::telemetry::LogFormat;
+use schemas::fs_names;
+use serde::Deserialize;
+
+/// `tollgate.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where everything lies; relative to the file.
+    pub data_dir: PathBuf,
+    /// The price book; relative to the file.
+    pub prices: Option<PathBuf>,
+    /// `[log]`
+    #[serde(default)]
+    pub log: Log,
+    /// `[gateway]`
+    #[serde(default)]
+    pub gateway: gateway::config::Settings,
+    /// `[journal]`
+    #[serde(default)]
+    pub journal: JournalSettings,
+    /// `[engine]`
+    #[serde(default)]
+    pub engine: EngineSettings,
+    /// `[consumer]`
+    #[serde(default)]
+    pub consumer: ConsumerSettings,
+    /// `[simulator]`: where the sample's provider listens.
+    pub simulator: Option<SimulatorSettings>,
+    /// `[[deployments]]`
+    #[serde(default)]
+    pub deployments: Vec<gateway::config::Deployment>,
+    /// `[[routes]]`
+    #[serde(default)]
+    pub routes: Vec<gateway::config::Route>,
+    /// `[[tenants]]`
+    #[serde(default)]
+    pub tenants: Vec<gateway::config::Tenant>,
+}
+
+/// `[log]`: what is logged, and how.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// Text or JSON.
+    pub format: LogFormat,
+    /// One line a request.
+    pub requests: bool,
+}
+
+/// `[journal]`: sizes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JournalSettings {
+    /// A segment, in MiB.
+    pub segment_mib: u64,
+    /// All segments together, in MiB; what is full refuses new work.
+    pub capacity_mib: u64,
+    /// Refusals, in MiB of all segments.
+    pub refusals_mib: u64,
+    /// The longest time a record waits for its fsync, in milliseconds.
+    pub sync_interval_ms: u64,
+}
+
+impl Default for JournalSettings {
+    fn default() -> Self {
+        Self {
+            segment_mib: 64,
+            capacity_mib: 16_384,
+            refusals_mib: 512,
+            sync_interval_ms: 2,
+        }
+    }
+}
+
+/// `[engine]`: the embedded engine.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EngineSettings {
+    /// The library; where the set-up puts it if absent.
+    pub library: Option<PathBuf>,
+}
+
+/// `[consumer]`: from the log into the store.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConsumerSettings {
+    /// How often the store is audited, in seconds.
+    pub audit_seconds: u64,
+}
+
+impl Default for ConsumerSettings {
+    fn default() -> Self {
+        Self { audit_seconds: 30 }
+    }
+}
+
+/// `[simulator]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SimulatorSettings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+}
+
+impl Config {
+    /// Reads the file; its relative paths become relative to it.
+    pub fn load(path: &Path) -> Result<Loaded<Self>, ConfigError> {
+        let mut loaded = runtime::config::load::<Self>(path)?;
+        let base = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
+        let config = &mut loaded.value;
+        config.data_dir = absolute(path, base.join(&config.data_dir))?;
+        config.prices = config.prices.as_ref().map(|prices| base.join(prices));
+        for deployment in &mut config.deployments {
+            deployment.api_key_file = deployment.api_key_file.as_ref().map(|file| base.join(file));
+        }
+        Ok(loaded)
+    }
+
+    /// The gateway's part.
+    pub fn for_gateway(&self) -> gateway::config::Config {
+        gateway::config::Config {
+            settings: self.gateway.clone(),
+            deployments: self.deployments.clone(),
+            routes: self.routes.clone(),
+            tenants: self.tenants.clone(),
+        }
+    }
+
+    /// The journal's part.
+    pub fn for_journal(&self) -> journal::Options {
+        let mut options = journal::Options::new(self.data_dir.join(fs_names::JOURNAL_DIR));
+        options.segment_bytes = self.journal.segment_mib << 20;
+        options.capacity_bytes = self.journal.capacity_mib << 20;
+        options.refusal_lane_bytes = self.journal.refusals_mib << 20;
+        options.sync_interval = Duration::from_millis(self.journal.sync_interval_ms);
+        options
+    }
+
+    /// How the engine's process is started.
+    pub fn for_engine(&self) -> std::io::Result<store::supervisor::Options> {
+        engine_options(&self.data_dir, self.engine.library.clone())
+    }
+}
+
+/// The engine resolves paths by itself, so they must not depend on a working directory.
+fn absolute(file: &Path, path: PathBuf) -> Result<PathBuf, ConfigError> {
+    std::path::absolute(path).map_err(|error| ConfigError::Unreadable {
+        path: file.to_owned(),
+        error,
+    })
+}
+
+/// How the engine's process is started for a data directory.
+pub fn engine_options(
+    data_dir: &Path,
+    library: Option<PathBuf>,
+) -> std::io::Result<store::supervisor::Options> {
+    Ok(store::supervisor::Options {
+        data_dir: data_dir.to_owned(),
+        library,
+        program: std::env::current_exe()?,
+        args: vec![
+            "engine".into(),
+            "--child".into(),
+            "--data-dir".into(),
+            data_dir.into(),
+        ],
+    })
+}

@@ -1,0 +1,265 @@
+//! `tollgate up`: gateway, consumer and engine on one machine, started, watched and stopped in order.
+
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use parking_lot::Mutex;
+use prometheus_client::registry::Registry;
+use runtime::config::{ConfigError, Loaded};
+use runtime::shutdown::Shutdown;
+use schemas::{Clock, Micros, fs_names, migrations};
+use store::User;
+use store::supervisor::Supervisor;
+
+use crate::config::Config;
+use crate::sample;
+
+/// How often the configuration file is looked at.
+const RELOAD_EVERY: Duration = Duration::from_millis(500);
+/// How long a start waits for the engine before it says so and waits on.
+const ENGINE_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a stop waits for the store to have everything.
+const DRAIN_CONSUMER: Duration = Duration::from_secs(20);
+
+/// The system's clock.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Micros {
+        Micros(runtime::clock::now_us())
+    }
+}
+
+/// What `tollgate up` was asked to do.
+pub struct Up {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// Start the sample's provider and send sample traffic for so long.
+    pub sample: Option<Duration>,
+    /// The file layer beneath the journal.
+    pub layer: Arc<dyn journal::FileLayer>,
+}
+
+/// Runs until a signal.
+pub fn run(up: Up) -> anyhow::Result<()> {
+    let loaded = Config::load(&up.config)?;
+    let requests = if loaded.value.log.requests {
+        "info"
+    } else {
+        "off"
+    };
+    runtime::telemetry::init(loaded.value.log.format, &format!("info,request={requests}"));
+    let workers = match loaded.value.gateway.workers {
+        0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+        workers => workers,
+    };
+    let serving = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .thread_name("tg-gateway")
+        .enable_all()
+        .build()?;
+    serving.block_on(serve(up, loaded))
+}
+
+async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
+    let config = &loaded.value;
+    make_data_dir(&config.data_dir)?;
+    let simulator = start_simulator(&up, config)?;
+    let mut registry = Registry::with_prefix("tollgate");
+    let prepared = gateway::prepare(start(&up, &loaded), &mut registry)
+        .await
+        .map_err(|error| explain(error, &loaded))?;
+    if prepared.orphans > 0 {
+        tracing::warn!(
+            orphans = prepared.orphans,
+            "requests of an earlier start recorded as unknown"
+        );
+    }
+    let (journal, producer) = (prepared.journal(), prepared.producer());
+    let engine = Supervisor::start(config.for_engine()?)?;
+    let running = Arc::new(prepared.serve(Arc::new(registry)));
+    tracing::info!(app = %running.app_address(), ops = %running.ops_address(), "serving");
+
+    let shutdown = Shutdown::new();
+    let mut helpers = tokio::task::JoinSet::new();
+    helpers.spawn(watch_signals(shutdown.clone()));
+    helpers.spawn(watch_config(
+        loaded.path.clone(),
+        running.clone(),
+        shutdown.clone(),
+    ));
+    let consumer = Arc::new(Mutex::new(None));
+    let wait = start_consumer(config, &engine, &journal, &producer, &shutdown);
+    match wait.await {
+        Ok(Some(handle)) => {
+            running.show_metrics(handle.registry().clone());
+            *consumer.lock() = Some(handle);
+        }
+        Ok(None) => {}
+        Err(error) => {
+            shutdown.ask();
+            stop(running, None, engine, &journal).await;
+            return Err(error);
+        }
+    }
+    if let Some(duration) = up.sample {
+        sample::show(config, duration, &running, &consumer, &shutdown).await?;
+    }
+    shutdown.asked().await;
+    helpers.abort_all();
+    while helpers.join_next().await.is_some() {}
+    let handle = consumer.lock().take();
+    stop(running, handle, engine, &journal).await;
+    if let Some(simulator) = simulator {
+        simulator.shutdown().await;
+    }
+    Ok(())
+}
+
+fn start(up: &Up, loaded: &Loaded<Config>) -> gateway::Start {
+    gateway::Start {
+        config: loaded.value.for_gateway(),
+        config_text: loaded.text.clone(),
+        data_dir: loaded.value.data_dir.clone(),
+        journal: loaded.value.for_journal(),
+        layer: up.layer.clone(),
+        clock: Arc::new(SystemClock),
+    }
+}
+
+/// A fault between parts of the file gets its line.
+fn explain(error: gateway::StartError, loaded: &Loaded<Config>) -> anyhow::Error {
+    match error {
+        gateway::StartError::Config(bad) => at_line(bad, &loaded.path, &loaded.text).into(),
+        other => other.into(),
+    }
+}
+
+/// Where in the file the fault stands.
+pub fn at_line(bad: gateway::BadConfig, path: &Path, text: &str) -> ConfigError {
+    ConfigError::at(path, text, &bad.needle, bad.message)
+}
+
+/// Makes the data directory, or says why it cannot be used.
+fn make_data_dir(dir: &Path) -> anyhow::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(dir).with_context(|| {
+        format!(
+            "cannot make the data directory {}; change `data_dir`",
+            dir.display()
+        )
+    })?;
+    let probe = dir.join(".writable");
+    std::fs::write(&probe, b"").with_context(|| {
+        format!(
+            "the data directory {} is read-only; mount it writable or give it to this user",
+            dir.display()
+        )
+    })?;
+    std::fs::remove_file(&probe)?;
+    builder.create(dir.join(fs_names::RUN_DIR))?;
+    Ok(())
+}
+
+fn start_simulator(up: &Up, config: &Config) -> anyhow::Result<Option<simulator::Simulator>> {
+    if up.sample.is_none() {
+        return Ok(None);
+    }
+    let Some(settings) = &config.simulator else {
+        bail!(
+            "sample traffic needs `[simulator] listen = …` in {}",
+            up.config.display()
+        );
+    };
+    let started = sample::start_simulator(settings.listen).with_context(|| {
+        format!("the simulator cannot listen on {}; stop what uses the port or change `simulator.listen`", settings.listen)
+    })?;
+    Ok(Some(started))
+}
+
+async fn watch_signals(shutdown: Shutdown) {
+    if let Err(error) = shutdown.on_signals().await {
+        tracing::error!(%error, "signals cannot be caught");
+    }
+}
+
+/// Takes a changed file, or refuses it with line and reason while the old one serves.
+async fn watch_config(path: PathBuf, running: Arc<gateway::Running>, shutdown: Shutdown) {
+    let reload = || {
+        let taken = Config::load(&path).and_then(|loaded| {
+            running
+                .reload(&loaded.value.for_gateway(), &loaded.text)
+                .map_err(|bad| at_line(bad, &path, &loaded.text))
+        });
+        match taken {
+            Ok(()) => tracing::info!(file = %path.display(), "new configuration in force"),
+            Err(error) => {
+                running.count_refused_reload();
+                tracing::error!(%error, "new configuration refused, the old one serves on");
+            }
+        }
+    };
+    runtime::config::watch(path.clone(), RELOAD_EVERY, shutdown.token(), reload).await;
+}
+
+/// Waits for the engine, prepares its tables and starts to fill them. `None` if a stop was asked meanwhile.
+async fn start_consumer(
+    config: &Config,
+    engine: &Supervisor,
+    journal: &journal::Journal,
+    producer: &schemas::name::Text,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Option<consumer::Handle>> {
+    let ready = shutdown
+        .token()
+        .run_until_cancelled_owned(engine.ready(ENGINE_PATIENCE))
+        .await;
+    let Some(ready) = ready else { return Ok(None) };
+    ready.context("the embedded engine did not start")?;
+    let client = engine.client(User::Writer, store::DATABASE);
+    migrate(&client).await?;
+    let source = consumer::JournalSource::new(journal.clone(), producer.as_str());
+    let cursor = config.data_dir.join(fs_names::CONSUMER_CURSOR);
+    let mut options = consumer::Options::new(client, cursor);
+    options.audit_every = Duration::from_secs(config.consumer.audit_seconds);
+    Ok(Some(consumer::spawn(source, options)?))
+}
+
+/// Brings the tables up to this version.
+pub async fn migrate(client: &store::Client) -> anyhow::Result<store::migrate::Report> {
+    let files = migrations::ALL.iter().copied();
+    Ok(store::migrate::migrate(client, files).await?)
+}
+
+/// Stops in order: the door, then what is in the log goes into the store, then the engine, then the log.
+async fn stop(
+    running: Arc<gateway::Running>,
+    consumer: Option<consumer::Handle>,
+    engine: Supervisor,
+    journal: &journal::Journal,
+) {
+    match Arc::try_unwrap(running) {
+        Ok(running) => running.stop().await,
+        Err(_) => tracing::error!("the gateway is still in use: it is not waited for"),
+    }
+    if let Some(consumer) = consumer {
+        consumer.drain();
+        if tokio::time::timeout(DRAIN_CONSUMER, consumer.ended())
+            .await
+            .is_err()
+        {
+            tracing::warn!("the store does not have everything yet; the next start goes on");
+            consumer.stop();
+            consumer.ended().await;
+        }
+    }
+    engine.stop().await;
+    if let Err(error) = journal.close() {
+        tracing::error!(%error, "the journal could not be synced");
+    }
+    tracing::info!("stopped");
+}
