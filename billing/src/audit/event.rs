@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use schemas::{Api, AuthMethod, Billable, Durability, Outcome, Unit, UsageQuality, UsageSource};
 use schemas::units::Side;
+use schemas::{Api, AuthMethod, Billable, Durability, Outcome, Unit, UsageQuality, UsageSource};
 use serde::{Deserialize, Serialize};
 
 /// A request as the trail shows it.
@@ -129,7 +129,10 @@ impl AuditEvent {
 
     fn sum(&self, wanted: impl Fn(Unit) -> bool) -> Option<i128> {
         let all = self.lines.iter().flat_map(|line| &line.units);
-        let mut counts = all.filter(|(unit, _)| wanted(**unit)).map(|(_, count)| i128::from(*count)).peekable();
+        let mut counts = all
+            .filter(|(unit, _)| wanted(**unit))
+            .map(|(_, count)| i128::from(*count))
+            .peekable();
         counts.peek()?;
         Some(counts.sum())
     }

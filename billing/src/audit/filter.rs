@@ -26,7 +26,9 @@ pub enum BadFilter {
     #[error("`{0}` is not a label filter: write NAME=VALUE")]
     Label(String),
     /// More than a page holds.
-    #[error("a page has at most {MAX_LIMIT} events and at least one: take the rest with --after and the cursor that is printed")]
+    #[error(
+        "a page has at most {MAX_LIMIT} events and at least one: take the rest with --after and the cursor that is printed"
+    )]
     Limit,
     /// Nothing lies between.
     #[error("--since is not before --until: no event can match")]
@@ -38,9 +40,10 @@ impl FromStr for LabelFilter {
 
     fn from_str(text: &str) -> Result<Self, BadFilter> {
         match text.split_once('=') {
-            Some((name, value)) if !name.is_empty() => {
-                Ok(Self { name: name.to_owned(), value: value.to_owned() })
-            }
+            Some((name, value)) if !name.is_empty() => Ok(Self {
+                name: name.to_owned(),
+                value: value.to_owned(),
+            }),
             _ => Err(BadFilter::Label(text.chars().take(64).collect())),
         }
     }
@@ -124,8 +127,14 @@ impl Filter {
         }
         let instant = crate::sql::instant;
         parts.extend(self.outcome.map(|outcome| format!("outcome = '{outcome}'")));
-        parts.extend(self.since.map(|since| format!("received >= {}", instant(since))));
-        parts.extend(self.until.map(|until| format!("received < {}", instant(until))));
+        parts.extend(
+            self.since
+                .map(|since| format!("received >= {}", instant(since))),
+        );
+        parts.extend(
+            self.until
+                .map(|until| format!("received < {}", instant(until))),
+        );
         parts.extend(self.after.map(|after| {
             let (received, id) = (instant(after.received), after.event_id);
             format!("(received, toString(event_id)) > ({received}, '{id}')")
@@ -151,7 +160,10 @@ mod tests {
         let hostile = "'; DROP TABLE usage_events --".to_owned();
         let filter = Filter {
             tenant: Some(hostile.clone()),
-            labels: vec![LabelFilter { name: hostile.clone(), value: hostile.clone() }],
+            labels: vec![LabelFilter {
+                name: hostile.clone(),
+                value: hostile.clone(),
+            }],
             ..Filter::default()
         };
         let (sql, bound) = filter.condition();
@@ -162,11 +174,21 @@ mod tests {
 
     #[test]
     fn pages_have_bounds_and_times_an_order() {
-        let limit = |limit| Filter { limit, ..Filter::default() }.check();
+        let limit = |limit| {
+            Filter {
+                limit,
+                ..Filter::default()
+            }
+            .check()
+        };
         assert_eq!(limit(0), Err(BadFilter::Limit));
         assert_eq!(limit(MAX_LIMIT), Ok(()));
         assert_eq!(limit(MAX_LIMIT + 1), Err(BadFilter::Limit));
-        let backwards = Filter { since: Some(Micros(2)), until: Some(Micros(2)), ..Filter::default() };
+        let backwards = Filter {
+            since: Some(Micros(2)),
+            until: Some(Micros(2)),
+            ..Filter::default()
+        };
         assert_eq!(backwards.check(), Err(BadFilter::Empty));
     }
 }

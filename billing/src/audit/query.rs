@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemas::{EventId, Micros, Unit};
-use serde::de::DeserializeOwned;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use store::Client;
 
 use crate::BillingError;
@@ -37,7 +37,11 @@ pub async fn query(client: &Client, filter: &Filter) -> Result<Page, BillingErro
     let (condition, bound) = filter.condition();
     let found: Vec<Found> = rows(client, &events_sql(&condition, filter.limit + 1), &bound).await?;
     let more = found.len() > filter.limit;
-    let mut events: Vec<_> = found.into_iter().take(filter.limit).map(Found::event).collect();
+    let mut events: Vec<_> = found
+        .into_iter()
+        .take(filter.limit)
+        .map(Found::event)
+        .collect();
     for part in events.chunks_mut(IDS_AT_ONCE) {
         count_copies(client, part).await?;
     }
@@ -54,7 +58,9 @@ impl Found {
         let mut event = self.event;
         if let Some(model) = self.first_model {
             let counts = Unit::ALL.iter().zip(self.first_units);
-            let units = counts.filter_map(|(unit, count)| Some((*unit, count?))).collect();
+            let units = counts
+                .filter_map(|(unit, count)| Some((*unit, count?)))
+                .collect();
             event.lines.insert(0, EventLine { model, units });
         }
         event
@@ -62,11 +68,15 @@ impl Found {
 }
 
 fn cursor(event: &AuditEvent) -> Result<Cursor, BillingError> {
-    Ok(Cursor { received: Micros(event.received_us), event_id: id(&event.event_id)? })
+    Ok(Cursor {
+        received: Micros(event.received_us),
+        event_id: id(&event.event_id)?,
+    })
 }
 
 fn id(text: &str) -> Result<EventId, BillingError> {
-    text.parse().map_err(|error| BillingError::Answer(format!("{error}")))
+    text.parse()
+        .map_err(|error| BillingError::Answer(format!("{error}")))
 }
 
 fn events_sql(condition: &str, limit: usize) -> String {
@@ -88,8 +98,13 @@ fn events_sql(condition: &str, limit: usize) -> String {
 }
 
 async fn count_copies(client: &Client, events: &mut [AuditEvent]) -> Result<(), BillingError> {
-    let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(()) };
-    let (from, to) = (instant(Micros(first.received_us)), instant(Micros(last.received_us)));
+    let (Some(first), Some(last)) = (events.first(), events.last()) else {
+        return Ok(());
+    };
+    let (from, to) = (
+        instant(Micros(first.received_us)),
+        instant(Micros(last.received_us)),
+    );
     let mut ids = Vec::with_capacity(events.len());
     for event in &*events {
         ids.push(format!("toUUID('{}')", id(&event.event_id)?));
@@ -107,7 +122,11 @@ async fn count_copies(client: &Client, events: &mut [AuditEvent]) -> Result<(), 
     Ok(())
 }
 
-async fn rows<T: DeserializeOwned>(client: &Client, sql: &str, bound: &[String]) -> Result<Vec<T>, BillingError> {
+async fn rows<T: DeserializeOwned>(
+    client: &Client,
+    sql: &str,
+    bound: &[String],
+) -> Result<Vec<T>, BillingError> {
     let mut query = client.query(sql);
     for value in bound {
         query = query.bind(value.as_str());
@@ -119,5 +138,7 @@ async fn rows<T: DeserializeOwned>(client: &Client, sql: &str, bound: &[String])
         .bytes("JSONEachRow")
         .await?;
     let lines = serde_json::Deserializer::from_slice(&answer).into_iter();
-    lines.map(|line| line.map_err(|error| BillingError::Answer(error.to_string()))).collect()
+    lines
+        .map(|line| line.map_err(|error| BillingError::Answer(error.to_string())))
+        .collect()
 }

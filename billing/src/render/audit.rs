@@ -32,7 +32,10 @@ const FIELDS: [Field; 37] = [
     ("region", |e| optional(e.region.as_ref())),
     ("outcome", |e| e.outcome.to_string()),
     ("outcome_detail", |e| optional(e.outcome_detail.as_ref())),
-    ("status", |e| e.status.map_or_else(String::new, |status| status.to_string())),
+    ("status", |e| {
+        e.status
+            .map_or_else(String::new, |status| status.to_string())
+    }),
     ("finish_reason", |e| optional(e.finish_reason.as_ref())),
     ("limit_hit", |e| optional(e.limit_hit.as_ref())),
     ("attempts", |e| e.attempts.to_string()),
@@ -40,7 +43,10 @@ const FIELDS: [Field; 37] = [
     ("usage_quality", |e| e.usage_quality.to_string()),
     ("billable", |e| e.billable.to_string()),
     ("synthetic", |e| e.synthetic.to_string()),
-    ("first_byte_after_us", |e| e.first_byte_after_us.map_or_else(String::new, |us| us.to_string())),
+    ("first_byte_after_us", |e| {
+        e.first_byte_after_us
+            .map_or_else(String::new, |us| us.to_string())
+    }),
     ("completed_after_us", |e| e.completed_after_us.to_string()),
     ("durability", |e| e.durability.to_string()),
     ("count", |e| e.count.to_string()),
@@ -66,7 +72,11 @@ pub(super) fn csv(page: &Page) -> Result<String, RenderError> {
         let mut record: Vec<_> = FIELDS.iter().map(|(_, field)| field(event)).collect();
         record.push(serde_json::to_string(&event.labels)?);
         record.push(serde_json::to_string(&event.lines)?);
-        let count = |unit: &Unit| event.total(*unit).map_or_else(String::new, |count| count.to_string());
+        let count = |unit: &Unit| {
+            event
+                .total(*unit)
+                .map_or_else(String::new, |count| count.to_string())
+        };
         record.extend(Unit::ALL.iter().map(count));
         records.push(record);
     }
@@ -75,7 +85,16 @@ pub(super) fn csv(page: &Page) -> Result<String, RenderError> {
 
 /// The columns that people look for first; JSON and CSV have all.
 pub(super) fn table(page: &Page, width: Option<u16>) -> String {
-    let texts = ["received", "request_id", "tenant", "project", "key", "model", "deployment", "outcome"];
+    let texts = [
+        "received",
+        "request_id",
+        "tenant",
+        "project",
+        "key",
+        "model",
+        "deployment",
+        "outcome",
+    ];
     let mut columns: Vec<_> = texts.into_iter().map(Column::text).collect();
     columns.extend(["status", "input", "output"].map(Column::number));
     columns.extend(["usage", "log"].map(Column::text));
@@ -104,14 +123,26 @@ fn cells(event: &AuditEvent) -> Vec<String> {
         shown(&event.tenant),
         shown(&event.project),
         shown(&event.key_id),
-        shown(event.model_served.as_ref().unwrap_or(&event.model_requested)),
+        shown(
+            event
+                .model_served
+                .as_ref()
+                .unwrap_or(&event.model_requested),
+        ),
         or_dash(event.deployment.as_ref()),
         outcome,
-        event.status.map_or_else(|| "-".to_owned(), |status| status.to_string()),
+        event
+            .status
+            .map_or_else(|| "-".to_owned(), |status| status.to_string()),
         side(Side::Input),
         side(Side::Output),
         event.usage_source.to_string(),
-        format!("{}/{}/{}", shown(&event.topic), event.partition, event.offset),
+        format!(
+            "{}/{}/{}",
+            shown(&event.topic),
+            event.partition,
+            event.offset
+        ),
         event.copies.to_string(),
     ]
 }

@@ -25,9 +25,17 @@ const COUNTS: [Count; 6] = [
 /// The table, and the notes under it.
 pub(super) fn table(report: &Report, width: Option<u16>) -> String {
     let units: BTreeSet<Unit> = report.totals.units.keys().copied().collect();
-    let counts: Vec<_> = COUNTS.into_iter().filter(|(_, count)| count(&report.totals) != 0).collect();
-    let has_exposure = !report.totals.exposure.at_most.is_empty() || report.totals.exposure.unbounded_requests != 0;
-    let mut columns: Vec<_> = report.by.iter().map(|name| Column::text(shown(name))).collect();
+    let counts: Vec<_> = COUNTS
+        .into_iter()
+        .filter(|(_, count)| count(&report.totals) != 0)
+        .collect();
+    let has_exposure = !report.totals.exposure.at_most.is_empty()
+        || report.totals.exposure.unbounded_requests != 0;
+    let mut columns: Vec<_> = report
+        .by
+        .iter()
+        .map(|name| Column::text(shown(name)))
+        .collect();
     if columns.is_empty() {
         columns.push(Column::text(""));
     }
@@ -40,7 +48,11 @@ pub(super) fn table(report: &Report, width: Option<u16>) -> String {
     }
     let line = |mut cells: Vec<String>, figures: &Figures| {
         cells.push(grouped(figures.requests));
-        cells.extend(units.iter().map(|unit| grouped(figures.units.get(unit).copied().unwrap_or(0))));
+        cells.extend(
+            units
+                .iter()
+                .map(|unit| grouped(figures.units.get(unit).copied().unwrap_or(0))),
+        );
         cells.push(cost(figures));
         cells.extend(counts.iter().map(|(_, count)| grouped(count(figures))));
         if has_exposure {
@@ -51,7 +63,10 @@ pub(super) fn table(report: &Report, width: Option<u16>) -> String {
     let mut rows = Vec::with_capacity(report.rows.len() + 1);
     if !report.by.is_empty() {
         rows.extend(report.rows.iter().map(|row| {
-            line(row.columns.iter().map(|text| shown(text)).collect(), &row.figures)
+            line(
+                row.columns.iter().map(|text| shown(text)).collect(),
+                &row.figures,
+            )
         }));
     }
     let mut total = vec![String::new(); report.by.len().max(1)];
@@ -71,18 +86,29 @@ fn cost(figures: &Figures) -> String {
     if figures.amounts.is_empty() {
         return format!("0{star}");
     }
-    let amounts: Vec<_> = figures.amounts.iter().map(|amount| format!("{} {}{star}", amount.cost, amount.currency)).collect();
+    let amounts: Vec<_> = figures
+        .amounts
+        .iter()
+        .map(|amount| format!("{} {}{star}", amount.cost, amount.currency))
+        .collect();
     amounts.join("\n")
 }
 
 fn may_add(figures: &Figures) -> String {
     let exposure = &figures.exposure;
-    let mut parts: Vec<_> =
-        exposure.at_most.iter().map(|(currency, money)| format!("≤ {money} {currency}")).collect();
+    let mut parts: Vec<_> = exposure
+        .at_most
+        .iter()
+        .map(|(currency, money)| format!("≤ {money} {currency}"))
+        .collect();
     if exposure.unbounded_requests != 0 {
         parts.push(format!("? ({})", grouped(exposure.unbounded_requests)));
     }
-    if parts.is_empty() { "-".to_owned() } else { parts.join("\n") }
+    if parts.is_empty() {
+        "-".to_owned()
+    } else {
+        parts.join("\n")
+    }
 }
 
 const BEFORE_UNITS: [Count; 12] = [
@@ -104,7 +130,16 @@ const BEFORE_UNITS: [Count; 12] = [
 /// that a column can be added up.
 pub(super) fn csv(report: &Report) -> Result<String, RenderError> {
     let mut header = report.by.clone();
-    header.extend(["currency", "cost", "estimated_cost", "may_add_at_most", "complete"].map(str::to_owned));
+    header.extend(
+        [
+            "currency",
+            "cost",
+            "estimated_cost",
+            "may_add_at_most",
+            "complete",
+        ]
+        .map(str::to_owned),
+    );
     header.extend(BEFORE_UNITS.iter().map(|(name, _)| (*name).to_owned()));
     header.extend(Unit::ALL.iter().map(|unit| unit.as_str().to_owned()));
     header.extend(["unbounded_requests", "unpriced"].map(str::to_owned));
@@ -124,15 +159,22 @@ pub(super) fn csv(report: &Report) -> Result<String, RenderError> {
 /// Currency, cost, estimated cost, bound, completeness: for every currency of cost or exposure, or one without.
 fn amounts(figures: &Figures) -> Vec<[String; 5]> {
     let exposed = &figures.exposure.at_most;
-    let currencies: BTreeSet<_> =
-        figures.amounts.iter().map(|amount| amount.currency).chain(exposed.keys().copied()).collect();
+    let currencies: BTreeSet<_> = figures
+        .amounts
+        .iter()
+        .map(|amount| amount.currency)
+        .chain(exposed.keys().copied())
+        .collect();
     let complete = figures.complete.to_string();
     if currencies.is_empty() {
         return vec![[String::new(), "0".into(), "0".into(), "0".into(), complete]];
     }
     let text = |money: Option<schemas::Money>| money.unwrap_or_default().to_string();
     let record = |currency: &schemas::Currency| {
-        let amount: Option<&Amount> = figures.amounts.iter().find(|amount| amount.currency == *currency);
+        let amount: Option<&Amount> = figures
+            .amounts
+            .iter()
+            .find(|amount| amount.currency == *currency);
         [
             currency.to_string(),
             text(amount.map(|amount| amount.cost)),
@@ -148,7 +190,10 @@ fn counts(figures: &Figures, is_first: bool) -> Vec<String> {
     if !is_first {
         return vec![String::new(); BEFORE_UNITS.len() + Unit::ALL.len() + 2];
     }
-    let mut cells: Vec<_> = BEFORE_UNITS.iter().map(|(_, count)| count(figures).to_string()).collect();
+    let mut cells: Vec<_> = BEFORE_UNITS
+        .iter()
+        .map(|(_, count)| count(figures).to_string())
+        .collect();
     let count = |unit: &Unit| figures.units.get(unit).copied().unwrap_or(0).to_string();
     cells.extend(Unit::ALL.iter().map(count));
     cells.push(figures.exposure.unbounded_requests.to_string());

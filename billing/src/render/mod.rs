@@ -79,12 +79,19 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String, RenderError> {
 }
 
 /// Writes records, each with as many fields as the header.
-fn csv_text(header: &[String], records: impl IntoIterator<Item = Vec<String>>) -> Result<String, RenderError> {
+fn csv_text(
+    header: &[String],
+    records: impl IntoIterator<Item = Vec<String>>,
+) -> Result<String, RenderError> {
     let failed = |error: &dyn std::fmt::Display| RenderError::Csv(error.to_string());
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(header).map_err(|error| failed(&error))?;
+    writer
+        .write_record(header)
+        .map_err(|error| failed(&error))?;
     for record in records {
-        writer.write_record(&record).map_err(|error| failed(&error))?;
+        writer
+            .write_record(&record)
+            .map_err(|error| failed(&error))?;
     }
     let bytes = writer.into_inner().map_err(|error| failed(&error))?;
     String::from_utf8(bytes).map_err(|error| failed(&error))

@@ -20,14 +20,20 @@ pub fn notes(report: &Report) -> Vec<String> {
     estimated(report, &mut notes);
     exposure(report, &mut notes);
     notes.push(position(report));
-    notes.push(format!("Price book {}, report hash {}", report.price_version, report.report_hash));
+    notes.push(format!(
+        "Price book {}, report hash {}",
+        report.price_version, report.report_hash
+    ));
     notes
 }
 
 fn period(report: &Report) -> String {
     let period = &report.period;
     let (start, end) = (utc(Micros(period.start_us)), utc(Micros(period.end_us)));
-    format!("Period {} ({}): from {start} to before {end}", period.name, period.zone)
+    format!(
+        "Period {} ({}): from {start} to before {end}",
+        period.name, period.zone
+    )
 }
 
 fn utc(at: Micros) -> String {
@@ -46,7 +52,9 @@ fn synthetic(report: &Report, notes: &mut Vec<String>) {
         ));
     }
     if report.synthetic != Synthetic::Exclude {
-        notes.push("This report shows synthetic requests (demo, self-test): it is not a bill.".to_owned());
+        notes.push(
+            "This report shows synthetic requests (demo, self-test): it is not a bill.".to_owned(),
+        );
     }
 }
 
@@ -62,8 +70,15 @@ fn missing(report: &Report, notes: &mut Vec<String>) {
         ));
     }
     notes.extend(totals.unpriced.iter().take(MOST_UNPRICED).map(unpriced));
-    if let Some(more) = totals.unpriced.len().checked_sub(MOST_UNPRICED).filter(|more| *more > 0) {
-        notes.push(format!("  and {more} more unpriced: --format json lists them"));
+    if let Some(more) = totals
+        .unpriced
+        .len()
+        .checked_sub(MOST_UNPRICED)
+        .filter(|more| *more > 0)
+    {
+        notes.push(format!(
+            "  and {more} more unpriced: --format json lists them"
+        ));
     }
 }
 
@@ -74,10 +89,17 @@ fn unpriced(unpriced: &Unpriced) -> String {
         Why::Speed => "ran at another speed, for which the price book has no rate",
         Why::Geography => "ran in another geography, for which the price book has no rate",
     };
-    let tier = if unpriced.service_tier.is_empty() { "default" } else { &unpriced.service_tier };
+    let tier = if unpriced.service_tier.is_empty() {
+        "default"
+    } else {
+        &unpriced.service_tier
+    };
     let (count, unit) = (grouped(unpriced.count), unpriced.unit);
     let (provider, model) = (shown(&unpriced.provider), shown(&unpriced.model));
-    format!("  unpriced: {count} {unit} of {provider}/{model} ({}): {why}", shown(tier))
+    format!(
+        "  unpriced: {count} {unit} of {provider}/{model} ({}): {why}",
+        shown(tier)
+    )
 }
 
 fn estimated(report: &Report, notes: &mut Vec<String>) {
@@ -85,8 +107,11 @@ fn estimated(report: &Report, notes: &mut Vec<String>) {
     if totals.estimated_requests == 0 {
         return;
     }
-    let costs: Vec<_> =
-        totals.amounts.iter().map(|amount| format!("{} {}", amount.estimated_cost, amount.currency)).collect();
+    let costs: Vec<_> = totals
+        .amounts
+        .iter()
+        .map(|amount| format!("{} {}", amount.estimated_cost, amount.currency))
+        .collect();
     notes.push(format!(
         "Of this, {} tokens of {} requests ({}) were counted here, whole or in part: the provider did not say",
         grouped(totals.estimated_tokens),
@@ -100,10 +125,17 @@ fn exposure(report: &Report, notes: &mut Vec<String>) {
     if totals.unknown_requests == 0 && totals.unclear_requests == 0 {
         return;
     }
-    let mut bounds: Vec<_> =
-        totals.exposure.at_most.iter().map(|(currency, money)| format!("{money} {currency}")).collect();
+    let mut bounds: Vec<_> = totals
+        .exposure
+        .at_most
+        .iter()
+        .map(|(currency, money)| format!("{money} {currency}"))
+        .collect();
     if totals.exposure.unbounded_requests != 0 {
-        bounds.push(format!("an unknown amount for {} of them", grouped(totals.exposure.unbounded_requests)));
+        bounds.push(format!(
+            "an unknown amount for {} of them",
+            grouped(totals.exposure.unbounded_requests)
+        ));
     }
     notes.push(format!(
         "Not charged: {} requests whose end is unknown and {} that the provider may bill; they may add at most {}",
@@ -120,7 +152,14 @@ fn position(report: &Report) -> String {
     let places: Vec<_> = report
         .position
         .iter()
-        .map(|place| format!("{}/{} to record {}", shown(&place.topic), place.partition, place.last))
+        .map(|place| {
+            format!(
+                "{}/{} to record {}",
+                shown(&place.topic),
+                place.partition,
+                place.last
+            )
+        })
         .collect();
     format!("Log: {}", places.join(", "))
 }

@@ -10,11 +10,17 @@ pub(super) struct Column {
 
 impl Column {
     pub(super) fn text(name: impl Into<String>) -> Self {
-        Self { name: name.into(), is_number: false }
+        Self {
+            name: name.into(),
+            is_number: false,
+        }
     }
 
     pub(super) fn number(name: impl Into<String>) -> Self {
-        Self { name: name.into(), is_number: true }
+        Self {
+            name: name.into(),
+            is_number: true,
+        }
     }
 }
 
@@ -24,7 +30,9 @@ pub(super) fn draw(columns: &[Column], rows: Vec<Vec<String>>, width: Option<u16
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     match width {
         Some(width) => {
-            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+            table
+                .set_content_arrangement(ContentArrangement::Dynamic)
+                .set_width(width);
         }
         None => {
             table.set_content_arrangement(ContentArrangement::Disabled);
@@ -35,7 +43,9 @@ pub(super) fn draw(columns: &[Column], rows: Vec<Vec<String>>, width: Option<u16
         table.add_row(row);
     }
     for (at, column) in columns.iter().enumerate() {
-        if column.is_number && let Some(drawn) = table.column_mut(at) {
+        if column.is_number
+            && let Some(drawn) = table.column_mut(at)
+        {
             drawn.set_cell_alignment(CellAlignment::Right);
         }
     }

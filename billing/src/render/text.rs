@@ -5,12 +5,15 @@ pub(super) fn shown(text: &str) -> String {
     if text.is_empty() {
         return "-".to_owned();
     }
-    text.chars().map(|c| if is_harmful(c) { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if is_harmful(c) { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// Controls, and the marks that turn the direction of what follows.
 fn is_harmful(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// For a spreadsheet: a text that would be taken for a formula gets an apostrophe before it.
@@ -43,7 +46,13 @@ mod tests {
 
     #[test]
     fn counts_are_grouped_by_thousands() {
-        let cases = [(0, "0"), (999, "999"), (1_000, "1,000"), (18_059_974, "18,059,974"), (-1_234, "-1,234")];
+        let cases = [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (18_059_974, "18,059,974"),
+            (-1_234, "-1,234"),
+        ];
         for (count, text) in cases {
             assert_eq!(grouped(count), text);
         }

@@ -1,0 +1,331 @@
+//! Sums, prices and columns of the chargeback report.
+
+use crate::common::*;
+use billing::BillingError;
+use billing::chargeback::{Request, Synthetic, Why, report};
+use schemas::{Billable, Outcome, Unit, UsageSource};
+use store::StoreError;
+
+const PRICES: &str =
+    "m,input_text,default,,1000000,2.50,USD, m,output_text,default,,1000000,10,USD,";
+
+#[tokio::test]
+async fn a_million_calls_at_three_hundred_thousandths_cost_thirty() {
+    let ledger = Ledger::start().await;
+    ledger
+        .run(
+            "INSERT INTO usage_events (topic, offset, event_id, tenant, received, outcome, billable, usage_source, usage_quality, \
+             count, provider, model, input_text) SELECT 'journal:p', number, generateUUIDv7(number), 'acme', \
+             toDateTime64('2026-11-24 12:00:00', 6, 'UTC') + number / 1000, 'completed', 'yes', 'provider', 'ok', 1, 'openai', 'm', 1 \
+             FROM numbers(1000000)",
+        )
+        .await;
+    let unit = ledger
+        .report(
+            "m,input_text,default,,1,0.00003,USD,",
+            &november("tenant", "UTC"),
+        )
+        .await;
+    assert_eq!(costs(&unit.totals), ["30.00 USD"]);
+    assert_eq!(
+        (unit.totals.requests, unit.totals.input_tokens),
+        (1_000_000, 1_000_000)
+    );
+    for per in ["1000,0.03", "1000000,30"] {
+        let other = ledger
+            .report(
+                &format!("m,input_text,default,,{per},USD,"),
+                &november("tenant", "UTC"),
+            )
+            .await;
+        assert_eq!(other.report_hash, unit.report_hash, "{per}");
+    }
+}
+
+#[tokio::test]
+async fn each_call_keeps_the_price_of_its_instant_in_every_zone() {
+    let ledger = Ledger::start().await;
+    // a call a microsecond before, at, and after noon in Berlin, UTC and New York
+    let mut events = Vec::new();
+    for (zone, noon) in [NOON - HOUR, NOON, NOON + 5 * HOUR].into_iter().enumerate() {
+        for offset in [-1, 0, 1] {
+            let number = u8::try_from(events.len()).unwrap();
+            let call = event(number, &[("m", r#"{"input_text":1}"#)]);
+            events.push(of(at(call, noon + offset), ["berlin", "utc", "york"][zone]));
+        }
+    }
+    ledger.write(0, &events).await;
+    let noons = [
+        (
+            "2026-11-24T12:00+01:00",
+            "Europe/Berlin",
+            ["5.00 USD", "6.00 USD", "6.00 USD"],
+        ),
+        (
+            "2026-11-24T12:00Z",
+            "UTC",
+            ["3.00 USD", "5.00 USD", "6.00 USD"],
+        ),
+        (
+            "2026-11-24T12:00-05:00",
+            "America/New_York",
+            ["3.00 USD", "3.00 USD", "5.00 USD"],
+        ),
+    ];
+    for (noon, zone, wanted) in noons {
+        let prices = format!("m,input_text,default,,1,1,USD, m,input_text,default,,1,2,USD,{noon}");
+        let report = ledger.report(&prices, &november("tenant", zone)).await;
+        let found: Vec<_> = report
+            .rows
+            .iter()
+            .flat_map(|row| costs(&row.figures))
+            .collect();
+        assert_eq!(found, wanted, "{noon}");
+    }
+}
+
+#[tokio::test]
+async fn every_line_counts_and_the_band_of_the_whole_request_binds() {
+    let ledger = Ledger::start().await;
+    let lines = [
+        ("m", r#"{"input_text":100000,"output_text":10}"#),
+        ("n", r#"{"input_text":100001,"images":2}"#),
+    ];
+    let small = [("m", r#"{"input_text":200000,"output_text":10}"#)];
+    ledger.write(0, &[event(1, &lines), event(2, &small)]).await;
+    let prices = "m,input_text,default,,1,1,USD, m,input_text,default,200000,1,3,USD, m,output_text,default,,1,1,USD, \
+                  m,output_text,default,200000,1,2,USD, n,input_text,default,,1,1,USD,";
+    let report = ledger.report(prices, &november("model", "UTC")).await;
+    let rows: Vec<_> = report
+        .rows
+        .iter()
+        .map(|row| {
+            (
+                row.columns[0].as_str(),
+                row.figures.requests,
+                costs(&row.figures),
+            )
+        })
+        .collect();
+    // together 200,001 input units: m's upper band; n has no band, so its one price holds
+    assert_eq!(rows[0], ("m", 2, vec!["500030.00 USD".to_owned()]));
+    assert_eq!(rows[1], ("n", 0, vec!["100001.00 USD".to_owned()]));
+    assert_eq!(report.totals.units[&Unit::Images], 2);
+    let unpriced: Vec<_> = report
+        .totals
+        .unpriced
+        .iter()
+        .map(|u| (u.model.as_str(), u.unit, u.count, u.why))
+        .collect();
+    assert_eq!(unpriced, [("n", Unit::Images, 2, Why::NoRate)]);
+    assert!(!report.totals.complete);
+}
+
+#[tokio::test]
+async fn sums_beyond_64_bits_are_exact() {
+    let ledger = Ledger::start().await;
+    let most = [
+        ("m", r#"{"input_text":9223372036854775807}"#),
+        ("m", r#"{"input_text":9223372036854775807}"#),
+    ];
+    ledger
+        .write(0, &[event(1, &most), event(2, &most), event(3, &most)])
+        .await;
+    let prices = "m,input_text,default,,1000000,1,USD, m,input_text,default,1000000,1000000,1,USD,";
+    let report = ledger.report(prices, &november("", "UTC")).await;
+    assert_eq!(report.totals.input_tokens, 6 * i128::from(i64::MAX));
+    assert_eq!(costs(&report.totals), ["55340232221128.654842 USD"]);
+    // at a dollar a unit the sum leaves the range of exact money: nothing is reported, nothing wraps
+    let dear = book("m,input_text,default,,1,100,USD, m,input_text,default,1000000,1,100,USD,");
+    let error = report_error(&ledger, &dear, &november("", "UTC")).await;
+    assert!(matches!(error, BillingError::TooLarge(_)), "{error}");
+}
+
+async fn report_error(
+    ledger: &Ledger,
+    book: &schemas::PriceBook,
+    request: &Request,
+) -> BillingError {
+    report(&ledger.reader(), book, request)
+        .await
+        .expect_err("no report")
+}
+
+#[tokio::test]
+async fn kinds_of_requests_and_shares_stand_apart() {
+    let ledger = Ledger::start().await;
+    let million = [("m", r#"{"input_text":1000000}"#)];
+    let mut unknown = ended(event(1, &[]), Outcome::Unknown);
+    unknown.estimated_units =
+        serde_json::from_str(r#"{"input_text":2000000,"output_text":100000}"#).unwrap();
+    unknown.model_served = None;
+    let mut unclear = ended(event(2, &million), Outcome::Timeout);
+    unclear.billable = Billable::Unclear;
+    let mut refused = ended(event(3, &[]), Outcome::RefusedAuth);
+    (refused.billable, refused.provider, refused.count) = (Billable::No, None, 40);
+    let mut aborted = ended(event(4, &million), Outcome::ClientAborted);
+    aborted.usage_source = UsageSource::Estimated;
+    let mut failed = ended(event(5, &million), Outcome::UpstreamError);
+    failed.billable = Billable::No;
+    let mut demo = event(6, &million);
+    demo.synthetic = true;
+    let strange = event(7, &[("new-model", r#"{"output_text":9}"#)]);
+    ledger
+        .write(
+            0,
+            &[unknown, unclear, refused, aborted, failed, demo, strange],
+        )
+        .await;
+    let request = november("", "UTC");
+    let report = ledger.report(PRICES, &request).await;
+    let totals = &report.totals;
+    assert_eq!(totals.requests, 45);
+    let kinds = [
+        totals.charged_requests,
+        totals.free_requests,
+        totals.refused_requests,
+        totals.unclear_requests,
+        totals.unknown_requests,
+    ];
+    assert_eq!(kinds, [2, 1, 40, 1, 1]);
+    assert_eq!(
+        (
+            totals.aborted_requests,
+            totals.estimated_requests,
+            totals.estimated_tokens
+        ),
+        (1, 1, 1_000_000)
+    );
+    assert_eq!(costs(totals), ["2.50 USD"]);
+    assert_eq!(totals.amounts[0].estimated_cost.to_string(), "2.50");
+    // 2,000,000 input and 100,000 output reserved, and 1,000,000 input of the timeout
+    let bounds: Vec<_> = totals
+        .exposure
+        .at_most
+        .values()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(bounds, ["8.50"]);
+    assert_eq!(
+        (
+            totals.unpriced[0].model.as_str(),
+            totals.unpriced[0].count,
+            totals.complete
+        ),
+        ("new-model", 9, false)
+    );
+    assert_eq!(report.synthetic_requests_left_out, 1);
+    for (synthetic, requests) in [(Synthetic::Only, 1), (Synthetic::Include, 46)] {
+        let other = ledger
+            .report(
+                PRICES,
+                &Request {
+                    synthetic,
+                    ..request.clone()
+                },
+            )
+            .await;
+        assert_eq!(
+            (other.totals.requests, other.synthetic_requests_left_out),
+            (requests, 0)
+        );
+    }
+    // a price that is learnt later fills the gap
+    let later = ledger
+        .report(
+            &format!("{PRICES} new-model,output_text,default,,1,1,USD,"),
+            &request,
+        )
+        .await;
+    assert!(later.totals.complete);
+    assert_eq!(costs(&later.totals), ["11.50 USD"]);
+}
+
+#[tokio::test]
+async fn two_currencies_stay_apart() {
+    let ledger = Ledger::start().await;
+    let both = [("m", r#"{"input_text":3}"#), ("e", r#"{"input_text":4}"#)];
+    ledger.write(0, &[event(1, &both)]).await;
+    let prices = "m,input_text,default,,1,1,USD, e,input_text,default,,1,1,EUR,";
+    let report = ledger.report(prices, &november("tenant", "UTC")).await;
+    assert_eq!(costs(&report.totals), ["4.00 EUR", "3.00 USD"]);
+}
+
+#[tokio::test]
+async fn every_column_and_the_days_of_a_zone() {
+    let ledger = Ledger::start().await;
+    let call = || event(1, &[("m", r#"{"input_text":1}"#)]);
+    let mut late = at(call(), NOON + 11 * HOUR + HOUR / 2); // 23:30 UTC: the 25th in Berlin
+    late.event_id = event(2, &[]).event_id;
+    late.labels.insert(text("te'am"), text("x?\\y"));
+    let outside = at(
+        event(3, &[("m", r#"{"input_text":1}"#)]),
+        NOON + 20 * 24 * HOUR,
+    );
+    ledger.write(0, &[call(), late, outside]).await;
+    let all = "tenant,project,key,model,provider,deployment,route,api,day,outcome,label:te'am";
+    let report = ledger.report(PRICES, &november(all, "Europe/Berlin")).await;
+    let rows: Vec<_> = report
+        .rows
+        .iter()
+        .map(|row| row.columns.join("|"))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            "acme|pr|k|m|openai|d|r|chat|2026-11-24|completed|",
+            "acme|pr|k|m|openai|d|r|chat|2026-11-25|completed|x?\\y"
+        ]
+    );
+    let only = |tenant: &str| Request {
+        tenant: Some(tenant.into()),
+        ..november("day", "UTC")
+    };
+    assert_eq!(ledger.report(PRICES, &only("acme")).await.rows.len(), 1);
+    assert_eq!(
+        ledger.report(PRICES, &only("' OR 1 --")).await.rows.len(),
+        0
+    );
+}
+
+#[tokio::test]
+async fn an_empty_period_is_no_error_and_an_engine_that_is_down_is_one() {
+    let ledger = Ledger::start().await;
+    let request = november("tenant,model", "UTC");
+    let empty = ledger.report(PRICES, &request).await;
+    assert_eq!(
+        (
+            empty.rows.len(),
+            empty.totals.requests,
+            empty.position.len()
+        ),
+        (0, 0, 0)
+    );
+    assert_eq!(costs(&empty.totals), ["0.00 USD"]);
+    ledger
+        .write(
+            7,
+            &[at(
+                event(1, &[("m", r#"{"input_text":1}"#)]),
+                NOON + 20 * 24 * HOUR,
+            )],
+        )
+        .await;
+    let elsewhere = ledger.report(PRICES, &request).await;
+    assert_eq!(elsewhere.report_hash, empty.report_hash);
+    assert_eq!(
+        (
+            elsewhere.position[0].topic.as_str(),
+            elsewhere.position[0].last
+        ),
+        ("journal:p", 7)
+    );
+
+    let client = ledger.reader();
+    ledger.supervisor.stop().await;
+    let error = report(&client, &book(PRICES), &request).await.unwrap_err();
+    assert!(
+        matches!(error, BillingError::Store(StoreError::Unavailable(_))),
+        "{error:?}"
+    );
+}

@@ -1,0 +1,6 @@
+//! Reports and the trail over the real engine: what the SQL adds up is what the events say.
+
+mod audit;
+mod chargeback;
+mod common;
+mod replay;
