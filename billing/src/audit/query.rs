@@ -13,7 +13,7 @@ use crate::audit::{AuditEvent, Cursor, EventLine, Filter, Page};
 use crate::sql::instant;
 
 /// How long the store may take over a page.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(120);
+const QUERY_TIMEOUT: Duration = Duration::from_mins(2);
 /// Ids of one query for copies: far below what the store parses.
 const IDS_AT_ONCE: usize = 1_000;
 

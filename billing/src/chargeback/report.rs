@@ -15,7 +15,7 @@ use crate::chargeback::{Amount, Figures, Request, Synthetic, rate, sql};
 /// The shape of the report; a field is added without, removed or changed with, a new number.
 const FORMAT_VERSION: u32 = 1;
 /// How long the store may take to add a period up.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(300);
+const QUERY_TIMEOUT: Duration = Duration::from_mins(5);
 const QUERY_TIMEOUT_SECONDS: &str = "290";
 
 /// A chargeback report.

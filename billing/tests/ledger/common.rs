@@ -169,13 +169,13 @@ pub(crate) fn november(by: &str, zone: &str) -> Request {
 
 /// A book of `model,unit,tier,over,per,rate,currency,from` lines of provider `openai`.
 pub(crate) fn book(lines: &str) -> PriceBook {
-    let mut csv = String::from(
-        "provider,source,read_on,model,unit,service_tier,context_over,per,rate,currency,valid_from\n",
-    );
-    for line in lines.split_whitespace() {
-        csv.push_str(&format!("openai,a page,2026-11-24,{line}\n"));
-    }
-    let rows = billing::prices::parse_csv(&csv).expect("prices");
+    const HEADER: &str =
+        "provider,source,read_on,model,unit,service_tier,context_over,per,rate,currency,valid_from";
+    let lines = lines
+        .split_whitespace()
+        .map(|line| format!("openai,a page,2026-11-24,{line}"));
+    let csv: Vec<_> = std::iter::once(HEADER.to_owned()).chain(lines).collect();
+    let rows = billing::prices::parse_csv(&csv.join("\n")).expect("prices");
     PriceBook::new(&rows).expect("a book")
 }
 
