@@ -41,6 +41,11 @@ pub enum Problem {
     /// Not on the list of units.
     #[error("`{0}` is not a unit: the units are {units}", units = unit_names())]
     UnknownUnit(String),
+    /// A price by the hour, used or not.
+    #[error(
+        "`{0}` is the price of capacity by the hour, not of use, and this book does not hold it yet: take the line out"
+    )]
+    Capacity(String),
     /// Not a currency.
     #[error("currency: {0}")]
     Currency(#[from] BadCurrency),

@@ -8,6 +8,9 @@ use crate::price::instant::parse_instant;
 use crate::time::Micros;
 use crate::units::Unit;
 
+/// The unit of capacity in price lists; no record counts it.
+const CAPACITY_UNIT: &str = "ptu_hour";
+
 /// A line of a price file, as text: the columns of the file, and the line it stands on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the columns are described at `Price`")]
@@ -158,6 +161,9 @@ fn provenance(raw: &RawPrice, problems: &mut Vec<Problem>) {
 }
 
 fn unit(text: &str) -> Result<Unit, Problem> {
+    if text == CAPACITY_UNIT {
+        return Err(Problem::Capacity(text.to_owned()));
+    }
     let unknown = |_| Problem::UnknownUnit(text.chars().take(64).collect());
     text.parse().map_err(unknown)
 }
@@ -239,7 +245,7 @@ mod tests {
     #[test]
     fn each_fault_names_its_line_and_the_way_out() {
         type Change = fn(&mut RawPrice);
-        let faults: [(Change, &str); 12] = [
+        let faults: [(Change, &str); 13] = [
             (|r| r.source = " ".into(), "must say where it was read"),
             (|r| r.read_on.clear(), "on which day its source was read"),
             (|r| r.read_on = "yesterday".into(), "write it as 2026-11-24"),
@@ -248,6 +254,7 @@ mod tests {
             (|r| r.rate = "2.5e-6".into(), "no exponent"),
             (|r| r.rate = "-1".into(), "negative"),
             (|r| r.unit = "tokens".into(), "the units are input_text"),
+            (|r| r.unit = "ptu_hour".into(), "capacity by the hour"),
             (|r| r.currency = "usd".into(), "ISO 4217"),
             (|r| r.valid_from = "noon".into(), "valid_from: `noon`"),
             (|r| r.context_over = "-1".into(), "context_over = `-1`"),
