@@ -115,7 +115,7 @@ impl Arrival {
             provider_cost_currency: None,
             estimated_units: Units::default(),
             billable: Billable::No,
-            synthetic: false,
+            synthetic: self.snapshot.all_synthetic,
             outcome,
             outcome_detail: None,
             status: (status > 0).then_some(status),

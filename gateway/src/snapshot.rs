@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub models: Vec<String>,
     /// Short digest of the file.
     pub digest: Text,
+    /// Every backend's traffic is demo or self-test traffic, and so are the refusals beside it.
+    pub all_synthetic: bool,
 }
 
 /// What a verified credential stands for.
@@ -140,6 +142,8 @@ impl Snapshot {
             keys: keys(&config.tenants, &models)?,
             routes,
             models,
+            all_synthetic: !config.deployments.is_empty()
+                && config.deployments.iter().all(|deployment| deployment.synthetic),
             digest: Text::cut(&hex::encode(&digest[..6])),
         })
     }

@@ -16,6 +16,7 @@ use crate::units::Units;
 /// A request was let in. Stays in the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = crate::event::require_all)]
 pub struct Admission {
     /// The wire version.
     pub wire: Text,
@@ -31,13 +32,11 @@ pub struct Admission {
     pub key_id: Text,
     /// Keyed pseudonym of whom the credential names.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub principal: Option<Text>,
     /// How the credential was verified.
     pub auth_method: AuthMethod,
     /// Ties calls together.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub conversation: Option<Text>,
     /// The client's claims, as the tenant allows.
     pub labels: Labels,
@@ -55,11 +54,9 @@ pub struct Admission {
     pub provider: Text,
     /// Where it runs.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub region: Option<Text>,
     /// Global, zone or region.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub data_zone: Option<Text>,
     /// How its capacity is paid.
     pub capacity: Capacity,
@@ -75,7 +72,6 @@ pub struct Admission {
     pub estimated_units: Units,
     /// The price book in force.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub price_version: Option<Text>,
     /// Digest of the configuration in force.
     pub config_digest: Text,

@@ -38,9 +38,17 @@ pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Option::deserialize(deserializer)
 }
 
+/// Every field must be there; one that may be unknown is `null`, never left out.
+pub(crate) fn require_all(schema: &mut schemars::Schema) {
+    let names = schema.get("properties").and_then(serde_json::Value::as_object);
+    let names: Vec<String> = names.map(|fields| fields.keys().cloned().collect()).unwrap_or_default();
+    schema.insert("required".to_owned(), names.into());
+}
+
 /// One request, finished. `ai.tollgate.usage.v1`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = require_all)]
 pub struct UsageEvent {
     /// The wire version.
     pub wire: Text,
@@ -60,13 +68,11 @@ pub struct UsageEvent {
     pub key_id: Text,
     /// Keyed pseudonym of whom the credential names.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub principal: Option<Text>,
     /// How the credential was verified.
     pub auth_method: AuthMethod,
     /// Ties calls together; pseudonym of the client's claim.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub conversation: Option<Text>,
     /// The client's claims, as the tenant allows.
     pub labels: Labels,
@@ -78,39 +84,30 @@ pub struct UsageEvent {
     pub model_requested: Text,
     /// As the provider named it.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub model_served: Option<Text>,
     /// The route; null when refused before routing.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub route: Option<Text>,
     /// The backend.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub deployment: Option<Text>,
     /// Who runs the backend.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub provider: Option<Text>,
     /// Where it runs.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub region: Option<Text>,
     /// Global, zone or region.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub data_zone: Option<Text>,
     /// How its capacity is paid.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub capacity: Option<Capacity>,
     /// As the provider reported it.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub service_tier: Option<Text>,
     /// Why this backend.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub route_reason: Option<RouteReason>,
     /// Measured at admission, never rewritten; picks hour, period and price.
     pub received_us: Micros,
@@ -118,17 +115,14 @@ pub struct UsageEvent {
     pub admitted_us: Micros,
     /// First byte to the app.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub first_byte_us: Option<Micros>,
     /// Last byte to the app, or the end.
     pub completed_us: Micros,
     /// Microseconds in the provider, all attempts.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub upstream_us: Option<i64>,
     /// Microseconds in the gateway.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub gateway_us: Option<i64>,
     /// Whether the clock agrees with the log's.
     pub clock_quality: ClockQuality,
@@ -141,15 +135,13 @@ pub struct UsageEvent {
     pub usage_quality: UsageQuality,
     /// All that the provider said about usage, verbatim JSON of at most 4 KiB.
     #[serde(deserialize_with = "present")]
-    #[schemars(required, length(max = 4096))]
+    #[schemars(length(max = 4096))]
     pub usage_raw: Option<String>,
     /// What the provider says it costs; never used as ours.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub provider_cost: Option<Text>,
     /// Currency of `provider_cost`.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub provider_cost_currency: Option<Text>,
     /// What admission reserved; never billed.
     pub estimated_units: Units,
@@ -161,26 +153,21 @@ pub struct UsageEvent {
     pub outcome: Outcome,
     /// Machine code beside the outcome.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub outcome_detail: Option<Text>,
     /// HTTP status given to the app.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub status: Option<u16>,
     /// As the provider said.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub finish_reason: Option<Text>,
     /// Which limit refused.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub limit_hit: Option<LimitHit>,
     /// Calls to backends; at most eight.
     #[schemars(length(max = 8))]
     pub attempts: Vec<Attempt>,
     /// What the cache did.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub cache: Option<CacheUse>,
     /// Bytes of the request's body, app side.
     pub request_bytes: i64,
@@ -188,7 +175,6 @@ pub struct UsageEvent {
     pub response_bytes: i64,
     /// The price book in force; informs budgets, never the bill.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub price_version: Option<Text>,
     /// Leases the decision stood on.
     pub leases: Text,
@@ -202,7 +188,6 @@ pub struct UsageEvent {
     pub durability_degraded: bool,
     /// References to captured texts; never the texts.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub capture: Option<Capture>,
     /// How many requests this record stands for: 1, or more where a flood of strangers was folded.
     #[schemars(range(min = 1))]
@@ -215,20 +200,18 @@ pub struct UsageEvent {
 /// What one model did for one answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = require_all)]
 pub struct Line {
     /// The model as it is priced.
     pub model: Text,
     /// As the provider reported it; the last one wins.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub service_tier: Option<Text>,
     /// Fast mode and the like.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub speed: Option<Text>,
     /// Where the provider ran it, if priced by that.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub geography: Option<Text>,
     /// Disjoint counts.
     pub units: Units,
@@ -237,6 +220,7 @@ pub struct Line {
 /// One call to one backend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = require_all)]
 pub struct Attempt {
     /// The backend.
     pub deployment: Text,
@@ -244,47 +228,42 @@ pub struct Attempt {
     pub started_us: Micros,
     /// Head of the answer.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub first_byte_us: Option<Micros>,
     /// End of the call.
     pub ended_us: Micros,
     /// HTTP status of the provider.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub status: Option<u16>,
     /// How the call ended.
     pub outcome: Outcome,
     /// Units of a call that was not the last.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub units: Option<Units>,
     /// The provider's own id of the call.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub provider_request_id: Option<Text>,
     /// What the provider said of its limits.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub throttle: Option<Throttle>,
 }
 
 /// What a provider says is left of its limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = require_all)]
 pub struct Throttle {
     /// Tokens left.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub remaining: Option<i64>,
     /// Microseconds until it is whole again.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub reset_us: Option<i64>,
 }
 
 /// Which limit refused a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = require_all)]
 pub struct LimitHit {
     /// Where it stands.
     pub level: LimitLevel,
@@ -297,6 +276,7 @@ pub struct LimitHit {
 /// What the cache did for a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = require_all)]
 pub struct CacheUse {
     /// Hit, miss, bypass.
     pub status: CacheStatus,
@@ -309,14 +289,13 @@ pub struct CacheUse {
 /// References to captured texts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = require_all)]
 pub struct Capture {
     /// Where the prompt is kept.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub prompt_ref: Option<Text>,
     /// Where the answer is kept.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub answer_ref: Option<Text>,
 }
 

@@ -11,6 +11,7 @@ use crate::time::Micros;
 /// `ai.tollgate.heartbeat.v1`, once a second.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = crate::event::require_all)]
 pub struct Heartbeat {
     /// The wire version.
     pub wire: Text,
@@ -20,7 +21,6 @@ pub struct Heartbeat {
     pub boot: Boot,
     /// The last `producer_seq` given; null before the first.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub last_producer_seq: Option<i64>,
     /// Requests admitted in this boot.
     pub admitted: i64,
@@ -30,7 +30,6 @@ pub struct Heartbeat {
     pub open: i64,
     /// When the oldest running one was received.
     #[serde(deserialize_with = "present")]
-    #[schemars(required)]
     pub oldest_open_us: Option<Micros>,
     /// Bytes of the journal reserved for outcomes.
     pub reserved_bytes: i64,
