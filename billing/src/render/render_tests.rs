@@ -80,12 +80,19 @@ fn the_table_aligns_numbers_to_the_right_and_tells_what_to_know() {
 }
 
 #[test]
-fn the_table_fits_the_width_it_is_given() {
-    let text = report(&sample(), Format::Table, Some(40)).unwrap();
+fn texts_give_way_to_fit_the_width_and_numbers_stay_whole() {
+    let mut sample = sample();
+    sample.rows[0].columns[0] = "a tenant with a rather long name".into();
+    let text = report(&sample, Format::Table, Some(60)).unwrap();
     let table = text.lines().take_while(|line| !line.starts_with("Period"));
     for line in table {
-        assert!(line.chars().count() <= 40, "{line}");
+        assert!(line.chars().count() <= 60, "{line}");
     }
+    let narrow = report(&sample, Format::Table, Some(20)).unwrap();
+    assert!(
+        narrow.contains("1,234,000") && narrow.contains("12.50003 USD"),
+        "{narrow}"
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A table that fits a terminal: numbers to the right, texts to the left.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, presets};
 
 /// A column.
 pub(super) struct Column {
@@ -27,7 +27,7 @@ impl Column {
 /// The table as text, with a line end after it.
 pub(super) fn draw(columns: &[Column], rows: Vec<Vec<String>>, width: Option<u16>) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()));
     match width {
         Some(width) => {
             table
@@ -47,6 +47,8 @@ pub(super) fn draw(columns: &[Column], rows: Vec<Vec<String>>, width: Option<u16
             && let Some(drawn) = table.column_mut(at)
         {
             drawn.set_cell_alignment(CellAlignment::Right);
+            // A number that is broken over two lines reads as two numbers: texts give way first.
+            drawn.set_constraint(ColumnConstraint::ContentWidth);
         }
     }
     format!("{table}\n")
