@@ -20,7 +20,7 @@ use crate::sample;
 /// How often the configuration file is looked at.
 const RELOAD_EVERY: Duration = Duration::from_millis(500);
 /// How long a start waits for the engine before it says so and waits on.
-const ENGINE_PATIENCE: Duration = Duration::from_secs(60);
+const ENGINE_PATIENCE: Duration = Duration::from_mins(1);
 /// How long a stop waits for the store to have everything.
 const DRAIN_CONSUMER: Duration = Duration::from_secs(20);
 
@@ -242,9 +242,10 @@ async fn stop(
     engine: Supervisor,
     journal: &journal::Journal,
 ) {
-    match Arc::try_unwrap(running) {
-        Ok(running) => running.stop().await,
-        Err(_) => tracing::error!("the gateway is still in use: it is not waited for"),
+    if let Ok(running) = Arc::try_unwrap(running) {
+        running.stop().await;
+    } else {
+        tracing::error!("the gateway is still in use: it is not waited for");
     }
     if let Some(consumer) = consumer {
         consumer.drain();

@@ -216,6 +216,11 @@ struct Usage {
     quality: UsageQuality,
 }
 
+/// Whether the provider did not report this unit.
+fn reported_no(reading: Option<&Reading>, unit: schemas::Unit) -> bool {
+    reading.is_none_or(|reading| reading.units.get(unit).is_none())
+}
+
 /// Some models think where no tokenizer sees it.
 fn thinks_unseen(model: &str) -> bool {
     ["o1", "o3", "o4", "gpt-5", "gpt-6"]
@@ -230,11 +235,12 @@ fn usage(facts: &Facts<'_>, estimate: &Units) -> Usage {
         .as_ref()
         .map(|r| r.units.clone())
         .unwrap_or_default();
-    for (unit, count) in estimate.iter() {
-        // Only absent sides were asked for, so nothing reported is overwritten.
-        if units.get(unit).is_none() && units.set(unit, count).is_err() {
-            continue;
-        }
+    for (unit, count) in estimate
+        .iter()
+        .filter(|(unit, _)| reported_no(reading.as_ref(), *unit))
+    {
+        // An estimate is never below 0, so it cannot be refused.
+        drop(units.set(unit, count));
     }
     let estimated = !estimate.is_empty();
     let source = match (reported, estimated) {

@@ -41,7 +41,7 @@ pub struct Settings {
     pub max_headers: usize,
     /// The deepest nesting of a request body.
     pub max_json_depth: usize,
-    /// Time for a request's head, in milliseconds.
+    /// Time for a request's head, and for an idle connection's next one, in milliseconds.
     pub head_timeout_ms: u64,
     /// Time for a request's body, in milliseconds.
     pub body_timeout_ms: u64,
@@ -76,7 +76,7 @@ impl Default for Settings {
             max_head_bytes: 64 << 10,
             max_headers: 100,
             max_json_depth: 128,
-            head_timeout_ms: 30_000,
+            head_timeout_ms: 75_000,
             body_timeout_ms: 120_000,
             connect_timeout_ms: 5_000,
             first_byte_timeout_ms: 300_000,

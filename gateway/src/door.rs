@@ -97,9 +97,9 @@ impl DoorError {
 }
 
 /// Reads a chat request.
-pub fn read_chat(body: Bytes, max_depth: usize) -> Result<ChatRequest, DoorError> {
+pub fn read_chat(body: &Bytes, max_depth: usize) -> Result<ChatRequest, DoorError> {
     let text =
-        std::str::from_utf8(&body).map_err(|error| DoorError::NotUtf8(error.valid_up_to()))?;
+        std::str::from_utf8(body).map_err(|error| DoorError::NotUtf8(error.valid_up_to()))?;
     check_depth(text.as_bytes(), max_depth)?;
     let members = Members::parse(text)?;
     let asked = members.read(text)?;
@@ -377,7 +377,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(text: &str) -> Result<ChatRequest, DoorError> {
-        read_chat(Bytes::copy_from_slice(text.as_bytes()), 128)
+        read_chat(&Bytes::copy_from_slice(text.as_bytes()), 128)
     }
 
     #[test]
@@ -477,7 +477,10 @@ mod tests {
         );
         assert_eq!(read(&deep).unwrap_err().code(), "json_too_deep");
         let not_utf8 = Bytes::from_static(b"{\"model\":\"\xff\"}");
-        assert_eq!(read_chat(not_utf8, 128).unwrap_err().code(), "invalid_json");
+        assert_eq!(
+            read_chat(&not_utf8, 128).unwrap_err().code(),
+            "invalid_json"
+        );
     }
 
     proptest! {

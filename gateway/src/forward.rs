@@ -92,7 +92,7 @@ async fn admit(
         .labels(&principal, headers, arrival.received)
         .map_err(|error| unwritable(&error))?;
     let body = read_body(arrival, headers, body).await?;
-    let request = door::read_chat(body, arrival.snapshot.settings.max_json_depth)?;
+    let request = door::read_chat(&body, arrival.snapshot.settings.max_json_depth)?;
     arrival.model = Text::cut(&request.model);
     arrival.stream = request.stream;
     let route = find_route(arrival, &request)?;

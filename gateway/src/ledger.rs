@@ -90,12 +90,15 @@ impl Ledger {
         admission: Admission,
     ) -> Result<(OpenRequest, Ticket), AppendError> {
         let payload = admission.encode();
+        // Held from before the frame has a place: whoever asks what is settled sees it open.
+        let mut open = self.open.lock();
         let (reservation, ticket) = self.journal.admit(RecordKind::Admission as u8, &payload)?;
         let since = OpenSince {
             received: admission.received_us,
             position: ticket.position(),
         };
-        self.open.lock().insert(admission.event_id, since);
+        open.insert(admission.event_id, since);
+        drop(open);
         self.admitted.fetch_add(1, Ordering::Relaxed);
         self.metrics.open_requests.inc();
         let admission = Arc::new(admission);

@@ -20,6 +20,8 @@ use crate::{forward, models};
 
 /// Pause after the kernel refuses a connection (descriptors used up).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Well below the four minutes after which balancers drop an idle connection.
+const KEEPALIVE: Duration = Duration::from_mins(1);
 
 /// The paths that are served. Everything else is refused: no route without a meter.
 pub fn router(gate: Arc<Gate>) -> Router {
@@ -48,7 +50,8 @@ pub async fn serve(
     let places = Arc::new(Semaphore::new(settings.max_connections));
     let graceful = GracefulShutdown::new();
     let builder = connection_builder(&settings);
-    while let Some((stream, peer, place)) = accept(&listener, &places, &stop).await {
+    let stalled_after = Duration::from_millis(settings.total_timeout_ms);
+    while let Some((stream, peer, place)) = accept(&listener, &places, stalled_after, &stop).await {
         let router = router.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<_>| {
             let mut request: Request = request.map(axum::body::Body::new);
@@ -85,11 +88,20 @@ fn connection_builder(settings: &Settings) -> hyper::server::conn::http1::Builde
     builder
 }
 
+/// No delay for small writes; and a peer that takes nothing, or is gone, does not hold its request for ever.
+fn prepare(stream: &TcpStream, stalled_after: Duration) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = socket2::SockRef::from(stream);
+    socket.set_tcp_user_timeout(Some(stalled_after))?;
+    socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(KEEPALIVE))
+}
+
 type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
 
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
+    stalled_after: Duration,
     stop: &CancellationToken,
 ) -> Option<Accepted> {
     let place = stop
@@ -99,7 +111,7 @@ async fn accept(
     loop {
         match stop.run_until_cancelled(listener.accept()).await? {
             Ok((stream, peer)) => {
-                if let Err(error) = stream.set_nodelay(true) {
+                if let Err(error) = prepare(&stream, stalled_after) {
                     tracing::debug!(%error, "connection lost at once");
                     continue;
                 }

@@ -143,7 +143,10 @@ impl Snapshot {
             routes,
             models,
             all_synthetic: !config.deployments.is_empty()
-                && config.deployments.iter().all(|deployment| deployment.synthetic),
+                && config
+                    .deployments
+                    .iter()
+                    .all(|deployment| deployment.synthetic),
             digest: Text::cut(&hex::encode(&digest[..6])),
         })
     }
@@ -239,10 +242,7 @@ fn credential(deployment: &Deployment) -> Result<Option<(HeaderName, HeaderValue
     };
     let (name, value) = match deployment.auth {
         UpstreamAuth::ApiKey => (HeaderName::from_static("api-key"), secret.trim().to_owned()),
-        _ => (
-            header::AUTHORIZATION,
-            format!("Bearer {}", secret.trim()),
-        ),
+        _ => (header::AUTHORIZATION, format!("Bearer {}", secret.trim())),
     };
     let Ok(mut value) = HeaderValue::from_str(&value) else {
         return fail("its credential has characters that no header may have".into());

@@ -178,6 +178,7 @@ fn client(settings: &Settings) -> Result<reqwest::Client, reqwest::Error> {
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .tcp_nodelay(true)
+        .tcp_keepalive(Duration::from_mins(1))
         .no_proxy()
         .http1_only()
         .referer(false)
@@ -237,7 +238,11 @@ impl Prepared {
     pub fn serve(self, registry: Arc<Registry>) -> Running {
         let settings = self.gate.snapshot.load().settings.clone();
         let (stop, stop_ops) = (CancellationToken::new(), CancellationToken::new());
-        let ops = Arc::new(Ops { ready: AtomicBool::new(true), registries: parking_lot::RwLock::new(vec![registry]), gate: self.gate.clone() });
+        let ops = Arc::new(Ops {
+            ready: AtomicBool::new(true),
+            registries: parking_lot::RwLock::new(vec![registry]),
+            gate: self.gate.clone(),
+        });
         let services = TaskTracker::new();
         let address = |listener: &TcpListener, wanted| listener.local_addr().unwrap_or(wanted);
         let running = Running {

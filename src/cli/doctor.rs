@@ -19,6 +19,10 @@ const UPSTREAM_PATIENCE: Duration = Duration::from_secs(3);
 /// Below this a journal may soon refuse work.
 const LITTLE_DISK_BYTES: u64 = 2 << 30;
 
+/// File system numbers of Linux, `linux/magic.h`.
+const TMPFS: i64 = 0x0102_1994;
+const OVERLAY: i64 = 0x794c_7630;
+
 /// Look for what is wrong.
 #[derive(Debug, clap::Args)]
 pub struct Doctor {
@@ -272,9 +276,7 @@ fn address_of(url: &str) -> Option<SocketAddr> {
 fn durability(config: &Config) -> Option<Finding> {
     let existing = config.data_dir.ancestors().find(|path| path.exists())?;
     let kind = rustix::fs::statfs(existing).ok()?.f_type;
-    const TMPFS: i64 = 0x0102_1994;
-    const OVERLAY: i64 = 0x794c_7630;
-    let name = match i64::try_from(kind).ok()? {
+    let name = match kind {
         TMPFS => "memory (tmpfs)",
         OVERLAY => "a container's own layer (overlayfs)",
         _ => return None,

@@ -110,13 +110,11 @@ impl Reader {
         parts: &[(Unit, &str)],
         rest: Unit,
     ) -> Option<i64> {
-        let total = match count(usage, total) {
-            Ok(total) => total?,
-            Err(NotACount) => {
-                self.inconsistent = true;
-                return None;
-            }
+        let Ok(total) = count(usage, total) else {
+            self.inconsistent = true;
+            return None;
         };
+        let total = total?;
         let Ok(named) = self.named(details, parts) else {
             // The total stands; how it divides is not known.
             self.set(rest, total);

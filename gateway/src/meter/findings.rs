@@ -22,6 +22,10 @@ pub enum Field {
 
 /// What an answer said about itself. For a stream the last word wins, field by field.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, not one state"
+)]
 pub struct Findings {
     /// The last usage value that was not null, verbatim.
     pub usage: Option<Vec<u8>>,

@@ -92,6 +92,10 @@ pub struct UsagePlace {
 
 /// Reads one document.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, not one state"
+)]
 pub struct Scan {
     state: State,
     levels: SmallVec<[Level; 8]>,

@@ -44,6 +44,10 @@ enum Line {
 
 /// Cuts a stream into events.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, not one state"
+)]
 pub struct Splitter {
     line: Line,
     has_data: bool,
