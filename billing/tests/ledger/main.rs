@@ -3,4 +3,5 @@
 mod audit;
 mod chargeback;
 mod common;
+mod recompute;
 mod replay;
