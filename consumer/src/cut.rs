@@ -41,4 +41,12 @@ impl Gathering {
         let next = self.rows.following();
         Ok(Some(std::mem::replace(&mut self.rows, next)))
     }
+
+    /// What was gathered, as if the log said that the batch ends here: what the product never does.
+    #[cfg(test)]
+    pub(crate) fn take(&mut self) -> Rows {
+        self.rule = CutRule::default();
+        let next = self.rows.following();
+        std::mem::replace(&mut self.rows, next)
+    }
 }

@@ -12,10 +12,16 @@ mod decode;
 mod error;
 mod handle;
 mod metrics;
+#[cfg(test)]
+mod model;
 mod options;
 mod read;
 mod replay;
 mod run;
+#[cfg(test)]
+#[path = "../tests/suite/events.rs"]
+#[expect(dead_code, reason = "the suite uses the rest")]
+mod sample;
 mod signals;
 mod source;
 mod start;

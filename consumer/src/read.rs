@@ -80,6 +80,7 @@ impl<'a, S: Source> Batches<'a, S> {
                     let since = self.begin_waiting();
                     if let Some(rows) = self.gathering.push(&record)? {
                         self.since = None;
+                        self.news.unwritten(|unwritten| unwritten.being_read = None);
                         return Ok(Some(Batch { rows, since }));
                     }
                 }
@@ -104,6 +105,8 @@ impl<'a, S: Source> Batches<'a, S> {
                 self.linger
             };
             self.cut_at = now + linger;
+            self.news
+                .unwritten(|unwritten| unwritten.being_read = Some(now));
             now
         })
     }

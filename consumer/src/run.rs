@@ -77,6 +77,7 @@ async fn join(
 async fn look_at_the_end<S: Source>(source: &S, news: &News) {
     loop {
         news.readable(source.readable_end());
+        news.unwritten(|_| {});
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
@@ -143,9 +144,9 @@ async fn audit<S: Source>(sink: &mut Sink<'_, S>) -> Result<(), Halt> {
 /// Write ▸ commit of one batch: the cursor names it before the first insert, and forgets it after the last.
 async fn write_one(writer: &Writer, commit: &mut Commit, batch: &Batch) -> Result<(), Halt> {
     let (rows, metrics) = (&batch.rows, &writer.news.metrics);
-    metrics
-        .oldest_unwritten
-        .set(batch.since.elapsed().as_secs_f64());
+    writer
+        .news
+        .unwritten(|unwritten| unwritten.in_work = Some(batch.since));
     check_unchanged(commit.mark(), rows)?;
     commit.begin(InWork {
         first: rows.first(),
@@ -164,7 +165,7 @@ async fn write_one(writer: &Writer, commit: &mut Commit, batch: &Batch) -> Resul
     metrics.records.inc_by(count(rows.records()));
     metrics.events.inc_by(count(rows.events()));
     metrics.dead_letters.inc_by(count(rows.dead_letters()));
-    metrics.oldest_unwritten.set(0.0);
+    writer.news.unwritten(|unwritten| unwritten.in_work = None);
     writer.news.committed(commit.mark().committed);
     Ok(())
 }

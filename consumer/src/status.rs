@@ -1,6 +1,10 @@
 //! What the consumer says about itself, for `doctor`, the console and the tests. Only news, no decisions.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::metrics::Metrics;
 
@@ -59,10 +63,20 @@ impl Status {
     }
 }
 
+/// When the oldest records were read that are not in the store.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Unwritten {
+    /// Of the batch in work.
+    pub in_work: Option<Instant>,
+    /// Of the batch that is being read.
+    pub being_read: Option<Instant>,
+}
+
 /// Where the consumer puts its news.
 #[derive(Clone, Debug)]
 pub(crate) struct News {
     status: watch::Sender<Status>,
+    unwritten: Arc<Mutex<Unwritten>>,
     pub(crate) metrics: Metrics,
 }
 
@@ -70,6 +84,7 @@ impl News {
     pub(crate) fn new(metrics: Metrics) -> Self {
         Self {
             status: watch::Sender::new(Status::default()),
+            unwritten: Arc::default(),
             metrics,
         }
     }
@@ -109,6 +124,15 @@ impl News {
             status.passed = (boundary, position);
             self.settle(status);
         });
+    }
+
+    /// Notes since when records wait.
+    pub(crate) fn unwritten(&self, change: impl FnOnce(&mut Unwritten)) {
+        let mut unwritten = self.unwritten.lock();
+        change(&mut unwritten);
+        let oldest = unwritten.in_work.or(unwritten.being_read);
+        let age = oldest.map_or(0.0, |since| since.elapsed().as_secs_f64());
+        self.metrics.oldest_unwritten.set(age);
     }
 
     /// How far the log can be read.

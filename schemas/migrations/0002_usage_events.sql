@@ -94,4 +94,4 @@ CREATE TABLE IF NOT EXISTS usage_events
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(received)
 ORDER BY (tenant, toStartOfHour(received), event_id)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_bytes_for_wide_part = 134217728

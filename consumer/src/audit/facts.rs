@@ -9,7 +9,7 @@ use store::{Client, StoreError};
 /// The most cuts of one page.
 const PAGE_CUTS: usize = 512;
 /// The most records of one page, unless a single cut has more.
-const PAGE_RECORDS: i64 = 262_144;
+const PAGE_RECORDS: i64 = 131_072;
 
 /// A row of `cuts`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ pub(crate) async fn seen(
     const SQL: &str = "SELECT toInt64(roundDown(offset, arrayMap(f -> toInt64(f), ?))) AS cut, \
             count(), sum(copies), countIf(fate = 'event'), countIf(fate = 'dead_letter'), countIf(NOT intact), \
             lower(hex(SHA256(unhex(arrayStringConcat(arrayMap(r -> hex(r.2), arraySort(groupArray((offset, leaf))))))))), \
-            toUnixTimestamp64Micro(min(received)), toUnixTimestamp64Micro(max(received)) \
+            toUnixTimestamp64Micro(minIf(received, fate = 'event')), toUnixTimestamp64Micro(maxIf(received, fate = 'event')) \
         FROM (SELECT offset, count() AS copies, any(audit_log.fate) AS fate, any(computed) AS leaf, any(audit_log.received) AS received, \
                 min(audit_log.leaf = computed) AND uniqExact(computed) = 1 AS intact \
             FROM (SELECT offset, audit_log.fate, audit_log.leaf, audit_log.received, SHA256(concat(char(0), bytes)) AS computed \
@@ -121,7 +121,9 @@ pub(crate) async fn seen(
     let mut seen = BTreeMap::new();
     let (mut earliest, mut latest) = (i64::MAX, i64::MIN);
     for (cut, records, rows, events, dead_letters, damaged, digest, from, to) in rows {
-        (earliest, latest) = (earliest.min(from), latest.max(to));
+        if events > 0 {
+            (earliest, latest) = (earliest.min(from), latest.max(to));
+        }
         let facts = Seen {
             records: count(records),
             rows: count(rows),
@@ -133,22 +135,18 @@ pub(crate) async fn seen(
         };
         seen.insert(cut, facts);
     }
-    for (cut, missing) in missing_events(
-        client,
-        place,
-        &firsts,
-        (first.first, last.last),
-        (earliest, latest),
-    )
-    .await?
-    {
-        seen.entry(cut).or_default().missing_events = count(missing);
+    if earliest <= latest {
+        let (offsets, received) = ((first.first, last.last), (earliest, latest));
+        let missing = missing_events(client, place, &firsts, offsets, received).await?;
+        for (cut, missing) in missing {
+            seen.entry(cut).or_default().missing_events = count(missing);
+        }
     }
     Ok(seen)
 }
 
 /// Events of `audit_log` whose key is not in `usage_events`. An event that a record of higher rank replaced is there, under
-/// the same key.
+/// the same key. Both sets hold the keys of the page only, however large the tables are.
 async fn missing_events(
     client: &Client,
     place: &Place,
@@ -156,23 +154,23 @@ async fn missing_events(
     offsets: (i64, i64),
     received: (i64, i64),
 ) -> Result<Vec<(i64, u64)>, StoreError> {
-    const SQL: &str = "SELECT toInt64(roundDown(offset, arrayMap(f -> toInt64(f), ?))) AS cut, uniqExact(offset) FROM audit_log \
-        WHERE topic = ? AND partition = ? AND offset >= ? AND offset <= ? AND fate = 'event' \
-            AND (tenant, toStartOfHour(received), event_id) NOT IN (\
-                SELECT tenant, toStartOfHour(received), event_id FROM usage_events \
-                WHERE received >= toStartOfHour(fromUnixTimestamp64Micro(?)) AND received <= fromUnixTimestamp64Micro(?)) \
+    const SQL: &str = "WITH events AS (\
+            SELECT offset, tenant, toStartOfHour(received) AS hour, event_id FROM audit_log \
+            WHERE topic = ? AND partition = ? AND offset >= ? AND offset <= ? AND fate = 'event') \
+        SELECT toInt64(roundDown(offset, arrayMap(f -> toInt64(f), ?))) AS cut, uniqExact(offset) FROM events \
+        WHERE (tenant, hour, event_id) NOT IN (\
+            SELECT tenant, toStartOfHour(received), event_id FROM usage_events \
+            WHERE received >= toStartOfHour(fromUnixTimestamp64Micro(?)) AND received < fromUnixTimestamp64Micro(?) \
+                AND (tenant, toStartOfHour(received), event_id) IN (SELECT tenant, hour, event_id FROM events)) \
         GROUP BY cut";
+    /// Copies of one event agree on the hour, not on the microsecond.
+    const HOUR_US: i64 = 3_600_000_000;
     let query = client
         .query(SQL)
-        .bind(firsts)
         .bind(place.topic.as_str())
         .bind(place.partition);
-    let query = query.bind(offsets.0).bind(offsets.1);
-    // The latest of a key's hour: copies of one event agree on the hour, not on the microsecond.
-    let (earliest, latest) = (
-        received.0.min(received.1).max(0),
-        received.1.max(0) + 3_600_000_000,
-    );
+    let query = query.bind(offsets.0).bind(offsets.1).bind(firsts);
+    let (earliest, latest) = (received.0.max(0), received.1.saturating_add(HOUR_US));
     query.bind(earliest).bind(latest).fetch_all().await
 }
 

@@ -198,3 +198,66 @@ async fn draining_writes_what_waits_without_the_linger() {
     assert_eq!((status.state, world.events().await), (State::Ended, 10));
     world.close(consumer).await;
 }
+
+#[tokio::test]
+async fn a_refused_insert_stops_with_an_alarm_and_goes_on_once_the_cause_is_gone() {
+    let world = World::new().await;
+    let consumer = world.consume();
+    world.append(0..3);
+    world.settle(&consumer).await;
+    world
+        .execute("RENAME TABLE usage_events TO elsewhere")
+        .await;
+    world.append(3..5);
+    let status = tokio::time::timeout(DEADLINE, consumer.ended())
+        .await
+        .expect("it must stop");
+    let State::Halted(reason) = status.state else {
+        panic!("{status:?}")
+    };
+    assert!(reason.contains("usage_events"), "{reason}");
+    assert_eq!(status.alarms, [reason]);
+    world
+        .execute("RENAME TABLE elsewhere TO usage_events")
+        .await;
+    let consumer = world.consume();
+    world.settle(&consumer).await;
+    assert_eq!(world.events().await, 5);
+    assert_eq!(
+        world
+            .count("SELECT toUInt64(count() - uniqExact(offset)) FROM audit_log")
+            .await,
+        0
+    );
+    world.close(consumer).await;
+}
+
+#[tokio::test]
+async fn without_a_store_it_waits_says_so_and_can_be_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = crate::world::open_journal(dir.path());
+    // Port 9 is for discarding: nobody listens there.
+    let nowhere = store::Client::connect(
+        "http://127.0.0.1:9",
+        "nobody",
+        store::Password::new("none"),
+        "tollgate",
+    );
+    let options = consumer::Options::new(nowhere, dir.path().join("consumer.cursor"));
+    let source = consumer::JournalSource::new(journal, crate::world::PRODUCER);
+    let consumer = consumer::spawn(source, options).unwrap();
+    let waiting = consumer.wait_for(|status| status.state == State::WaitingForStore);
+    let status = tokio::time::timeout(DEADLINE, waiting)
+        .await
+        .expect("it must wait");
+    assert!(
+        status
+            .last_error
+            .is_some_and(|error| error.contains("not available"))
+    );
+    consumer.stop();
+    let status = tokio::time::timeout(DEADLINE, consumer.ended())
+        .await
+        .expect("it must end");
+    assert_eq!((status.state, status.committed), (State::Ended, 0));
+}
