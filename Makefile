@@ -44,7 +44,8 @@ bench: ## measure overhead, latency and memory against the simulator
 	cargo build --release --locked
 	$(TOLLGATE) bench
 
-trace: setup ## replay a real trace through the official client: make trace TRACE=file.csv
-	@test -r "$(TRACE)" || { echo 'trace: name a readable trace: make trace TRACE=file.csv'; exit 2; }
+trace: ## replay a real trace through the official client: make trace TRACE=file.csv
+	@test -r "$(TRACE)" || { echo 'trace: name a readable trace: make trace TRACE=file.csv' >&2; exit 2; }
+	@scripts/setup.sh
 	cargo build --release --locked
 	TOLLGATE_PYTHON=$$(scripts/python.sh) scripts/trace.sh "$(TRACE)"
