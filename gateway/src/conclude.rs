@@ -121,13 +121,16 @@ impl Facts<'_> {
         let served = self.was_served() && !ended_in_error;
         Wanted {
             input: served && lacks(Side::Input),
-            output: served && lacks(Side::Output),
+            // What came compressed was not read: nothing of its text is known, least of all that there was none.
+            output: served && lacks(Side::Output) && self.call.unexpected_content != Some(ENCODED),
         }
     }
 }
 
 /// The answer was neither JSON nor a stream of events.
 pub const NOT_JSON: &str = "unexpected_content_type";
+/// The answer came compressed though it was asked for as it is.
+pub const ENCODED: &str = "unexpected_content_encoding";
 /// A stream was asked for and one JSON document came.
 pub const JSON_FOR_STREAM: &str = "stream_answered_with_json";
 
@@ -243,11 +246,14 @@ fn usage(facts: &Facts<'_>, estimate: &Units) -> Usage {
         drop(units.set(unit, count));
     }
     let estimated = !estimate.is_empty();
+    let whole = [Side::Input, Side::Output]
+        .iter()
+        .all(|side| units.total(*side).is_some());
     let source = match (reported, estimated) {
         (true, false) if facts.ending == Ending::Drained => UsageSource::Drained,
         (true, false) => UsageSource::Provider,
         (true, true) => UsageSource::Partial,
-        (false, true) if thinks_unseen(facts.upstream_model) => UsageSource::Partial,
+        (false, true) if !whole || thinks_unseen(facts.upstream_model) => UsageSource::Partial,
         (false, true) => UsageSource::Estimated,
         (false, false) => UsageSource::None,
     };

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::arrival::Arrival;
 use crate::body::MeteredBody;
-use crate::conclude::{Ending, JSON_FOR_STREAM, NOT_JSON};
+use crate::conclude::{ENCODED, Ending, JSON_FOR_STREAM, NOT_JSON};
 use crate::door::{self, ChatRequest};
 use crate::estimate::reserve;
 use crate::exchange::{Exchange, Stage, State};
@@ -235,7 +235,11 @@ fn sending(
     let only_we_asked = request.stream && ask_usage && !request.asks_usage;
     let total = Duration::from_millis(arrival.snapshot.settings.total_timeout_ms);
     Sending {
-        headers: to_provider(headers, route.backend.credential.as_ref()),
+        headers: to_provider(
+            headers,
+            &arrival.request_id,
+            route.backend.credential.as_ref(),
+        ),
         body: request.upstream_body(&route.upstream_model, ask_usage),
         wants_stream: request.stream,
         usage_for: if only_we_asked {
@@ -318,6 +322,10 @@ pub fn read_head(state: &mut State, response: reqwest::Response) -> http::respon
     } else {
         state.reader = Reader::Opaque;
         state.call.unexpected_content = Some(NOT_JSON);
+    }
+    if text("content-encoding").is_some_and(|encoding| encoding != "identity") {
+        state.reader = Reader::Opaque;
+        state.call.unexpected_content = Some(ENCODED);
     }
     state.stage = Stage::Answering(Box::pin(body));
     parts

@@ -1,6 +1,7 @@
 //! Which headers go to the provider and which come back: by list, so that nothing leaks by being forgotten.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use schemas::name::Text;
 
 /// Headers of the app that a provider may see.
 const TO_PROVIDER: &[&str] = &[
@@ -12,6 +13,9 @@ const TO_PROVIDER: &[&str] = &[
     "traceparent",
     "tracestate",
 ];
+
+/// By this one a provider's support finds a call again; ours where the app names none.
+const CLIENT_REQUEST_ID: &str = "x-client-request-id";
 
 /// The SDKs' own description of themselves.
 const SDK_PREFIX: &str = "x-stainless-";
@@ -35,7 +39,11 @@ const LIMIT_PREFIX: &str = "x-ratelimit-";
 
 /// The headers of the call to the provider: the app's by list, the provider's credential, no compression.
 #[must_use]
-pub fn to_provider(from: &HeaderMap, credential: Option<&(HeaderName, HeaderValue)>) -> HeaderMap {
+pub fn to_provider(
+    from: &HeaderMap,
+    request_id: &Text,
+    credential: Option<&(HeaderName, HeaderValue)>,
+) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     for (name, value) in from {
         if TO_PROVIDER.contains(&name.as_str()) || name.as_str().starts_with(SDK_PREFIX) {
@@ -46,6 +54,11 @@ pub fn to_provider(from: &HeaderMap, credential: Option<&(HeaderName, HeaderValu
         header::ACCEPT_ENCODING,
         HeaderValue::from_static("identity"),
     );
+    if !headers.contains_key(CLIENT_REQUEST_ID)
+        && let Ok(id) = HeaderValue::from_str(request_id.as_str())
+    {
+        headers.insert(CLIENT_REQUEST_ID, id);
+    }
     if let Some((name, value)) = credential {
         headers.insert(name, value.clone());
     }
@@ -89,11 +102,13 @@ mod tests {
             header::AUTHORIZATION,
             HeaderValue::from_static("Bearer upstream"),
         );
-        let sent = to_provider(&app, Some(&credential));
+        let sent = to_provider(&app, &Text::cut("req_1"), Some(&credential));
         assert!(sent.values().all(|value| value != "canary"));
         assert_eq!(sent[header::AUTHORIZATION], "Bearer upstream");
         assert_eq!(sent["x-client-request-id"], "mine");
         assert_eq!(sent["x-stainless-lang"], "python");
+        let sent = to_provider(&HeaderMap::new(), &Text::cut("req_1"), None);
+        assert_eq!(sent["x-client-request-id"], "req_1");
 
         let mut provider = HeaderMap::new();
         for name in [
