@@ -346,3 +346,7 @@ fn attempts(open: &UsageEvent, facts: &Facts<'_>, outcome: Outcome) -> Vec<Attem
         throttle: facts.call.throttle.clone(),
     }]
 }
+
+#[cfg(test)]
+#[path = "conclude_tests.rs"]
+mod tests;

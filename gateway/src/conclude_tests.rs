@@ -1,0 +1,380 @@
+//! How an answer ends and what it says, against what the record must then say.
+
+use schemas::enums::{Api, AuthMethod, Capacity, Durability, RouteReason};
+use schemas::{Admission, Boot, EventId, Unit, WIRE_VERSION};
+
+use super::*;
+
+fn open_event() -> UsageEvent {
+    let text = Text::cut;
+    let admission = Admission {
+        wire: text(WIRE_VERSION),
+        event_id: EventId::mint(Micros(1_000_000), [1; 10]),
+        request_id: text("req_1"),
+        tenant: text("acme"),
+        project: text("search"),
+        key_id: text("k"),
+        principal: None,
+        auth_method: AuthMethod::Key,
+        conversation: None,
+        labels: schemas::event::Labels::new(),
+        api: Api::Chat,
+        stream: false,
+        model_requested: text("gpt-4o"),
+        route: text("gpt-4o"),
+        deployment: text("east"),
+        provider: text("openai"),
+        region: None,
+        data_zone: None,
+        capacity: Capacity::Paygo,
+        route_reason: RouteReason::Primary,
+        received_us: Micros(1_000_000),
+        admitted_us: Micros(1_000_100),
+        request_bytes: 100,
+        estimated_units: Units::default(),
+        price_version: None,
+        config_digest: text("d"),
+        durability: Durability::Written,
+        synthetic: false,
+    };
+    admission.open_event(
+        &text("gw-1"),
+        Boot {
+            counter: 1,
+            nonce: [0; 8],
+        },
+    )
+}
+
+/// A case: how it ended, the provider's status, the usage it reported, what we counted.
+struct Case {
+    ending: Ending,
+    status: Option<u16>,
+    usage: Option<&'static str>,
+    counted: &'static [(Unit, i64)],
+    found: fn(&mut Findings),
+    call: fn(&mut Call),
+}
+
+const USAGE: &str = r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15}"#;
+const BOTH: &[(Unit, i64)] = &[(Unit::InputText, 9), (Unit::OutputText, 4)];
+
+impl Case {
+    fn new(ending: Ending, status: u16, usage: Option<&'static str>) -> Self {
+        let status = (status > 0).then_some(status);
+        Self {
+            ending,
+            status,
+            usage,
+            counted: &[],
+            found: |_| {},
+            call: |_| {},
+        }
+    }
+
+    fn conclude(&self) -> UsageEvent {
+        let mut call = Call {
+            started: Some(Micros(1_000_200)),
+            head: self.status.map(|_| Micros(1_001_000)),
+            status: self.status,
+            reached: true,
+            ..Call::default()
+        };
+        (self.call)(&mut call);
+        let mut found = Findings::default();
+        found.usage = self.usage.map(|u| u.as_bytes().to_vec());
+        (self.found)(&mut found);
+        let facts = Facts {
+            ending: self.ending,
+            call: &call,
+            found: &found,
+            upstream_model: "gpt-4o",
+            first_byte: None,
+            now: Micros(1_005_000),
+            response_bytes: 0,
+            app_status: self.status,
+            has_text: true,
+        };
+        let mut counted = Units::default();
+        for (unit, count) in self.counted {
+            counted.set(*unit, *count).unwrap();
+        }
+        conclude(open_event(), &facts, &counted)
+    }
+
+    fn says(&self) -> (Outcome, UsageSource, UsageQuality, Billable) {
+        let event = self.conclude();
+        assert_eq!(event.check(), Ok(()));
+        (
+            event.outcome,
+            event.usage_source,
+            event.usage_quality,
+            event.billable,
+        )
+    }
+}
+
+#[test]
+fn a_whole_answer_with_figures() {
+    let case = Case::new(Ending::Completed, 200, Some(USAGE));
+    assert_eq!(
+        case.says(),
+        (
+            Outcome::Completed,
+            UsageSource::Provider,
+            UsageQuality::Ok,
+            Billable::Yes
+        )
+    );
+    let event = case.conclude();
+    assert_eq!(
+        serde_json::to_string(&event.lines[0].units).unwrap(),
+        r#"{"input_text":10,"output_text":5}"#
+    );
+    assert_eq!(event.usage_raw.as_deref(), Some(USAGE));
+    assert_eq!(
+        (event.upstream_us, event.gateway_us),
+        (Some(4_800), Some(200))
+    );
+}
+
+#[test]
+fn a_whole_answer_without_figures_is_counted_and_says_so() {
+    let mut case = Case::new(Ending::Completed, 200, None);
+    case.counted = BOTH;
+    assert_eq!(
+        case.says(),
+        (
+            Outcome::Completed,
+            UsageSource::Estimated,
+            UsageQuality::Missing,
+            Billable::Yes
+        )
+    );
+    case.counted = &[(Unit::InputText, 9)];
+    assert_eq!(case.says().1, UsageSource::Partial);
+    case.usage = Some(r#"{"prompt_tokens":10}"#);
+    case.counted = &[(Unit::OutputText, 4)];
+    assert_eq!(
+        case.says(),
+        (
+            Outcome::Completed,
+            UsageSource::Partial,
+            UsageQuality::Ok,
+            Billable::Yes
+        )
+    );
+}
+
+#[test]
+fn a_reported_zero_is_not_replaced_by_a_count() {
+    let mut case = Case::new(
+        Ending::Completed,
+        200,
+        Some(r#"{"prompt_tokens":0,"completion_tokens":0}"#),
+    );
+    case.counted = BOTH;
+    let units = &case.conclude().lines[0].units;
+    assert_eq!(
+        (units.get(Unit::InputText), units.get(Unit::OutputText)),
+        (Some(0), Some(0))
+    );
+}
+
+#[test]
+fn who_hangs_up_is_recorded_with_how_the_figures_were_got() {
+    let drained = Case::new(Ending::Drained, 200, Some(USAGE));
+    assert_eq!(
+        drained.says(),
+        (
+            Outcome::ClientAborted,
+            UsageSource::Drained,
+            UsageQuality::Ok,
+            Billable::Yes
+        )
+    );
+    let mut cancelled = Case::new(Ending::Cancelled("client_gone"), 200, None);
+    cancelled.counted = BOTH;
+    assert_eq!(
+        cancelled.says(),
+        (
+            Outcome::ClientAborted,
+            UsageSource::Estimated,
+            UsageQuality::Missing,
+            Billable::Yes
+        )
+    );
+    assert_eq!(
+        cancelled.conclude().outcome_detail.unwrap().as_str(),
+        "client_gone"
+    );
+    let mut before = Case::new(Ending::NeverCalled, 0, None);
+    before.call = |call| *call = Call::default();
+    assert_eq!(
+        before.says(),
+        (
+            Outcome::ClientAborted,
+            UsageSource::None,
+            UsageQuality::Ok,
+            Billable::No
+        )
+    );
+    let unanswered = Case::new(Ending::Cancelled("client_gone"), 0, None);
+    assert_eq!(
+        unanswered.says(),
+        (
+            Outcome::ClientAborted,
+            UsageSource::None,
+            UsageQuality::Missing,
+            Billable::Unclear
+        )
+    );
+}
+
+#[test]
+fn what_a_failure_costs_is_the_providers_rule() {
+    for status in [400, 401, 404, 429, 500, 502, 503, 302] {
+        let case = Case::new(Ending::Completed, status, None);
+        let (outcome, source, quality, billable) = case.says();
+        assert_eq!(
+            (outcome, source, quality),
+            (Outcome::UpstreamError, UsageSource::None, UsageQuality::Ok)
+        );
+        let expected = if status >= 400 {
+            Billable::No
+        } else {
+            Billable::Unclear
+        };
+        assert_eq!(billable, expected, "{status}");
+        assert_eq!(
+            case.conclude().outcome_detail.unwrap().as_str(),
+            format!("upstream_status_{status}")
+        );
+    }
+    let mut filtered = Case::new(Ending::Completed, 400, None);
+    filtered.found = |found| {
+        found.error = true;
+        found.error_code = Some(b"content_filter".to_vec());
+    };
+    assert_eq!(
+        filtered.says(),
+        (
+            Outcome::Filtered,
+            UsageSource::None,
+            UsageQuality::Ok,
+            Billable::Unclear
+        )
+    );
+    let mut event = Case::new(Ending::Completed, 200, None);
+    event.found = |found| found.error = true;
+    assert_eq!(
+        (event.says().0, event.says().3),
+        (Outcome::UpstreamError, Billable::Unclear)
+    );
+}
+
+#[test]
+fn what_breaks_off_or_takes_too_long_is_never_billed_silently() {
+    let mut broken = Case::new(Ending::Broken("upstream_reset"), 200, None);
+    broken.counted = BOTH;
+    assert_eq!(
+        broken.says(),
+        (
+            Outcome::UpstreamError,
+            UsageSource::Estimated,
+            UsageQuality::Missing,
+            Billable::Unclear
+        )
+    );
+    let timeout = Case::new(Ending::TimedOut("first_byte_timeout"), 0, None);
+    assert_eq!(
+        timeout.says(),
+        (
+            Outcome::Timeout,
+            UsageSource::None,
+            UsageQuality::Missing,
+            Billable::Unclear
+        )
+    );
+    let mut unreachable = Case::new(Ending::Broken("upstream_unreachable"), 0, None);
+    unreachable.call = |call| call.reached = false;
+    assert_eq!(
+        unreachable.says(),
+        (
+            Outcome::UpstreamError,
+            UsageSource::None,
+            UsageQuality::Ok,
+            Billable::No
+        )
+    );
+}
+
+#[test]
+fn nothing_is_counted_of_what_was_not_read() {
+    let facts = |call: &Call, found: &Findings| {
+        Facts {
+            ending: Ending::Completed,
+            call,
+            found,
+            upstream_model: "gpt-4o",
+            first_byte: None,
+            now: Micros(1),
+            response_bytes: 0,
+            app_status: Some(200),
+            has_text: false,
+        }
+        .wanted()
+    };
+    let call = |unexpected_content| Call {
+        status: Some(200),
+        unexpected_content,
+        ..Call::default()
+    };
+    let found = Findings::default();
+    assert_eq!(
+        facts(&call(None), &found),
+        Wanted {
+            input: true,
+            output: true
+        }
+    );
+    assert_eq!(
+        facts(&call(Some(ENCODED)), &found),
+        Wanted {
+            input: true,
+            output: false
+        }
+    );
+    assert_eq!(
+        facts(&call(Some(NOT_JSON)), &found),
+        Wanted {
+            input: false,
+            output: false
+        }
+    );
+    let mut error = Findings::default();
+    error.error = true;
+    assert_eq!(
+        facts(&call(None), &error),
+        Wanted {
+            input: false,
+            output: false
+        }
+    );
+}
+
+#[test]
+fn texts_do_not_pass_in_what_the_provider_said_about_usage() {
+    let case = Case::new(
+        Ending::Completed,
+        200,
+        Some(
+            r#"{"prompt_tokens":1,"completion_tokens":1,"note":"a sentence with spaces","tier":"default"}"#,
+        ),
+    );
+    let raw = case.conclude().usage_raw.unwrap();
+    assert!(
+        !raw.contains("sentence") && raw.contains("default"),
+        "{raw}"
+    );
+}
