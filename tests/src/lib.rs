@@ -1,1 +1,30 @@
-//! End-to-end tests, faults, properties, golden bytes, tidy.
+//! The harness of the end-to-end tests: a whole Tollgate over a simulated provider, ways to hurt it, and ways to read
+//! what it wrote down. No suite and no claim about behaviour lives here.
+
+mod binary;
+mod books;
+mod http;
+mod journal;
+mod ports;
+mod process;
+mod python;
+pub mod raw;
+mod rig;
+mod setup;
+mod stack;
+mod store;
+mod truth;
+mod wait;
+
+pub use binary::tollgate;
+pub use books::{Books, Sent};
+pub use http::{App, Ask, Whole};
+pub use journal::{JournalContents, read_journal};
+pub use process::Serving;
+pub use python::{printed, python};
+pub use rig::{Plan, Rig};
+pub use setup::{KEYS, Key, MODELS, Setup};
+pub use stack::Stack;
+pub use store::StoredEvent;
+pub use truth::Truth;
+pub use wait::{DEADLINE, eventually, within};

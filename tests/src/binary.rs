@@ -1,0 +1,47 @@
+//! Where the program under test is. Built here, once, so that a suite can be run alone.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The `tollgate` program, built with the profile of this test.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn tollgate() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(build)
+}
+
+/// A test's program lies in `<target>/<profile>/deps`.
+fn build() -> PathBuf {
+    let myself = std::env::current_exe().expect("a test knows its own path");
+    let profile_dir = myself
+        .ancestors()
+        .nth(2)
+        .expect("a test lies in target/<profile>/deps");
+    let profile = match profile_dir.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(profile) => profile,
+    };
+    let target_dir = profile_dir
+        .parent()
+        .expect("a profile lies in a target directory");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "tollgate",
+            "--profile",
+            profile,
+            "--target-dir",
+        ])
+        .arg(target_dir)
+        .status()
+        .expect("cargo runs");
+    assert!(built.success(), "the program under test does not build");
+    profile_dir.join("tollgate")
+}

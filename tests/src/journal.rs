@@ -1,0 +1,94 @@
+//! What a journal holds, read from its files as an inspector would.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use journal::{Item, Reader};
+use schemas::{Admission, EventId, RecordKind, UsageEvent, fs_names};
+
+/// Everything in a journal.
+#[derive(Debug, Default)]
+pub struct JournalContents {
+    /// Requests that were let in.
+    pub admissions: BTreeMap<EventId, Admission>,
+    /// Usage records in the order of the log.
+    pub events: Vec<UsageEvent>,
+    /// All records that are published, usage and cuts: the leaf hash, in hex, by place.
+    pub published: BTreeMap<u64, String>,
+    /// Stretches that could not be read, apart from a torn tail.
+    pub damaged: usize,
+}
+
+/// Reads the journal of a data directory; beside a running gateway it shows what is written.
+///
+/// # Panics
+/// If the files cannot be read.
+pub fn read_journal(data_dir: &Path) -> JournalContents {
+    let mut contents = JournalContents::default();
+    let mut reader =
+        Reader::open_dir(&data_dir.join(fs_names::JOURNAL_DIR)).expect("a journal can be read");
+    while let Some(item) = reader.read().expect("a journal can be read") {
+        match item {
+            Item::Frame(frame) => contents.take(frame.position, frame.kind, &frame.payload),
+            Item::Damaged(damage) => {
+                contents.damaged += usize::from(damage.cause != journal::DamageCause::TornTail);
+            }
+        }
+    }
+    contents
+}
+
+impl JournalContents {
+    fn take(&mut self, position: u64, kind: u8, payload: &[u8]) {
+        let Some(kind) = RecordKind::from_byte(kind) else {
+            return;
+        };
+        if kind.is_published() {
+            let leaf = hex::encode(schemas::rows::leaf_hash(payload));
+            self.published.insert(position, leaf);
+        }
+        match kind {
+            RecordKind::Admission => {
+                let admission: Admission =
+                    serde_json::from_slice(payload).expect("an admission can be read");
+                self.admissions.insert(admission.event_id, admission);
+            }
+            RecordKind::Usage => {
+                let event = serde_json::from_slice(payload).expect("a usage record can be read");
+                self.events.push(event);
+            }
+            RecordKind::Cut | RecordKind::Heartbeat => {}
+        }
+    }
+
+    /// Requests that were let in and have no record.
+    pub fn open_admissions(&self) -> Vec<EventId> {
+        let closed: BTreeSet<EventId> = self.events.iter().map(|event| event.event_id).collect();
+        let open = self.admissions.keys().filter(|id| !closed.contains(id));
+        open.copied().collect()
+    }
+
+    /// Requests with more than one record.
+    pub fn doubled(&self) -> Vec<EventId> {
+        let mut seen = BTreeSet::new();
+        let again = self.events.iter().map(|event| event.event_id);
+        again.filter(|id| !seen.insert(*id)).collect()
+    }
+
+    /// Starts of the gateway whose numbers are not 0, 1, 2 …, with the first wrong one.
+    pub fn gaps(&self) -> Vec<String> {
+        let mut next: BTreeMap<String, i64> = BTreeMap::new();
+        let mut gaps = Vec::new();
+        for event in &self.events {
+            let expected = next.entry(event.boot.to_string()).or_default();
+            if event.producer_seq != *expected {
+                gaps.push(format!(
+                    "boot {}: {} where {expected} was due",
+                    event.boot, event.producer_seq
+                ));
+            }
+            *expected = event.producer_seq + 1;
+        }
+        gaps
+    }
+}

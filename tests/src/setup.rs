@@ -1,0 +1,181 @@
+//! What a stack is made of: three tenants, six keys, three routes, and the configuration file that says so.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+/// A key of the test's tenants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Who pays.
+    pub tenant: &'static str,
+    /// What for.
+    pub project: &'static str,
+    /// Its name.
+    pub id: &'static str,
+    /// What apps send.
+    pub secret: &'static str,
+}
+
+const fn key(
+    tenant: &'static str,
+    project: &'static str,
+    id: &'static str,
+    secret: &'static str,
+) -> Key {
+    Key {
+        tenant,
+        project,
+        id,
+        secret,
+    }
+}
+
+/// Every key; those of a project stand together.
+pub const KEYS: [Key; 6] = [
+    key("acme", "search", "acme-search-1", "tg-test-acme-search-1"),
+    key("acme", "search", "acme-search-2", "tg-test-acme-search-2"),
+    key(
+        "acme",
+        "support",
+        "acme-support-1",
+        "tg-test-acme-support-1",
+    ),
+    key(
+        "globex",
+        "research",
+        "globex-research-1",
+        "tg-test-globex-1",
+    ),
+    key(
+        "globex",
+        "research",
+        "globex-research-2",
+        "tg-test-globex-2",
+    ),
+    key(
+        "initech",
+        "reports",
+        "initech-reports-1",
+        "tg-test-initech-1",
+    ),
+];
+
+/// The models that are served. The last one's answers are cancelled when the app goes away, the others are drained.
+pub const MODELS: [&str; 3] = ["gpt-4o-mini", "gpt-4o", "gpt-4.1-mini"];
+
+const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
+
+/// What a test chooses.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// When a record of acme, globex, initech counts as kept.
+    pub durability: [&'static str; 3],
+    /// Further lines of `[gateway]`.
+    pub gateway: String,
+    /// Lines of `[gateway.drain]`.
+    pub drain: String,
+    /// How often the store is audited, in seconds.
+    pub audit_seconds: u64,
+    /// Whether the provider's traffic is on no bill.
+    pub synthetic: bool,
+    /// Keys that are switched off, by name.
+    pub disabled_keys: Vec<String>,
+    /// How the provider behaves.
+    pub simulator: simulator::Settings,
+    /// `TOLLGATE_FAILPOINT` of the first start.
+    pub failpoint: Option<String>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            durability: ["written", "synced", "written"],
+            gateway: String::new(),
+            drain: String::new(),
+            audit_seconds: 30,
+            synthetic: false,
+            disabled_keys: Vec::new(),
+            simulator: simulator::Settings::default(),
+            failpoint: None,
+        }
+    }
+}
+
+impl Setup {
+    /// The configuration file. Its data directory is `data` beside it.
+    pub fn toml(&self, app: SocketAddr, ops: SocketAddr, provider_url: &str) -> String {
+        let prices = Path::new(env!("CARGO_MANIFEST_DIR")).join("../prices.csv");
+        let mut text = format!(
+            "data_dir = \"data\"\nprices = \"{prices}\"\n\n[journal]\nsegment_mib = 16\ncapacity_mib = 1024\nrefusals_mib = 256\n\n\
+             [consumer]\naudit_seconds = {audit}\n\n[gateway]\nlisten = \"{app}\"\nops_listen = \"{ops}\"\n{gateway}\n\n\
+             [gateway.drain]\n{drain}\n\n[[deployments]]\nid = \"simulator\"\nprovider = \"openai\"\n\
+             base_url = \"{provider_url}\"\nauth = \"none\"\nsynthetic = {synthetic}\n",
+            prices = prices.display(),
+            audit = self.audit_seconds,
+            gateway = self.gateway,
+            drain = self.drain,
+            synthetic = self.synthetic,
+        );
+        for model in MODELS {
+            let gone = if model == MODELS[2] {
+                "cancel"
+            } else {
+                "drain"
+            };
+            add(
+                &mut text,
+                format_args!(
+                    "\n[[routes]]\nmodel = \"{model}\"\ndeployment = \"simulator\"\non_client_gone = \"{gone}\"\n"
+                ),
+            );
+        }
+        for (tenant, durability) in TENANTS.into_iter().zip(self.durability) {
+            self.add_tenant(&mut text, tenant, durability);
+        }
+        text
+    }
+
+    fn add_tenant(&self, text: &mut String, tenant: &str, durability: &str) {
+        let label =
+            "{ name = \"client_request_id\", header = \"x-client-request-id\", plain = true }";
+        add(
+            text,
+            format_args!(
+                "\n[[tenants]]\nid = \"{tenant}\"\ndurability = \"{durability}\"\nlabels = [{label}]\n"
+            ),
+        );
+        let keys = KEYS.iter().filter(|key| key.tenant == tenant);
+        let mut projects: Vec<&str> = keys.map(|key| key.project).collect();
+        projects.dedup();
+        for project in projects {
+            let keys: Vec<String> = KEYS
+                .iter()
+                .filter(|key| (key.tenant, key.project) == (tenant, project))
+                .map(|key| self.key_line(key))
+                .collect();
+            add(
+                text,
+                format_args!(
+                    "\n[[tenants.projects]]\nid = \"{project}\"\nkeys = [\n  {}\n]\n",
+                    keys.join(",\n  ")
+                ),
+            );
+        }
+    }
+
+    fn key_line(&self, key: &Key) -> String {
+        let digest = hex::encode(Sha256::digest(key.secret));
+        let disabled = self.disabled_keys.iter().any(|id| id == key.id);
+        format!(
+            "{{ id = \"{}\", sha256 = \"{digest}\", disabled = {disabled} }}",
+            key.id
+        )
+    }
+}
+
+fn add(text: &mut String, more: std::fmt::Arguments<'_>) {
+    text.write_fmt(more).expect("a text takes every text");
+}

@@ -1,0 +1,36 @@
+//! Waiting for a state with a deadline that only a hanging test meets.
+
+use std::time::Duration;
+
+/// No state may take longer to come.
+pub const DEADLINE: Duration = Duration::from_mins(3);
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+
+/// Looks until `probe` gives something.
+///
+/// # Panics
+/// At the deadline.
+pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+    let looking = async {
+        let mut tick = tokio::time::interval(LOOK_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            if let Some(found) = probe().await {
+                return found;
+            }
+        }
+    };
+    within(what, looking).await
+}
+
+/// Waits for something that comes by itself.
+///
+/// # Panics
+/// At the deadline.
+pub async fn within<T>(what: &str, coming: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(DEADLINE, coming).await {
+        Ok(came) => came,
+        Err(_) => panic!("waited {} s in vain: {what}", DEADLINE.as_secs()),
+    }
+}

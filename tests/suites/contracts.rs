@@ -1,0 +1,142 @@
+//! What the gateway and its store promise to programs that are not ours: the official clients work unchanged, and a
+//! client gets byte for byte what a direct call would have given it.
+
+use simulator::Settings;
+use store::{Credentials, DataDir, Endpoint, User};
+use tests::raw::{RawAnswer, post, send};
+use tests::{Plan, Rig, printed, python};
+
+const SECRET: &str = "tg-contract-key";
+/// SHA-256 of the secret.
+fn digest() -> String {
+    use sha2::Digest as _;
+    hex::encode(sha2::Sha256::digest(SECRET))
+}
+
+/// One tenant whose key may use two of the three models.
+fn plan() -> Plan {
+    let mut rest = String::from(
+        "[[deployments]]\nid = \"simulator\"\nprovider = \"openai\"\nbase_url = \"{provider}\"\nauth = \"none\"\n",
+    );
+    for model in ["gpt-4o-mini", "gpt-4o", "gpt-4.1-mini"] {
+        rest += &format!("[[routes]]\nmodel = \"{model}\"\ndeployment = \"simulator\"\n");
+    }
+    rest += &format!(
+        "[[tenants]]\nid = \"acme\"\n[[tenants.projects]]\nid = \"search\"\n\
+         keys = [{{ id = \"acme-1\", sha256 = \"{}\", models = [\"gpt-4o-mini\", \"gpt-4o\"] }}]\n",
+        digest()
+    );
+    Plan { rest, ..Plan::default() }
+}
+
+#[tokio::test]
+async fn the_official_client_of_the_api_works_unchanged() {
+    let rig = Rig::start(plan()).await;
+    let mut suite = python("test_sdk.py");
+    suite
+        .env("TOLLGATE_BASE_URL", rig.url("/v1"))
+        .env("TOLLGATE_PROVIDER_URL", rig.simulator.base_url())
+        .env("TOLLGATE_API_KEY", SECRET)
+        .env("TOLLGATE_MODELS", "gpt-4o-mini,gpt-4o")
+        .env("TOLLGATE_FORBIDDEN_MODEL", "gpt-4.1-mini");
+    let output = tokio::task::spawn_blocking(move || suite.output()).await;
+    let output = output.expect("a task ends").expect("the interpreter starts");
+    assert!(output.status.success(), "{}", printed(&output));
+    let events = rig.events().await;
+    let untrue = events.iter().filter(|event| event["outcome"] == "unknown" || event["tenant"] == "" && event["status"] != 401);
+    assert_eq!(untrue.count(), 0, "every call of the suite has a true record");
+}
+
+#[tokio::test]
+async fn the_official_client_of_the_store_reads_and_changes_nothing() {
+    let rig = Rig::start(plan()).await;
+    rig.engine(User::Reader).await;
+    let data_dir = DataDir::new(rig.data_dir());
+    let endpoint = Endpoint::of_running(&data_dir).expect("the engine runs");
+    let credentials = Credentials::open_or_create(&data_dir).expect("passwords lie there");
+    let mut suite = python("test_clickhouse_connect.py");
+    suite
+        .env("TOLLGATE_ENGINE_URL", endpoint.url)
+        .env("TOLLGATE_ENGINE_USER", User::Reader.name())
+        .env("TOLLGATE_ENGINE_PASSWORD", credentials.of(User::Reader).expose());
+    let output = tokio::task::spawn_blocking(move || suite.output()).await;
+    let output = output.expect("a task ends").expect("the interpreter starts");
+    assert!(output.status.success(), "{}", printed(&output));
+}
+
+/// Every outward form of a stream that the simulator knows, alone and together.
+fn shapes() -> Vec<String> {
+    let mut shapes = Vec::new();
+    for ends in ["", "crlf", "no_done", "no_final_blank", "crlf,no_done", "crlf,no_final_blank", "no_done,no_final_blank", "crlf,no_done,no_final_blank"] {
+        for middle in ["", "ping=1", "ping=3", "coalesce", "tokens_per_chunk=4", "ping=2,coalesce,tokens_per_chunk=2"] {
+            shapes.push([ends, middle].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(","));
+        }
+        for bytes in [1, 2, 3, 5, 7, 16, 61, 256] {
+            shapes.push([ends, &format!("write_bytes={bytes}")].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(","));
+        }
+    }
+    // Not `usage=null`: a provider that answers our question by a chunk without choices and without a figure has sent
+    // something that a direct call does not have, and it cannot be told from a chunk that one has.
+    shapes.extend(
+        ["finish=stop", "finish=length", "no_usage", "no_stream_usage", "json_for_stream", "html200", "html502", "status=400", "status=429", "status=500",
+         "error_event=0", "error_event=2", "reset_mid=2", "reset_before_usage", "usage=negative", "usage=extra", "usage=huge", "usage=text", "big=300000"]
+            .map(str::to_owned),
+    );
+    shapes
+}
+
+/// What a client may compare: all but the ids and times that differ from call to call.
+fn same_for_every_call(answer: &RawAnswer) -> (u16, Vec<(String, String)>, String, bool) {
+    let own = ["date", "x-request-id", "openai-processing-ms", "transfer-encoding", "content-length", "connection"];
+    let mut headers: Vec<_> = answer.headers.iter().filter(|(name, _)| !own.contains(&name.as_str())).cloned().collect();
+    headers.sort();
+    let text = without(&without(&answer.text(), "\"id\":\"chatcmpl-", '"'), "\"created\":", ',');
+    (answer.status, headers, without(&text, "\"request_id\":\"", '"'), answer.whole)
+}
+
+/// Takes out what stands between a mark and the next end.
+fn without(text: &str, mark: &str, end: char) -> String {
+    let mut parts = text.split(mark);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out.push_str(mark);
+        out.push_str(part.find(end).map_or(part, |at| &part[at..]));
+    }
+    out
+}
+
+#[tokio::test]
+async fn a_client_gets_byte_for_byte_what_a_direct_call_gives() {
+    let rig = Rig::start(Plan { simulator: Settings { default_completion_tokens: 9, ..Settings::default() }, ..plan() }).await;
+    let provider = rig.simulator.addr();
+    let asks = [
+        "\"stream\":true",
+        "\"stream\":true,\"stream_options\":null",
+        "\"stream\":true, \"stream_options\" : {\"include_usage\": false}",
+        "\"stream\":true,\"stream_options\":{}",
+        "\"stream\":true,\"stream_options\":{\"include_usage\":true}",
+        "\"stream\":true,\"n\":3",
+        "\"stream\":false",
+    ];
+    let (mut compared, mut differing) = (0, Vec::new());
+    for (number, shape) in shapes().iter().enumerate() {
+        // Every shape is met by a plain stream, and by one of the other ways of asking in turn.
+        for ask in [asks[0], asks[1 + number % (asks.len() - 1)]] {
+            let body = format!(
+                "{{\"model\":\"gpt-4o-mini\",{ask},\"messages\":[{{\"role\":\"user\",\"content\":\"\\u0048ello\"}}],\
+                 \"metadata\":{{\"nonce\":\"{number}\",\"sim\":\"{shape}\"}}}}"
+            );
+            let request = post("/v1/chat/completions", &format!("authorization: Bearer {SECRET}\r\ncontent-type: application/json\r\n"), body.as_bytes());
+            let direct = send(provider, &[&request]).await;
+            let through = send(rig.app(), &[&request]).await;
+            if same_for_every_call(&through) != same_for_every_call(&direct) {
+                differing.push(format!("{shape} asked with {ask}:\n{through:?}\n{direct:?}\n"));
+            }
+            assert!(direct.status > 0, "{shape}: the provider answers");
+            compared += 1;
+        }
+    }
+    assert!(differing.is_empty(), "{} of {compared} differ:\n{}", differing.len(), differing.join("\n"));
+    let events = rig.events().await;
+    assert_eq!(events.len(), compared, "one record a call");
+}

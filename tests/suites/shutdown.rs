@@ -1,0 +1,130 @@
+//! Stopping: what runs is finished and recorded, within a bound; a second signal does not wait.
+
+use rustix::process::Signal;
+use tests::{Ask, KEYS, MODELS, Setup, Stack, eventually, within};
+
+/// A stream that is being given when this returns.
+async fn begin_stream(stack: &Stack, ask: &Ask) -> reqwest::Response {
+    let mut response = stack.app().begin(ask).await.expect("the stream begins");
+    assert_eq!(response.status(), 200);
+    let first = within("the first chunk", response.chunk()).await;
+    assert!(first.expect("a chunk").is_some(), "the stream has content");
+    response
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_in_mid_stream_finishes_the_stream_and_its_record() {
+    let mut stack = Stack::start(Setup::default()).await;
+    let ask = Ask::new("mid-stream")
+        .streamed()
+        .tokens(60)
+        .ordering("chunk_delay=50");
+    let response = begin_stream(&stack, &ask).await;
+    stack.serving.signal(Signal::TERM);
+    eventually(
+        "the gateway is not ready, or its door is closed",
+        async || {
+            let ready = matches!(stack.readyz().await, Some((200, _)));
+            (!ready).then_some(())
+        },
+    )
+    .await;
+    let refused = Ask::new("too-late");
+    eventually("new connections are refused", async || {
+        stack.app().call(&refused).await.is_err().then_some(())
+    })
+    .await;
+    let rest = response.bytes().await.expect("the stream is finished");
+    assert!(rest.ends_with(b"data: [DONE]\n\n"), "to its last byte");
+    assert!(stack.serving.end().await.success());
+    let engine = stack.own_engine().await;
+    let books = stack
+        .books(&engine.client(store::User::Reader, store::DATABASE))
+        .await;
+    engine.stop().await;
+    assert_eq!(books.faults_of_the_log(), Vec::<String>::new());
+    let event = books.event("mid-stream");
+    assert_eq!(
+        (event.outcome.as_str(), event.usage_source.as_str()),
+        ("completed", "provider")
+    );
+    assert_eq!(event.output, Some(60));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_is_finished_before_the_end() {
+    let mut stack = Stack::start(Setup::default()).await;
+    let ask = Ask::new("drained")
+        .streamed()
+        .tokens(40)
+        .ordering("chunk_delay=50");
+    drop(begin_stream(&stack, &ask).await);
+    eventually("the answer is read on", async || {
+        (stack.metric("drains").await? == 1.0).then_some(())
+    })
+    .await;
+    stack.terminate().await;
+    let journal = stack.journal();
+    assert_eq!(journal.open_admissions(), []);
+    let event = &journal.events[0];
+    assert_eq!(event.outcome, schemas::Outcome::ClientAborted);
+    assert_eq!(event.usage_source, schemas::UsageSource::Drained);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn past_the_bound_what_runs_is_cut_and_recorded() {
+    let mut stack = Stack::start(Setup {
+        gateway: "stop_timeout_ms = 300".into(),
+        ..Setup::default()
+    })
+    .await;
+    let endless = |nonce: &str, model| {
+        Ask::new(nonce)
+            .streamed()
+            .tokens(50)
+            .model(model)
+            .ordering("stall_mid=5:600000")
+    };
+    let streaming = begin_stream(&stack, &endless("streaming", MODELS[0])).await;
+    drop(begin_stream(&stack, &endless("draining", MODELS[1]).key(KEYS[3])).await);
+    eventually("the answer is read on", async || {
+        (stack.metric("drains").await? == 1.0).then_some(())
+    })
+    .await;
+    stack.terminate().await;
+    assert!(streaming.bytes().await.is_err(), "the stream was cut");
+    let journal = stack.journal();
+    assert_eq!(journal.open_admissions(), []);
+    assert_eq!(journal.doubled(), []);
+    for event in &journal.events {
+        assert_eq!(event.outcome, schemas::Outcome::ClientAborted);
+        assert_eq!(event.usage_source, schemas::UsageSource::Estimated);
+    }
+    assert_eq!(journal.events.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_does_not_wait_and_the_next_start_closes_what_was_open() {
+    let mut stack = Stack::start(Setup::default()).await;
+    let ask = Ask::new("forced")
+        .streamed()
+        .tokens(50)
+        .ordering("stall_mid=5:600000");
+    let streaming = begin_stream(&stack, &ask).await;
+    stack.serving.signal(Signal::TERM);
+    let refused = Ask::new("too-late");
+    eventually("the first signal has been taken", async || {
+        stack.app().call(&refused).await.is_err().then_some(())
+    })
+    .await;
+    stack.serving.signal(Signal::TERM);
+    let status = stack.serving.end().await;
+    assert_eq!(status.code(), Some(runtime::shutdown::FORCED_EXIT_CODE));
+    assert!(streaming.bytes().await.is_err(), "the stream was cut");
+    assert_eq!(stack.journal().open_admissions().len(), 1);
+    stack.start_again(None);
+    stack.ready().await;
+    let books = stack.settled().await;
+    assert_eq!(books.faults_of_the_log(), Vec::<String>::new());
+    assert_eq!(books.event("forced").outcome, "unknown");
+}
