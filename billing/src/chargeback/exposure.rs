@@ -15,7 +15,7 @@ use crate::chargeback::pricing;
 /// The requests that may still be billed, and the most they can cost.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Exposure {
-    /// Units: of `unknown` requests what admission reserved, of unclear ones what was counted.
+    /// Units: what the provider told, or else what admission reserved.
     pub units: BTreeMap<Unit, i128>,
     /// The most they can cost, one amount a currency.
     pub at_most: BTreeMap<Currency, Money>,
@@ -41,14 +41,14 @@ impl Exposure {
         Ok(())
     }
 
-    /// Takes the requests of a group nobody knows the end of: what was reserved, at the dearest price of its side.
-    pub(super) fn take_unknown(
+    /// Takes requests of which only the reservation is known: its units, at the dearest price of their side.
+    pub(super) fn take_reserved(
         &mut self,
         group: &Group,
         book: &PriceBook,
     ) -> Result<(), BillingError> {
         let provider = Some(group.sku.provider.as_str()).filter(|name| !name.is_empty());
-        let mut bounded = !group.estimated.is_empty();
+        let mut bounded = group.is_reserved;
         for (unit, count) in &group.estimated {
             let dearest = match unit.side() {
                 Side::Apart => None,
@@ -59,8 +59,8 @@ impl Exposure {
         self.count_unbounded(bounded, group)
     }
 
-    /// Takes the requests of a group that the provider may bill or not: what was counted, at its price.
-    pub(super) fn take_unclear(
+    /// Takes requests of which the provider told the units, but not whether it bills them: at their price.
+    pub(super) fn take_counted(
         &mut self,
         group: &Group,
         book: &PriceBook,

@@ -20,6 +20,7 @@ pub(crate) struct RawGroup {
     source: UsageSource,
     quality: UsageQuality,
     synthetic: bool,
+    is_reserved: bool,
     request_count: String,
     unit_sums: Vec<String>,
     extra_sums: Vec<String>,
@@ -53,11 +54,21 @@ pub(crate) struct Group {
     pub(crate) source: UsageSource,
     pub(crate) quality: UsageQuality,
     pub(crate) synthetic: bool,
+    /// Whether each request of the group reserved something: one that did not has no bound.
+    pub(crate) is_reserved: bool,
     /// Requests, each counted with its first line.
     pub(crate) requests: i128,
     pub(crate) units: BTreeMap<Unit, i128>,
-    /// What admission reserved; of `unknown` requests only.
+    /// What admission reserved; only where [`Self::is_bounded_by_reservation`].
     pub(crate) estimated: BTreeMap<Unit, i128>,
+}
+
+impl Group {
+    /// Whether the provider said nothing whole about requests that it may bill: then only the reservation bounds them.
+    pub(crate) fn is_bounded_by_reservation(&self) -> bool {
+        let is_reported = matches!(self.source, UsageSource::Provider | UsageSource::Drained);
+        self.outcome == Outcome::Unknown || (self.billable == Billable::Unclear && !is_reported)
+    }
 }
 
 impl TryFrom<RawGroup> for Group {
@@ -79,6 +90,7 @@ impl TryFrom<RawGroup> for Group {
             source: raw.source,
             quality: raw.quality,
             synthetic: raw.synthetic,
+            is_reserved: raw.is_reserved,
             requests: number(&raw.request_count)?,
             units,
             estimated,

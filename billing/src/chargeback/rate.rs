@@ -6,7 +6,7 @@
 //! | `refused_*` | any | counted; nothing was used |
 //! | any other | yes | charged |
 //! | any other | no | counted; free by the provider's rules |
-//! | any other | unclear | exposure: what was counted, at its price |
+//! | any other | unclear | exposure: what the provider told, at its price; else what was reserved, at the dearest |
 
 use schemas::{Billable, Outcome, PriceBook, UsageQuality, UsageSource};
 
@@ -26,17 +26,24 @@ pub(super) fn figures(group: &Group, book: &PriceBook) -> Result<Figures, Billin
     match (group.outcome, group.billable) {
         (Outcome::Unknown, _) => {
             figures.unknown_requests = group.requests;
-            figures.exposure.take_unknown(group, book)?;
+            expose(&mut figures, group, book)?;
         }
         (outcome, _) if outcome.is_refusal() => figures.refused_requests = group.requests,
         (_, Billable::Yes) => charge(&mut figures, group, book)?,
         (_, Billable::No) => figures.free_requests = group.requests,
         (_, Billable::Unclear) => {
             figures.unclear_requests = group.requests;
-            figures.exposure.take_unclear(group, book)?;
+            expose(&mut figures, group, book)?;
         }
     }
     Ok(figures)
+}
+
+fn expose(figures: &mut Figures, group: &Group, book: &PriceBook) -> Result<(), BillingError> {
+    if group.is_bounded_by_reservation() {
+        return figures.exposure.take_reserved(group, book);
+    }
+    figures.exposure.take_counted(group, book)
 }
 
 fn charge(figures: &mut Figures, group: &Group, book: &PriceBook) -> Result<(), BillingError> {

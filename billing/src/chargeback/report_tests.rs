@@ -50,6 +50,7 @@ fn group(tenant: &str, model: &str, units: &[(Unit, i128)]) -> Group {
         source: UsageSource::Provider,
         quality: UsageQuality::Ok,
         synthetic: false,
+        is_reserved: false,
         requests: 1,
         units: units.iter().copied().collect(),
         estimated: BTreeMap::new(),
@@ -194,6 +195,7 @@ fn an_unknown_request_is_exposure_at_the_dearest_price_and_never_cost() {
     let unknown = Group {
         outcome: Outcome::Unknown,
         estimated: reserved,
+        is_reserved: true,
         ..group("a", "m", &[])
     };
     let report = made(std::slice::from_ref(&unknown));

@@ -17,6 +17,10 @@ pub(crate) const MAX_GROUPS: usize = 1_000_000;
 /// More days than this are not listed.
 pub(crate) const MAX_DAYS: usize = 3_700;
 
+/// Where the bound of an event is what admission reserved: `Group::is_bounded_by_reservation` says the same.
+const RESERVED_COUNTS: &str =
+    "outcome = 'unknown' OR (billable = 'unclear' AND usage_source NOT IN ('provider', 'drained'))";
+
 /// The query, and the values for its question marks in their order.
 pub(crate) fn query(
     request: &Request,
@@ -55,14 +59,14 @@ pub(crate) fn query(
          CAST(tuple(x_provider, l.model, l.tier, l.speed, l.geography, x_zone, x_capacity), \
          'Tuple(provider String, model String, tier String, speed String, geography String, zone String, capacity String)') AS sku, \
          x_at AS at, x_context AS context, toString(outcome) AS outcome, toString(billable) AS billable, \
-         toString(usage_source) AS source, toString(usage_quality) AS quality, synthetic, \
+         toString(usage_source) AS source, toString(usage_quality) AS quality, synthetic, toBool(notEmpty(x_estimated)) AS is_reserved, \
          toString(sumIf(toInt128(count), l.is_first)) AS request_count, \
          [{first_sums}] AS unit_sums, \
          arrayMap(n -> toString(n), sumForEach(l.extra)) AS extra_sums, \
          arrayMap(n -> toString(n), sumForEachIf(x_estimated, l.is_first)) AS estimated_sums \
          FROM (SELECT *, {inner}ifNull(toString(provider), '') AS x_provider, ifNull(toString(data_zone), '') AS x_zone, \
          ifNull(toString(capacity), '') AS x_capacity, {at} AS x_at, {context} AS x_context, \
-         if(outcome = 'unknown', {estimated}, []) AS x_estimated, {lines} AS x_lines \
+         if(({reserved_counts}) AND notEmpty(estimated_units), {estimated}, []) AS x_estimated, {lines} AS x_lines \
          FROM usage_events FINAL \
          WHERE received >= {start} AND received < {end}{tenant}) \
          ARRAY JOIN x_lines AS l GROUP BY ALL ORDER BY ALL LIMIT {limit}",
@@ -72,6 +76,7 @@ pub(crate) fn query(
             &price_instants(request, book)
         ),
         context = context(book),
+        reserved_counts = RESERVED_COUNTS,
         estimated = counts_of("estimated_units"),
         lines = lines(),
         start = instant(request.period.start()),

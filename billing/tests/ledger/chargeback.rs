@@ -202,6 +202,37 @@ async fn kinds_of_requests_and_shares_stand_apart() {
 }
 
 #[tokio::test]
+async fn what_the_provider_did_not_tell_is_bounded_by_what_was_reserved() {
+    let ledger = Ledger::start().await;
+    let mut broken = ended(
+        event(1, &[("m", r#"{"input_text":7}"#)]),
+        Outcome::UpstreamError,
+    );
+    (broken.billable, broken.usage_source) = (Billable::Unclear, UsageSource::Estimated);
+    broken.estimated_units =
+        serde_json::from_str(r#"{"input_text":1000000,"output_text":1000000}"#).expect("units");
+    let mut silent = ended(event(2, &[]), Outcome::Timeout);
+    silent.billable = Billable::Unclear;
+    silent.usage_source = UsageSource::Estimated;
+    silent.outcome = Outcome::UpstreamError;
+    silent.lines.clone_from(&broken.lines);
+    ledger.write(0, &[broken, silent]).await;
+    let totals = ledger.report(PRICES, &november("", "UTC")).await.totals;
+    assert_eq!(
+        (totals.unclear_requests, totals.exposure.unbounded_requests),
+        (2, 1)
+    );
+    let bounds: Vec<_> = totals
+        .exposure
+        .at_most
+        .values()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(bounds, ["12.50"]);
+    assert_eq!(costs(&totals), ["0.00 USD"]);
+}
+
+#[tokio::test]
 async fn synthetic_traffic_is_left_out_and_a_price_that_is_learnt_later_fills_its_gap() {
     let ledger = Ledger::start().await;
     ledger.write(0, &one_of_each_kind()).await;
