@@ -3,6 +3,7 @@
 //! 0: done. 1: it failed, or `doctor` found something. 2: the command line or the configuration is wrong.
 
 mod audit;
+mod bench;
 mod doctor;
 mod engine;
 mod journal;
@@ -82,6 +83,11 @@ enum Command {
     /// Bring the store's tables up to this version
     #[command(after_help = "Examples:\n  tollgate migrate --config tollgate.toml")]
     Migrate(migrate::Migrate),
+    /// Measure overhead, latency and memory against the simulator, and compare with what was recorded
+    #[command(
+        after_help = "Examples:\n  tollgate bench\n  tollgate bench --quick --format csv\n  tollgate bench --record   accept what is measured\n\nExit code 1 if a figure got worse than allowed, or if the run is void."
+    )]
+    Bench(bench::Bench),
     /// Look into a journal
     #[command(subcommand)]
     Journal(journal::JournalCommand),
@@ -135,6 +141,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Engine(command) => command.run().map(done),
         Command::Simulate(command) => command.run().map(done),
         Command::Migrate(command) => command.run().map(done),
+        Command::Bench(command) => command.run(),
         Command::Journal(command) => command.run(),
         Command::Key(command) => command.run().map(done),
         Command::Completions { shell } => {

@@ -1,0 +1,113 @@
+//! `tollgate bench`: what a request costs, against what was recorded. Exit code 1 if a figure got worse or the run is
+//! void. The parts: `stand` starts what is measured, `measure` takes the figures, `meters` names them, `ratchet` judges.
+
+mod measure;
+mod meters;
+mod processes;
+mod ratchet;
+mod show;
+mod stand;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use billing::render::Format;
+
+use self::measure::{Bench as Measuring, Taken};
+use self::processes::Cores;
+use self::ratchet::{Machine, Ratchet, Verdict};
+use self::show::Outcome;
+use self::stand::Stand;
+use super::Usage;
+use super::report::{parse, width};
+
+/// How long a measure lasts.
+const FULL: Duration = Duration::from_secs(4);
+/// How long it lasts for a look.
+const QUICK: Duration = Duration::from_millis(1_500);
+
+/// Measure overhead, latency and memory.
+#[derive(Debug, clap::Args)]
+pub struct Bench {
+    /// One short round: a look, not a record
+    #[arg(long)]
+    quick: bool,
+    /// table, csv or json
+    #[arg(long, default_value = "table")]
+    format: String,
+    /// Accept what is measured: write it into the ratchet and the page
+    #[arg(long)]
+    record: bool,
+    /// How often everything is measured
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=20))]
+    rounds: u8,
+    /// What was recorded
+    #[arg(long, value_name = "FILE", default_value = "bench/ratchet.toml")]
+    ratchet: PathBuf,
+    /// The page whose table `--record` writes
+    #[arg(long, value_name = "FILE", default_value = "docs/performance.md")]
+    page: PathBuf,
+}
+
+impl Bench {
+    /// Measures, prints, judges.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let format: Format = parse(&self.format)?;
+        if self.quick && self.record {
+            let message = "a quick run is too noisy to record; leave --quick out";
+            return Err(Usage(message.into()).into());
+        }
+        let ratchet = Ratchet::load(&self.ratchet)?;
+        let cores = Cores::find();
+        let stand = Stand::start(cores)?;
+        let machine = Machine::look();
+        let taken = super::block_on(self.measure(stand, cores))?;
+        let outcome = Outcome {
+            rounds: self.rounds(),
+            pinned: cores.is_some(),
+            requests: taken.requests,
+            foreign_share: taken.foreign_share,
+            best_rps: taken.best_rps,
+            figures: show::lines(&taken.figures, &ratchet, ratchet.slower(&machine)),
+            machine,
+        };
+        print!("{}", show::render(&outcome, format, width())?);
+        if self.record {
+            let renewed = ratchet.renewed(&outcome.machine, &taken.figures);
+            renewed.save(&self.ratchet)?;
+            ratchet::write_table(&self.page, &outcome.machine, &taken.figures)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let worse = outcome
+            .figures
+            .iter()
+            .any(|line| line.verdict == Verdict::Fail);
+        Ok(ExitCode::from(u8::from(worse)))
+    }
+
+    fn rounds(&self) -> u8 {
+        if self.quick { 1 } else { self.rounds }
+    }
+
+    /// Everything, unless a person has enough of it.
+    async fn measure(&self, stand: Stand, cores: Option<Cores>) -> anyhow::Result<Taken> {
+        let window = if self.quick { QUICK } else { FULL };
+        let rounds = async {
+            let mut measuring = Measuring::new(stand, cores, window).await?;
+            measuring.warm_up().await?;
+            for round in 1..=self.rounds() {
+                eprintln!("bench: round {round} of {}", self.rounds());
+                measuring.round().await?;
+            }
+            measuring.end().await
+        };
+        tokio::select! {
+            taken = rounds => taken,
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                anyhow::bail!("interrupted; nothing was measured")
+            }
+        }
+    }
+}
