@@ -15,8 +15,9 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 use crate::conclude::Ending;
-use crate::exchange::{Exchange, Stage, State, wait_durable};
+use crate::exchange::Exchange;
 use crate::gate::Gate;
+use crate::state::{Stage, State, wait_durable};
 
 /// The answer broke off: the app's connection is closed in the middle, as the provider's was.
 #[derive(Debug, thiserror::Error)]

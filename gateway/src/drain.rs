@@ -8,8 +8,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
 use crate::conclude::Ending;
-use crate::exchange::{Stage, State};
-use crate::forward::read_head;
+use crate::head::read_head;
+use crate::state::{Stage, State};
 
 /// Reads the answer to its end or a bound, and closes the record.
 pub async fn run(mut state: Box<State>, place: OwnedSemaphorePermit) {

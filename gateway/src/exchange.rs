@@ -3,72 +3,22 @@
 //! Whoever holds an exchange may drop it at any time: that is how an app goes away. Dropping hands the rest
 //! to a drain, or closes the record on the spot; nothing depends on a future being polled to its end.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use journal::Ticket;
-use schemas::{Durability, Micros, Units, UsageEvent};
+use schemas::Units;
 
-use crate::conclude::{Call, Ending, Facts, conclude};
+use crate::conclude::Ending;
 use crate::config::OnClientGone;
 use crate::drain;
-use crate::estimate::Question;
 use crate::gate::Gate;
 use crate::ledger::OpenRequest;
-use crate::meter::findings::{Findings, TextTally};
-use crate::meter::reader::Reader;
 use crate::snapshot::{Route, Snapshot};
-
-/// A call that has not been answered yet.
-pub type Calling = BoxFuture<'static, Result<reqwest::Response, reqwest::Error>>;
-
-/// How far the call to the provider has come.
-pub enum Stage {
-    /// Not begun.
-    Admitted,
-    /// Sent, not answered.
-    Calling(Calling),
-    /// Being answered.
-    Answering(Pin<Box<reqwest::Body>>),
-    /// Over, or in other hands.
-    Over,
-}
+use crate::state::{Stage, State};
 
 /// An admitted request.
 pub struct Exchange {
     state: Option<Box<State>>,
-}
-
-/// Everything about an admitted request.
-pub struct State {
-    /// What all requests share.
-    pub gate: Arc<Gate>,
-    /// The configuration it was admitted under.
-    pub snapshot: Arc<Snapshot>,
-    /// How it is served.
-    pub route: Arc<Route>,
-    /// The record to be closed.
-    open: Option<OpenRequest>,
-    /// Its body, for counting where the provider does not.
-    body: Bytes,
-    /// How far the call has come.
-    pub stage: Stage,
-    /// What was seen of the call.
-    pub call: Call,
-    /// Reads the answer.
-    pub reader: Reader,
-    /// What the answer said.
-    pub found: Findings,
-    /// What it generated.
-    pub tally: TextTally,
-    /// When the app got its first byte.
-    pub first_byte: Option<Micros>,
-    /// Bytes given to the app.
-    pub response_bytes: u64,
-    /// HTTP status given to the app.
-    pub app_status: Option<u16>,
 }
 
 impl Exchange {
@@ -80,21 +30,7 @@ impl Exchange {
         open: OpenRequest,
         body: Bytes,
     ) -> Self {
-        let state = State {
-            gate,
-            snapshot,
-            route,
-            open: Some(open),
-            body,
-            stage: Stage::Admitted,
-            call: Call::default(),
-            reader: Reader::default(),
-            found: Findings::default(),
-            tally: TextTally::default(),
-            first_byte: None,
-            response_bytes: 0,
-            app_status: None,
-        };
+        let state = State::new(gate, snapshot, route, open, body);
         Self {
             state: Some(Box::new(state)),
         }
@@ -103,6 +39,16 @@ impl Exchange {
     /// The request, while it is open.
     pub fn state(&mut self) -> Option<&mut State> {
         self.state.as_deref_mut()
+    }
+
+    /// Closes a request that gets no answer from a provider; `status` is what its app gets. Without an
+    /// answer there is nothing to count.
+    pub fn close_unanswered(&mut self, ending: Ending, status: u16) {
+        let Some(mut state) = self.take() else { return };
+        state.stage = Stage::Over;
+        state.app_status = Some(status);
+        // A failure is logged and counted by the ledger.
+        drop(state.settle(ending, &Units::default()));
     }
 
     /// Takes the request out: whoever does must close it.
@@ -148,90 +94,4 @@ fn close_apart(mut state: Box<State>, ending: Ending) {
     }
     let gate = state.gate.clone();
     gate.tasks.spawn_on(state.close(ending), &gate.runtime);
-}
-
-impl State {
-    fn facts(&self, ending: Ending) -> Facts<'_> {
-        Facts {
-            ending,
-            call: &self.call,
-            found: &self.found,
-            upstream_model: &self.route.upstream_model,
-            first_byte: self.first_byte,
-            now: self.gate.clock.now(),
-            response_bytes: self.response_bytes,
-            app_status: self.app_status,
-            has_text: self.tally.bytes() > 0,
-        }
-    }
-
-    /// Whether tokens must be counted before the record can be closed.
-    pub fn wants_estimate(&self, ending: Ending) -> bool {
-        self.facts(ending).wanted().any()
-    }
-
-    /// Closes the record with what is known now. Does nothing the second time.
-    pub fn settle(&mut self, ending: Ending, estimate: &Units) -> Option<Ticket> {
-        let open = self.open.take()?;
-        let event = conclude(open.open_event(), &self.facts(ending), estimate);
-        log_request(&event);
-        // A failure is logged and counted by the ledger; the next start closes the request.
-        open.close(event).ok()
-    }
-
-    /// Closes the record: counts what must be counted, and waits as long as the tenant's durability asks.
-    pub async fn close(mut self: Box<Self>, ending: Ending) {
-        let estimate = match self.question(ending) {
-            Some(question) => self.gate.estimator.clone().count(question).await,
-            None => Units::default(),
-        };
-        let durability = self.durability();
-        let ticket = self.settle(ending, &estimate);
-        wait_durable(durability, ticket).await;
-    }
-
-    /// What the tenant was promised.
-    pub fn durability(&self) -> Durability {
-        self.open
-            .as_ref()
-            .map_or(Durability::Written, |open| open.admission().durability)
-    }
-
-    /// What has to be counted, if anything has.
-    fn question(&self, ending: Ending) -> Option<Question> {
-        let wanted = self.facts(ending).wanted();
-        wanted.any().then(|| Question {
-            model: self.route.upstream_model.clone(),
-            request: wanted.input.then(|| self.body.clone()),
-            output: wanted.output.then(|| self.tally.text()),
-        })
-    }
-}
-
-/// Waits until the record is as durable as promised.
-pub async fn wait_durable(durability: Durability, ticket: Option<Ticket>) {
-    let Some(ticket) = ticket else { return };
-    if durability == Durability::Written {
-        return;
-    }
-    if let Err(error) = ticket.synced().await {
-        tracing::error!(%error, "an outcome is written but not synced as promised");
-    }
-}
-
-fn log_request(event: &UsageEvent) {
-    tracing::info!(
-        target: "request",
-        event_id = %event.event_id,
-        tenant = event.tenant.as_str(),
-        key_id = event.key_id.as_str(),
-        model = event.model_requested.as_str(),
-        deployment = event.deployment.as_ref().map(schemas::name::Text::as_str),
-        outcome = event.outcome.as_str(),
-        detail = event.outcome_detail.as_ref().map(schemas::name::Text::as_str),
-        status = event.status,
-        usage = event.usage_source.as_str(),
-        upstream_us = event.upstream_us,
-        gateway_us = event.gateway_us,
-    );
 }

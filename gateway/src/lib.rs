@@ -2,6 +2,7 @@
 //!
 //! What must not live here: ClickHouse, prices, Kafka outside `publish`.
 
+mod admit;
 mod arrival;
 mod body;
 mod conclude;
@@ -12,6 +13,7 @@ mod estimate;
 mod exchange;
 mod forward;
 mod gate;
+mod head;
 mod headers;
 mod labels;
 mod ledger;
@@ -25,6 +27,7 @@ mod recovery;
 mod refusal;
 mod snapshot;
 mod start;
+mod state;
 mod strangers;
 
 pub use snapshot::{BadConfig, Snapshot};

@@ -1,0 +1,176 @@
+//! Everything about an admitted request, and the closing of its record.
+//!
+//! What must not live here: what happens when its app goes away (see `exchange`), the reading of its answer
+//! (see `body`, `drain`).
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use journal::Ticket;
+use schemas::{Durability, Micros, Units, UsageEvent};
+
+use crate::conclude::{Call, Ending, Facts, conclude};
+use crate::estimate::Question;
+use crate::gate::Gate;
+use crate::ledger::OpenRequest;
+use crate::meter::findings::{Findings, TextTally};
+use crate::meter::reader::Reader;
+use crate::snapshot::{Route, Snapshot};
+
+/// A call that has not been answered yet.
+pub type Calling = BoxFuture<'static, Result<reqwest::Response, reqwest::Error>>;
+
+/// How far the call to the provider has come.
+pub enum Stage {
+    /// Not begun.
+    Admitted,
+    /// Sent, not answered.
+    Calling(Calling),
+    /// Being answered.
+    Answering(Pin<Box<reqwest::Body>>),
+    /// Over, or in other hands.
+    Over,
+}
+
+/// Everything about an admitted request.
+pub struct State {
+    /// What all requests share.
+    pub gate: Arc<Gate>,
+    /// The configuration it was admitted under.
+    pub snapshot: Arc<Snapshot>,
+    /// How it is served.
+    pub route: Arc<Route>,
+    /// The record to be closed.
+    open: Option<OpenRequest>,
+    /// Its body, for counting where the provider does not.
+    body: Bytes,
+    /// How far the call has come.
+    pub stage: Stage,
+    /// What was seen of the call.
+    pub call: Call,
+    /// Reads the answer.
+    pub reader: Reader,
+    /// What the answer said.
+    pub found: Findings,
+    /// What it generated.
+    pub tally: TextTally,
+    /// When the app got its first byte.
+    pub first_byte: Option<Micros>,
+    /// Bytes given to the app.
+    pub response_bytes: u64,
+    /// HTTP status given to the app.
+    pub app_status: Option<u16>,
+}
+
+impl State {
+    /// A request that was just admitted.
+    pub fn new(
+        gate: Arc<Gate>,
+        snapshot: Arc<Snapshot>,
+        route: Arc<Route>,
+        open: OpenRequest,
+        body: Bytes,
+    ) -> Self {
+        Self {
+            gate,
+            snapshot,
+            route,
+            open: Some(open),
+            body,
+            stage: Stage::Admitted,
+            call: Call::default(),
+            reader: Reader::default(),
+            found: Findings::default(),
+            tally: TextTally::default(),
+            first_byte: None,
+            response_bytes: 0,
+            app_status: None,
+        }
+    }
+
+    fn facts(&self, ending: Ending) -> Facts<'_> {
+        Facts {
+            ending,
+            call: &self.call,
+            found: &self.found,
+            upstream_model: &self.route.upstream_model,
+            first_byte: self.first_byte,
+            now: self.gate.clock.now(),
+            response_bytes: self.response_bytes,
+            app_status: self.app_status,
+            has_text: self.tally.bytes() > 0,
+        }
+    }
+
+    /// Whether tokens must be counted before the record can be closed.
+    pub fn wants_estimate(&self, ending: Ending) -> bool {
+        self.facts(ending).wanted().any()
+    }
+
+    /// Closes the record with what is known now. Does nothing the second time.
+    pub fn settle(&mut self, ending: Ending, estimate: &Units) -> Option<Ticket> {
+        let open = self.open.take()?;
+        let event = conclude(open.open_event(), &self.facts(ending), estimate);
+        log_request(&event);
+        // A failure is logged and counted by the ledger; the next start closes the request.
+        open.close(event).ok()
+    }
+
+    /// Closes the record: counts what must be counted, and waits as long as the tenant's durability asks.
+    pub async fn close(mut self: Box<Self>, ending: Ending) {
+        let estimate = match self.question(ending) {
+            Some(question) => self.gate.estimator.clone().count(question).await,
+            None => Units::default(),
+        };
+        let durability = self.durability();
+        let ticket = self.settle(ending, &estimate);
+        wait_durable(durability, ticket).await;
+    }
+
+    /// What the tenant was promised.
+    pub fn durability(&self) -> Durability {
+        self.open
+            .as_ref()
+            .map_or(Durability::Written, |open| open.admission().durability)
+    }
+
+    /// What has to be counted, if anything has.
+    fn question(&self, ending: Ending) -> Option<Question> {
+        let wanted = self.facts(ending).wanted();
+        wanted.any().then(|| Question {
+            model: self.route.upstream_model.clone(),
+            request: wanted.input.then(|| self.body.clone()),
+            output: wanted.output.then(|| self.tally.text()),
+        })
+    }
+}
+
+/// Waits until the record is as durable as promised.
+pub async fn wait_durable(durability: Durability, ticket: Option<Ticket>) {
+    let Some(ticket) = ticket else { return };
+    if durability == Durability::Written {
+        return;
+    }
+    if let Err(error) = ticket.synced().await {
+        tracing::error!(%error, "an outcome is written but not synced as promised");
+    }
+}
+
+fn log_request(event: &UsageEvent) {
+    tracing::info!(
+        target: "request",
+        event_id = %event.event_id,
+        tenant = event.tenant.as_str(),
+        key_id = event.key_id.as_str(),
+        model = event.model_requested.as_str(),
+        deployment = event.deployment.as_ref().map(schemas::name::Text::as_str),
+        outcome = event.outcome.as_str(),
+        detail = event.outcome_detail.as_ref().map(schemas::name::Text::as_str),
+        status = event.status,
+        usage = event.usage_source.as_str(),
+        upstream_us = event.upstream_us,
+        gateway_us = event.gateway_us,
+    );
+}
