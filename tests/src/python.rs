@@ -9,7 +9,11 @@ use std::process::{Command, Output};
 /// If that interpreter is missing: a test that needs it fails and is not passed over.
 pub fn python(script: &str) -> Command {
     let mut command = Command::new(interpreter());
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(script));
+    command.arg(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("python")
+            .join(script),
+    );
     command
 }
 
@@ -21,7 +25,8 @@ pub fn interpreter() -> PathBuf {
     let named = std::env::var_os("TOLLGATE_PYTHON").map(PathBuf::from);
     let path = named.unwrap_or_else(|| {
         let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-        let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"));
+        let target =
+            target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"));
         target.join("venv/bin/python")
     });
     assert!(
@@ -34,5 +39,9 @@ pub fn interpreter() -> PathBuf {
 
 /// What a program printed, both streams, for the message of a failed test.
 pub fn printed(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }

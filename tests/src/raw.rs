@@ -38,7 +38,10 @@ impl RawAnswer {
     /// The machine code of an error in the provider's shape; empty if it is none.
     pub fn code(&self) -> String {
         let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        body["error"]["code"].as_str().unwrap_or_default().to_owned()
+        body["error"]["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 }
 
@@ -73,19 +76,34 @@ pub fn post(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 }
 
 fn parse(bytes: &[u8]) -> RawAnswer {
-    let Some(end) = find(bytes, b"\r\n\r\n") else { return RawAnswer::default() };
+    let Some(end) = find(bytes, b"\r\n\r\n") else {
+        return RawAnswer::default();
+    };
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let mut lines = head.lines();
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
+    let status = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1))
+        .and_then(|status| status.parse().ok());
     let headers = lines.filter_map(|line| line.split_once(':'));
-    let headers: Vec<(String, String)> =
-        headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
-    let mut answer = RawAnswer { status: status.unwrap_or(0), headers, ..RawAnswer::default() };
+    let headers: Vec<(String, String)> = headers
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        .collect();
+    let mut answer = RawAnswer {
+        status: status.unwrap_or(0),
+        headers,
+        ..RawAnswer::default()
+    };
     let rest = &bytes[end + 4..];
-    if answer.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+    if answer
+        .header("transfer-encoding")
+        .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
+    {
         (answer.body, answer.whole) = unchunk(rest);
     } else {
-        let length = answer.header("content-length").and_then(|length| length.parse::<usize>().ok());
+        let length = answer
+            .header("content-length")
+            .and_then(|length| length.parse::<usize>().ok());
         answer.whole = length.is_none_or(|length| length == rest.len());
         answer.body = rest.to_vec();
     }
@@ -95,8 +113,12 @@ fn parse(bytes: &[u8]) -> RawAnswer {
 fn unchunk(mut rest: &[u8]) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     loop {
-        let Some(end) = find(rest, b"\r\n") else { return (body, false) };
-        let size = std::str::from_utf8(&rest[..end]).ok().and_then(|text| usize::from_str_radix(text.trim(), 16).ok());
+        let Some(end) = find(rest, b"\r\n") else {
+            return (body, false);
+        };
+        let size = std::str::from_utf8(&rest[..end])
+            .ok()
+            .and_then(|text| usize::from_str_radix(text.trim(), 16).ok());
         rest = &rest[end + 2..];
         match size {
             Some(0) => return (body, rest.starts_with(b"\r\n")),
@@ -130,7 +152,9 @@ impl OddProvider {
     /// If there is none.
     pub async fn answering(answer: impl Into<Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("a bound listener has an address");
+        let address = listener
+            .local_addr()
+            .expect("a bound listener has an address");
         let answer: Arc<[u8]> = answer.into().into();
         let mut serving = JoinSet::new();
         serving.spawn(async move {
@@ -139,7 +163,10 @@ impl OddProvider {
                 calls.spawn(answer_one(stream, answer.clone()));
             }
         });
-        Self { address, _serving: serving }
+        Self {
+            address,
+            _serving: serving,
+        }
     }
 
     /// Its base URL.
@@ -166,8 +193,15 @@ async fn read_request(stream: &mut TcpStream) {
 }
 
 fn is_whole(request: &[u8]) -> bool {
-    let Some(end) = find(request, b"\r\n\r\n") else { return false };
+    let Some(end) = find(request, b"\r\n\r\n") else {
+        return false;
+    };
     let head = String::from_utf8_lossy(&request[..end]).to_ascii_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    let length = head.lines().find_map(|line| {
+        line.strip_prefix("content-length:")?
+            .trim()
+            .parse::<usize>()
+            .ok()
+    });
     request.len() >= end + 4 + length.unwrap_or(0)
 }

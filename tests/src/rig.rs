@@ -13,6 +13,7 @@ use store::{Client, Credentials, DataDir, Endpoint, User};
 use crate::binary::tollgate;
 use crate::journal::read_journal;
 use crate::ports::free_address;
+use crate::store::written_end;
 use crate::wait::eventually;
 
 /// What a rig is made of.
@@ -64,7 +65,11 @@ impl Rig {
         );
         let config = folder.path().join("tollgate.toml");
         std::fs::write(&config, text).expect("a configuration can be written");
-        let serving = serve(&config, &folder.path().join("serving.log"), &plan.environment);
+        let serving = serve(
+            &config,
+            &folder.path().join("serving.log"),
+            &plan.environment,
+        );
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -146,7 +151,9 @@ impl Rig {
     pub fn tollgate(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(tollgate());
         command.args(arguments).arg("--config").arg(self.config());
-        command.envs(self.environment.iter().cloned()).stdin(Stdio::null());
+        command
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null());
         command.output().expect("the program under test starts")
     }
 
@@ -166,18 +173,28 @@ impl Rig {
     /// Waits until no request is open and the store has what the journal has.
     pub async fn settled(&self) -> Client {
         eventually("no request is open", async || {
-            let metrics = self.http.get(self.ops_url("/metrics")).send().await.ok()?.text().await.ok()?;
-            let idle = |name: &str| metrics.lines().any(|line| line == format!("tollgate_{name} 0"));
+            let metrics = self
+                .http
+                .get(self.ops_url("/metrics"))
+                .send()
+                .await
+                .ok()?
+                .text()
+                .await
+                .ok()?;
+            let idle = |name: &str| {
+                metrics
+                    .lines()
+                    .any(|line| line == format!("tollgate_{name} 0"))
+            };
             (idle("open_requests") && idle("drains")).then_some(())
         })
         .await;
         let client = self.engine(User::Reader).await;
         eventually("the store has what the journal has", async || {
-            let published = read_journal(&self.data_dir()).published;
-            let rows = json_rows(&client, "SELECT DISTINCT offset FROM audit_log").await?;
-            let offsets: std::collections::BTreeSet<u64> =
-                rows.iter().filter_map(|row| row["offset"].as_u64()).collect();
-            published.keys().all(|position| offsets.contains(position)).then_some(())
+            let end = written_end(&client).await.ok()?;
+            let mut published = read_journal(&self.data_dir()).published.into_keys();
+            published.all(|at| at < end).then_some(())
         })
         .await;
         client
@@ -189,7 +206,11 @@ impl Rig {
     /// If they cannot be read.
     pub async fn events(&self) -> Vec<Value> {
         let client = self.settled().await;
-        let events = json_rows(&client, "SELECT * FROM usage_events FINAL ORDER BY received").await;
+        let events = json_rows(
+            &client,
+            "SELECT * FROM usage_events FINAL ORDER BY received",
+        )
+        .await;
         events.expect("events can be read")
     }
 
@@ -199,7 +220,9 @@ impl Rig {
     /// If it is refused.
     pub async fn rows(&self, sql: &str) -> Vec<Value> {
         let client = self.engine(User::Reader).await;
-        json_rows(&client, sql).await.unwrap_or_else(|| panic!("refused: {sql}"))
+        json_rows(&client, sql)
+            .await
+            .unwrap_or_else(|| panic!("refused: {sql}"))
     }
 
     /// The journal's files, one after the other.
@@ -221,7 +244,10 @@ impl Rig {
 
 async fn json_rows(client: &Client, sql: &str) -> Option<Vec<Value>> {
     let bytes = client.query_bytes(sql, "JSONEachRow").await.ok()?;
-    serde_json::Deserializer::from_slice(&bytes).into_iter().collect::<Result<_, _>>().ok()
+    serde_json::Deserializer::from_slice(&bytes)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .ok()
 }
 
 fn serve(config: &Path, log: &Path, environment: &[(&'static str, String)]) -> Child {
@@ -229,8 +255,15 @@ fn serve(config: &Path, log: &Path, environment: &[(&'static str, String)]) -> C
     let output = open.expect("a log can be written");
     let errors = output.try_clone().expect("a file has a second handle");
     let mut command = Command::new(tollgate());
-    command.args(["up", "--config"]).arg(config).stdin(Stdio::null()).stdout(output).stderr(errors);
-    command.env_remove(runtime::failpoint::VARIABLE).env_remove("RUST_LOG");
+    command
+        .args(["up", "--config"])
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(errors);
+    command
+        .env_remove(runtime::failpoint::VARIABLE)
+        .env_remove("RUST_LOG");
     command.envs(environment.iter().cloned());
     command.spawn().expect("the program under test starts")
 }
@@ -240,7 +273,10 @@ impl Drop for Rig {
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<&str> = log.lines().collect();
-            eprintln!("--- the serving process said last:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
+            eprintln!(
+                "--- the serving process said last:\n{}",
+                lines[lines.len().saturating_sub(40)..].join("\n")
+            );
         }
         // Ends here whatever its state; there is nobody to tell of a process that has gone already.
         drop(self.serving.kill());

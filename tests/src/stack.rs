@@ -225,7 +225,9 @@ impl Stack {
             let journal = self.journal();
             let reader = self.engine(User::Reader).await;
             let trail = rows::trail(&reader).await.ok()?;
-            let has_all = journal.published.keys().all(|at| trail.contains_key(at));
+            let end = rows::written_end(&reader).await.ok()?;
+            let mut published = journal.published.keys();
+            let has_all = published.all(|at| *at < end && trail.contains_key(at));
             has_all.then_some(reader)
         })
         .await;

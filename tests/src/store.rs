@@ -78,6 +78,19 @@ pub(crate) async fn trail(client: &Client) -> Result<Trail, StoreError> {
     Ok(trail)
 }
 
+/// The first place of the log that no written batch covers. A batch's cut is the last that is written of it.
+pub(crate) async fn written_end(client: &Client) -> Result<u64, StoreError> {
+    let sql = "SELECT if(count() = 0, 0, max(last) + 1) AS end FROM cuts";
+    let ends = rows::<WrittenEnd>(client, sql).await?;
+    Ok(ends.iter().map(|row| row.end).sum())
+}
+
+#[derive(Deserialize)]
+struct WrittenEnd {
+    #[serde(deserialize_with = "number")]
+    end: u64,
+}
+
 #[derive(Deserialize)]
 struct TrailRow {
     #[serde(deserialize_with = "number")]
