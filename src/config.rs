@@ -63,6 +63,8 @@ pub struct JournalSettings {
     pub segment_mib: u64,
     /// All segments together, in MiB; what is full refuses new work.
     pub capacity_mib: u64,
+    /// What is kept after it is safe in the store, in MiB.
+    pub keep_mib: u64,
     /// Refusals, in MiB of all segments.
     pub refusals_mib: u64,
     /// The longest time a record waits for its fsync, in milliseconds.
@@ -74,6 +76,7 @@ impl Default for JournalSettings {
         Self {
             segment_mib: 64,
             capacity_mib: 16_384,
+            keep_mib: 8_192,
             refusals_mib: 512,
             sync_interval_ms: 2,
         }

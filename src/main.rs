@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod retire;
 mod sample;
 mod up;
 

@@ -15,12 +15,14 @@ use store::User;
 use store::supervisor::Supervisor;
 
 use crate::config::Config;
-use crate::sample;
+use crate::{retire, sample};
 
 /// How often the configuration file is looked at.
 const RELOAD_EVERY: Duration = Duration::from_millis(500);
 /// How long a start waits for the engine before it says so and waits on.
 const ENGINE_PATIENCE: Duration = Duration::from_mins(1);
+/// The pause after an engine that died while the tables were prepared.
+const ENGINE_PAUSE: Duration = Duration::from_millis(250);
 /// How long a stop waits for the store to have everything.
 const DRAIN_CONSUMER: Duration = Duration::from_secs(20);
 
@@ -84,38 +86,64 @@ async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
     tracing::info!(app = %running.app_address(), ops = %running.ops_address(), "serving");
 
     let shutdown = Shutdown::new();
+    // The second signal must be heard while the first one is obeyed: this one is dropped last.
+    let mut signals = tokio::task::JoinSet::new();
+    signals.spawn(watch_signals(shutdown.clone()));
     let mut helpers = tokio::task::JoinSet::new();
-    helpers.spawn(watch_signals(shutdown.clone()));
     helpers.spawn(watch_config(
         loaded.path.clone(),
         running.clone(),
         shutdown.clone(),
     ));
     let consumer = Arc::new(Mutex::new(None));
-    let wait = start_consumer(config, &engine, &journal, &producer, &shutdown);
-    match wait.await {
-        Ok(Some(handle)) => {
-            running.show_metrics(handle.registry().clone());
-            *consumer.lock() = Some(handle);
-        }
-        Ok(None) => {}
-        Err(error) => {
-            shutdown.ask();
-            stop(running, None, engine, &journal).await;
-            return Err(error);
-        }
-    }
-    if let Some(duration) = up.sample {
-        sample::show(config, duration, &running, &consumer, &shutdown).await?;
-    }
-    shutdown.asked().await;
-    helpers.abort_all();
-    while helpers.join_next().await.is_some() {}
+    helpers.spawn(retire::watch(
+        journal.clone(),
+        running.clone(),
+        consumer.clone(),
+        config.journal.keep_mib << 20,
+        shutdown.clone(),
+    ));
+    let parts = Parts {
+        running: &running,
+        consumer: &consumer,
+        engine: &engine,
+        journal: &journal,
+    };
+    let worked = work(&up, config, &parts, producer.as_str(), &shutdown).await;
+    shutdown.ask();
+    helpers.shutdown().await;
     let handle = consumer.lock().take();
     stop(running, handle, engine, &journal).await;
     if let Some(simulator) = simulator {
         simulator.shutdown().await;
     }
+    worked
+}
+
+/// The running parts.
+struct Parts<'a> {
+    running: &'a Arc<gateway::Running>,
+    consumer: &'a Arc<Mutex<Option<consumer::Handle>>>,
+    engine: &'a Supervisor,
+    journal: &'a journal::Journal,
+}
+
+/// Fills the store, shows the sample if asked, and waits for the stop. The gateway serves all the while.
+async fn work(
+    up: &Up,
+    config: &Config,
+    parts: &Parts<'_>,
+    producer: &str,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
+    let started = start_consumer(config, parts.engine, parts.journal, producer, shutdown).await?;
+    let Some(handle) = started else { return Ok(()) };
+    parts.running.show_metrics(handle.registry().clone());
+    *parts.consumer.lock() = Some(handle);
+    if let Some(duration) = up.sample {
+        sample::show(config, duration, parts.running, parts.consumer, shutdown).await?;
+    }
+    shutdown.asked().await;
     Ok(())
 }
 
@@ -211,22 +239,64 @@ async fn start_consumer(
     config: &Config,
     engine: &Supervisor,
     journal: &journal::Journal,
-    producer: &schemas::name::Text,
+    producer: &str,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Option<consumer::Handle>> {
-    let ready = shutdown
-        .token()
-        .run_until_cancelled_owned(engine.ready(ENGINE_PATIENCE))
-        .await;
-    let Some(ready) = ready else { return Ok(None) };
-    ready.context("the embedded engine did not start")?;
     let client = engine.client(User::Writer, store::DATABASE);
-    migrate(&client).await?;
-    let source = consumer::JournalSource::new(journal.clone(), producer.as_str());
+    while let Some(tried) = shutdown
+        .token()
+        .run_until_cancelled_owned(prepare_tables(engine, &client))
+        .await
+    {
+        match tried {
+            Ok(()) => return Ok(Some(spawn_consumer(config, client, journal, producer)?)),
+            Err(error) if error.can_pass() => {
+                tracing::warn!(%error, "the store is not there yet; records wait in the journal");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let pause = tokio::time::sleep(ENGINE_PAUSE);
+        shutdown.token().run_until_cancelled_owned(pause).await;
+    }
+    Ok(None)
+}
+
+/// Why the tables could not be prepared.
+#[derive(Debug, thiserror::Error)]
+enum NoTables {
+    #[error("the embedded engine did not start: {0}")]
+    Engine(#[from] store::supervisor::StartError),
+    #[error(transparent)]
+    Migrate(#[from] store::migrate::MigrateError),
+}
+
+impl NoTables {
+    /// Whether the engine died on the way; it is started again.
+    fn can_pass(&self) -> bool {
+        match self {
+            Self::Engine(error) => error.can_pass(),
+            Self::Migrate(error) => error.can_pass(),
+        }
+    }
+}
+
+async fn prepare_tables(engine: &Supervisor, client: &store::Client) -> Result<(), NoTables> {
+    engine.ready(ENGINE_PATIENCE).await?;
+    store::migrate::migrate(client, migrations::ALL.iter().copied()).await?;
+    Ok(())
+}
+
+fn spawn_consumer(
+    config: &Config,
+    client: store::Client,
+    journal: &journal::Journal,
+    producer: &schemas::name::Text,
+) -> std::io::Result<consumer::Handle> {
+    let source = consumer::JournalSource::new(journal.clone(), producer);
     let cursor = config.data_dir.join(fs_names::CONSUMER_CURSOR);
     let mut options = consumer::Options::new(client, cursor);
     options.audit_every = Duration::from_secs(config.consumer.audit_seconds);
-    Ok(Some(consumer::spawn(source, options)?))
+    consumer::spawn(source, options)
 }
 
 /// Brings the tables up to this version.

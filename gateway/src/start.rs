@@ -292,6 +292,12 @@ impl Running {
         Ok(())
     }
 
+    /// Every admission below this position of the journal is closed.
+    #[must_use]
+    pub fn settled_below(&self) -> u64 {
+        self.gate.ledger.settled_below()
+    }
+
     /// Shows the metrics of another part of the process.
     pub fn show_metrics(&self, registry: Arc<Registry>) {
         self.ops.registries.write().push(registry);

@@ -40,8 +40,12 @@ pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 
 /// Every field must be there; one that may be unknown is `null`, never left out.
 pub(crate) fn require_all(schema: &mut schemars::Schema) {
-    let names = schema.get("properties").and_then(serde_json::Value::as_object);
-    let names: Vec<String> = names.map(|fields| fields.keys().cloned().collect()).unwrap_or_default();
+    let names = schema
+        .get("properties")
+        .and_then(serde_json::Value::as_object);
+    let names: Vec<String> = names
+        .map(|fields| fields.keys().cloned().collect())
+        .unwrap_or_default();
     schema.insert("required".to_owned(), names.into());
 }
 

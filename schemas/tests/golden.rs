@@ -3,6 +3,11 @@
 //!
 //! `UPDATE_GOLDEN=1 cargo test -p schemas` writes the files anew; a change of a golden file is a change of the wire.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests; a failure is a failed test"
+)]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -11,8 +16,9 @@ use schemas::enums::{CacheKind, CacheStatus, LimitKind, LimitLevel};
 use schemas::event::{CacheUse, Capture, LimitHit, Throttle, seal};
 use schemas::name::Text;
 use schemas::{
-    Admission, Api, Attempt, AuthMethod, Billable, Boot, Capacity, ClockQuality, Durability, EventId, Heartbeat, Line,
-    Micros, Outcome, RecordKind, RouteReason, Unit, Units, UsageEvent, UsageQuality, UsageSource, WIRE_VERSION,
+    Admission, Api, Attempt, AuthMethod, Billable, Boot, Capacity, ClockQuality, Durability,
+    EventId, Heartbeat, Line, Micros, Outcome, RecordKind, RouteReason, Unit, Units, UsageEvent,
+    UsageQuality, UsageSource, WIRE_VERSION,
 };
 use serde_json::Value;
 
@@ -29,7 +35,10 @@ fn units(counts: &[(Unit, i64)]) -> Units {
 }
 
 fn boot() -> Boot {
-    Boot { counter: 7, nonce: [0xa5; 8] }
+    Boot {
+        counter: 7,
+        nonce: [0xa5; 8],
+    }
 }
 
 fn admission() -> Admission {
@@ -70,7 +79,11 @@ fn admission() -> Admission {
 /// Every optional field filled.
 fn full_event() -> UsageEvent {
     let open = admission().open_event(&text("gw-7017d135"), boot());
-    let used = units(&[(Unit::InputText, 90), (Unit::InputCached, 910), (Unit::OutputText, 0)]);
+    let used = units(&[
+        (Unit::InputText, 90),
+        (Unit::InputCached, 910),
+        (Unit::OutputText, 0),
+    ]);
     let line = |model: &str, units: Units| Line {
         model: text(model),
         service_tier: Some(text("default")),
@@ -86,7 +99,10 @@ fn full_event() -> UsageEvent {
         upstream_us: Some(177_000),
         gateway_us: Some(868),
         clock_quality: ClockQuality::Skewed,
-        lines: vec![line("gpt-4o-mini-2024-07-18", used), line("search", units(&[(Unit::WebSearchCalls, 2)]))],
+        lines: vec![
+            line("gpt-4o-mini-2024-07-18", used),
+            line("search", units(&[(Unit::WebSearchCalls, 2)])),
+        ],
         usage_source: UsageSource::Provider,
         usage_quality: UsageQuality::Unmapped,
         usage_raw: Some(r#"{"prompt_tokens":1000}"#.into()),
@@ -97,7 +113,11 @@ fn full_event() -> UsageEvent {
         outcome_detail: Some(text("stream_answered_with_json")),
         status: Some(200),
         finish_reason: Some(text("stop")),
-        limit_hit: Some(LimitHit { level: LimitLevel::Tenant, kind: LimitKind::Tokens, id: text("tpm") }),
+        limit_hit: Some(LimitHit {
+            level: LimitLevel::Tenant,
+            kind: LimitKind::Tokens,
+            id: text("tpm"),
+        }),
         attempts: vec![Attempt {
             deployment: text("east"),
             started_us: Micros(1_795_615_674_722_400),
@@ -107,13 +127,23 @@ fn full_event() -> UsageEvent {
             outcome: Outcome::Completed,
             units: Some(units(&[(Unit::InputText, 1)])),
             provider_request_id: Some(text("req_up")),
-            throttle: Some(Throttle { remaining: Some(9), reset_us: Some(1_000) }),
+            throttle: Some(Throttle {
+                remaining: Some(9),
+                reset_us: Some(1_000),
+            }),
         }],
-        cache: Some(CacheUse { status: CacheStatus::Hit, kind: CacheKind::Exact, saved_units: Units::default() }),
+        cache: Some(CacheUse {
+            status: CacheStatus::Hit,
+            kind: CacheKind::Exact,
+            saved_units: Units::default(),
+        }),
         response_bytes: 2_048,
         leases: text("l-1"),
         policies: text("p-1"),
-        capture: Some(Capture { prompt_ref: Some(text("r-1")), answer_ref: None }),
+        capture: Some(Capture {
+            prompt_ref: Some(text("r-1")),
+            answer_ref: None,
+        }),
         producer_seq: 41,
         ..open
     }
@@ -121,7 +151,13 @@ fn full_event() -> UsageEvent {
 
 /// Nothing known but what admission knew.
 fn bare_event() -> UsageEvent {
-    let bare = Admission { principal: None, conversation: None, region: None, data_zone: None, ..admission() };
+    let bare = Admission {
+        principal: None,
+        conversation: None,
+        region: None,
+        data_zone: None,
+        ..admission()
+    };
     bare.open_event(&text("gw-7017d135"), boot())
 }
 
@@ -158,7 +194,9 @@ fn records() -> Vec<(&'static str, &'static str, Vec<u8>)> {
 }
 
 fn path(dir: &str, name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(dir).join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join(dir)
+        .join(name)
 }
 
 /// Compares with the file, or writes it when asked to.
@@ -179,7 +217,10 @@ fn same_as_file(path: &PathBuf, bytes: &[u8]) {
 #[test]
 fn every_record_is_written_byte_for_byte_as_before() {
     for (name, _, bytes) in records() {
-        same_as_file(&path("golden", &format!("{name}.{WIRE_VERSION}.json")), &bytes);
+        same_as_file(
+            &path("golden", &format!("{name}.{WIRE_VERSION}.json")),
+            &bytes,
+        );
     }
 }
 
@@ -187,7 +228,11 @@ fn every_record_is_written_byte_for_byte_as_before() {
 fn golden_usage_events_are_read_as_what_was_written() {
     for (name, event) in [("usage-full", full_event()), ("usage-bare", bare_event())] {
         let bytes = std::fs::read(path("golden", &format!("{name}.{WIRE_VERSION}.json"))).unwrap();
-        assert_eq!(decode(RecordKind::Usage, &bytes), Decoded::Event(Box::new(event)), "{name}");
+        assert_eq!(
+            decode(RecordKind::Usage, &bytes),
+            Decoded::Event(Box::new(event)),
+            "{name}"
+        );
     }
 }
 
@@ -211,7 +256,10 @@ fn json_schemas_in_the_tree_are_those_of_the_code() {
     for (name, schema) in schemas() {
         let mut pretty = serde_json::to_string_pretty(&schema).unwrap();
         pretty.push('\n');
-        same_as_file(&path("json", &format!("{name}.{WIRE_VERSION}.schema.json")), pretty.as_bytes());
+        same_as_file(
+            &path("json", &format!("{name}.{WIRE_VERSION}.schema.json")),
+            pretty.as_bytes(),
+        );
     }
 }
 
@@ -219,18 +267,30 @@ fn json_schemas_in_the_tree_are_those_of_the_code() {
 fn golden_records_satisfy_their_schemas_and_changed_ones_do_not() {
     let schemas: BTreeMap<_, _> = schemas().into_iter().collect();
     for (name, kind, bytes) in records() {
-        let Some(schema) = schemas.get(kind) else { continue };
+        let Some(schema) = schemas.get(kind) else {
+            continue;
+        };
         let validator = jsonschema::validator_for(schema).unwrap();
         let record: Value = serde_json::from_slice(&bytes).unwrap();
-        assert!(validator.is_valid(&record), "{name}: {:?}", validator.iter_errors(&record).next());
+        assert!(
+            validator.is_valid(&record),
+            "{name}: {:?}",
+            validator.iter_errors(&record).next()
+        );
         for field in record.as_object().unwrap().keys() {
             let mut without = record.clone();
             without.as_object_mut().unwrap().remove(field);
-            assert!(!validator.is_valid(&without), "{name}: the schema does not miss `{field}`");
+            assert!(
+                !validator.is_valid(&without),
+                "{name}: the schema does not miss `{field}`"
+            );
         }
         let mut more = record.clone();
         more["surplus"] = Value::from(1);
-        assert!(!validator.is_valid(&more), "{name}: the schema takes an unknown field");
+        assert!(
+            !validator.is_valid(&more),
+            "{name}: the schema takes an unknown field"
+        );
     }
 }
 
@@ -257,7 +317,10 @@ fn a_usage_event_without_any_one_field_is_a_dead_letter() {
                 None => rest,
             };
             let decoded = decode(RecordKind::Usage, bytes.as_bytes());
-            assert!(matches!(decoded, Decoded::DeadLetter(_)), "without {field}: {decoded:?}");
+            assert!(
+                matches!(decoded, Decoded::DeadLetter(_)),
+                "without {field}: {decoded:?}"
+            );
         }
     }
 }

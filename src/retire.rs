@@ -1,0 +1,76 @@
+//! Old segments of the journal go when they are in the store, found again there by the audit, and more than is kept.
+//!
+//! Nothing that is not confirmed ever goes: a journal that is full of it refuses new work instead.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use runtime::shutdown::Shutdown;
+
+const EVERY: Duration = Duration::from_secs(10);
+
+/// Looks every ten seconds, until the stop.
+pub async fn watch(
+    journal: journal::Journal,
+    running: Arc<gateway::Running>,
+    consumer: Arc<Mutex<Option<consumer::Handle>>>,
+    keep_bytes: u64,
+    shutdown: Shutdown,
+) {
+    while shutdown
+        .token()
+        .run_until_cancelled(tokio::time::sleep(EVERY))
+        .await
+        .is_some()
+    {
+        let verified = consumer
+            .lock()
+            .as_ref()
+            .map_or(0, |handle| handle.status().verified);
+        let confirmed = u64::try_from(verified)
+            .unwrap_or(0)
+            .min(running.settled_below());
+        let stats = journal.stats();
+        let Some(position) =
+            retire_below(stats.first, stats.end, stats.bytes, keep_bytes, confirmed)
+        else {
+            continue;
+        };
+        match journal.retire_before(position) {
+            Ok(0) => {}
+            Ok(segments) => tracing::info!(
+                segments,
+                below = position,
+                "old segments of the journal removed"
+            ),
+            Err(error) => tracing::warn!(%error, "old segments of the journal were not removed"),
+        }
+    }
+}
+
+/// Below which position segments may go: about as many as are too many, and never what is not confirmed.
+fn retire_below(first: u64, end: u64, bytes: u64, keep_bytes: u64, confirmed: u64) -> Option<u64> {
+    let surplus = bytes
+        .checked_sub(keep_bytes)
+        .filter(|surplus| *surplus > 0)?;
+    let positions = end.checked_sub(first).filter(|count| *count > 0)?;
+    let share = u128::from(positions) * u128::from(surplus) / u128::from(bytes);
+    let wanted = first.saturating_add(u64::try_from(share).unwrap_or(u64::MAX));
+    let below = wanted.min(confirmed);
+    (below > first).then_some(below)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_surplus_goes_and_only_what_is_confirmed() {
+        assert_eq!(retire_below(0, 1_000, 100, 100, 1_000), None);
+        assert_eq!(retire_below(0, 1_000, 200, 100, 1_000), Some(500));
+        assert_eq!(retire_below(0, 1_000, 200, 100, 30), Some(30));
+        assert_eq!(retire_below(500, 1_000, 200, 100, 400), None);
+        assert_eq!(retire_below(500, 500, 200, 100, 500), None);
+    }
+}
