@@ -290,7 +290,7 @@ fn spawn_consumer(
     config: &Config,
     client: store::Client,
     journal: &journal::Journal,
-    producer: &schemas::name::Text,
+    producer: &str,
 ) -> std::io::Result<consumer::Handle> {
     let source = consumer::JournalSource::new(journal.clone(), producer);
     let cursor = config.data_dir.join(fs_names::CONSUMER_CURSOR);
