@@ -111,6 +111,18 @@ pub enum MigrateError {
     Record(#[from] StoreError),
 }
 
+impl MigrateError {
+    /// Whether it was the store that could not be reached; to migrate again is harmless.
+    pub fn can_pass(&self) -> bool {
+        match self {
+            Self::Statement { source, .. } | Self::Record(source) => {
+                source.class() != crate::Class::Rejected
+            }
+            _ => false,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Row, Serialize, Deserialize)]
 struct Record {
     version: u32,

@@ -65,6 +65,13 @@ pub enum StartError {
     TimedOut,
 }
 
+impl StartError {
+    /// Whether the next try need not end in the same way.
+    pub fn can_pass(&self) -> bool {
+        matches!(self, Self::InUse(_) | Self::Died(_) | Self::TimedOut)
+    }
+}
+
 /// A running engine. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Child {

@@ -8,4 +8,4 @@ mod watch;
 pub(crate) use child::Child;
 pub use child::{Options, StartError};
 pub(crate) use watch::current_url;
-pub use watch::{State, Supervisor};
+pub use watch::{Fault, State, Supervisor};

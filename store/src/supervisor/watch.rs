@@ -23,11 +23,34 @@ pub enum State {
     Down {
         /// For an operator.
         reason: String,
-        /// Another engine holds the directory; that can pass.
-        in_use: bool,
+        /// What waiting can do about it.
+        fault: Fault,
     },
     /// Stopped for good.
     Stopped,
+}
+
+/// Why an engine is not there, as far as it matters to who waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Another engine holds the directory; that can pass.
+    InUse,
+    /// It died, or did not answer in time; the next one need not.
+    Died,
+    /// It said why it cannot run; it will say so again.
+    Refused,
+}
+
+impl Fault {
+    fn of(error: &StartError) -> Self {
+        match error {
+            StartError::InUse(_) => Self::InUse,
+            StartError::Died(_) | StartError::TimedOut => Self::Died,
+            StartError::LibraryUnknown | StartError::Spawn { .. } | StartError::Refused(_) => {
+                Self::Refused
+            }
+        }
+    }
 }
 
 /// Keeps one engine running until [`Supervisor::stop`]; dropping it kills the engine.
@@ -89,7 +112,12 @@ impl Supervisor {
         let settled = state.wait_for(|state| {
             matches!(
                 state,
-                State::Ready(_) | State::Stopped | State::Down { in_use: false, .. }
+                State::Ready(_)
+                    | State::Stopped
+                    | State::Down {
+                        fault: Fault::Refused,
+                        ..
+                    }
             )
         });
         let settled = tokio::time::timeout(deadline, settled)
@@ -97,11 +125,11 @@ impl Supervisor {
             .map(|settled| settled.map(|state| state.clone()));
         match settled.unwrap_or_else(|_| Ok(self.state.borrow().clone())) {
             Ok(State::Ready(endpoint)) => Ok(endpoint),
-            Ok(State::Down {
-                reason,
-                in_use: true,
-            }) => Err(StartError::InUse(reason)),
-            Ok(State::Down { reason, .. }) => Err(StartError::Refused(reason)),
+            Ok(State::Down { reason, fault }) => Err(match fault {
+                Fault::InUse => StartError::InUse(reason),
+                Fault::Died => StartError::Died(reason),
+                Fault::Refused => StartError::Refused(reason),
+            }),
             Ok(State::Starting) => Err(StartError::TimedOut),
             Ok(State::Stopped) | Err(_) => Err(StartError::Died("it was stopped".into())),
         }
@@ -145,10 +173,9 @@ impl Keeper {
             Ok(child) => child,
             Err(error) => {
                 tracing::error!(%error, "the embedded engine did not start");
-                let in_use = matches!(error, StartError::InUse(_));
                 self.state.send_replace(State::Down {
                     reason: error.to_string(),
-                    in_use,
+                    fault: Fault::of(&error),
                 });
                 return Some(Duration::ZERO);
             }
@@ -166,7 +193,7 @@ impl Keeper {
         );
         self.state.send_replace(State::Down {
             reason: format!("the embedded engine ended: {ending}"),
-            in_use: false,
+            fault: Fault::Died,
         });
         Some(started.elapsed())
     }

@@ -64,7 +64,7 @@ async fn a_second_engine_on_a_directory_is_refused_in_words() {
         .clone();
     let State::Down {
         reason,
-        in_use: true,
+        fault: store::supervisor::Fault::InUse,
     } = down
     else {
         panic!("{down:?}")
