@@ -222,6 +222,7 @@ impl Stack {
     pub async fn settled(&self) -> Books {
         self.idle().await;
         let reader = eventually("the store has what the journal has", async || {
+            let _consumer_runs = self.metric("consumer_lag_positions").await?;
             let journal = self.journal();
             let reader = self.engine(User::Reader).await;
             let trail = rows::trail(&reader).await.ok()?;

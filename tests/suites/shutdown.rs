@@ -15,6 +15,7 @@ async fn begin_stream(stack: &Stack, ask: &Ask) -> reqwest::Response {
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_in_mid_stream_finishes_the_stream_and_its_record() {
     let mut stack = Stack::start(Setup::default()).await;
+    drop(stack.settled().await);
     let ask = Ask::new("mid-stream")
         .streamed()
         .tokens(60)
