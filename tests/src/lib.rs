@@ -21,7 +21,7 @@ pub use books::{Books, Sent};
 pub use http::{App, Ask, Whole};
 pub use journal::{JournalContents, read_journal};
 pub use process::Serving;
-pub use python::{printed, python};
+pub use python::{interpreter, printed, python};
 pub use rig::{Plan, Rig};
 pub use setup::{KEYS, Key, MODELS, Setup};
 pub use stack::Stack;
