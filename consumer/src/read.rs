@@ -75,6 +75,8 @@ impl<'a, S: Source> Batches<'a, S> {
             if turn % RECORDS_A_TURN == 0 {
                 tokio::task::yield_now().await;
             }
+            // Asked before reading: what was synced before the order to end is then seen by the read.
+            let draining = self.signals.drain.is_cancelled();
             match self.reader.read() {
                 Ok(Read::Record(record)) => {
                     let since = self.begin_waiting();
@@ -85,7 +87,7 @@ impl<'a, S: Source> Batches<'a, S> {
                     }
                 }
                 Ok(Read::Lost { first, next }) => self.report_lost(first, next),
-                Ok(Read::CaughtUp) => match self.wait().await? {
+                Ok(Read::CaughtUp) => match self.wait(draining).await? {
                     Woken::ByRecords => {}
                     Woken::ByLinger => self.append_cut()?,
                     Woken::ToEnd => return Ok(None),
@@ -111,11 +113,8 @@ impl<'a, S: Source> Batches<'a, S> {
         })
     }
 
-    async fn wait(&mut self) -> Result<Woken, Halt> {
-        let (waiting, draining) = (
-            self.gathering.is_waiting(),
-            self.signals.drain.is_cancelled(),
-        );
+    async fn wait(&mut self, draining: bool) -> Result<Woken, Halt> {
+        let waiting = self.gathering.is_waiting();
         if !waiting {
             self.news
                 .passed(self.gathering.boundary(), self.reader.position());
