@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::arrival::Arrival;
+use crate::backends::Backends;
 use crate::estimate::Estimator;
 use crate::labels::Pseudonyms;
 use crate::ledger::Ledger;
@@ -47,6 +48,8 @@ pub struct Gate {
     pub upstream: reqwest::Client,
     /// Refusals of the unknown.
     pub strangers: Strangers,
+    /// Whether providers answer.
+    pub backends: Backends,
 }
 
 impl Gate {

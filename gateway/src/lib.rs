@@ -4,6 +4,7 @@
 
 mod admit;
 mod arrival;
+mod backends;
 mod body;
 mod conclude;
 pub mod config;

@@ -1,4 +1,4 @@
-//! The operators' door: `/livez`, `/readyz`, `/metrics`, on a port of its own.
+//! The operators' door: `/livez`, `/readyz`, `/backends`, `/metrics`, on a port of its own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +30,7 @@ pub async fn serve(listener: TcpListener, ops: Arc<Ops>, stop: CancellationToken
     let router = Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
+        .route("/backends", get(backends))
         .route("/metrics", get(metrics))
         .with_state(ops);
     let served = axum::serve(listener, router)
@@ -50,7 +51,17 @@ async fn readyz(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
     if !ops.ready.load(Ordering::Acquire) {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
     }
+    if ops.gate.backends.none_answers() {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no provider can be reached\n",
+        );
+    }
     (StatusCode::OK, "ok\n")
+}
+
+async fn backends(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
+    axum::Json(ops.gate.backends.all())
 }
 
 async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {

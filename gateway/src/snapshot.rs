@@ -158,6 +158,11 @@ impl Snapshot {
         self.keys.get(&digest)
     }
 
+    /// Every backend that a route leads to.
+    pub fn backends(&self) -> impl Iterator<Item = &Arc<Backend>> {
+        self.routes.values().map(|route| &route.backend)
+    }
+
     /// How this name is served.
     #[must_use]
     pub fn route(&self, name: &str) -> Option<&Arc<Route>> {

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::backends::{self, Backends};
 use crate::config::{Config, Settings};
 use crate::estimate::Estimator;
 use crate::gate::Gate;
@@ -144,6 +145,7 @@ pub async fn prepare(start: Start, registry: &mut Registry) -> Result<Prepared, 
         runtime: tokio::runtime::Handle::current(),
         upstream: client(&settings)?,
         strangers: Strangers::default(),
+        backends: Backends::default(),
         snapshot: ArcSwap::from_pointee(snapshot),
     };
     Ok(Prepared {
@@ -264,6 +266,7 @@ impl Prepared {
             hurry,
         ));
         services.spawn(ops::serve(self.ops, ops, stop_ops.clone()));
+        services.spawn(backends::watch(self.gate.clone(), stop_ops.clone()));
         services.spawn(pulse::beat(self.gate, self.settled, stop_ops));
         running
     }
