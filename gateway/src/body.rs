@@ -96,6 +96,15 @@ impl MeteredBody {
         })
     }
 
+    /// Closes an answer that has no body: nobody would read it, so its record is written before its head goes.
+    pub async fn finish_empty(&mut self) {
+        self.finish();
+        if let Some(closing) = &mut self.closing {
+            closing.await;
+            self.closing = None;
+        }
+    }
+
     /// Takes a chunk from the provider.
     fn take(&mut self, chunk: Bytes) {
         self.timer.last_chunk = Instant::now();

@@ -71,12 +71,12 @@ async fn call(mut exchange: Exchange, sending: Sending) -> Response<Body> {
         () = sleep_until(until) => return timed_out(&mut exchange),
     };
     match answered {
-        Ok(response) => answer(exchange, response, sending.whole_until),
+        Ok(response) => answer(exchange, response, sending.whole_until).await,
         Err(error) => unreachable_provider(&mut exchange, &error),
     }
 }
 
-fn answer(
+async fn answer(
     mut exchange: Exchange,
     response: reqwest::Response,
     whole_until: Instant,
@@ -96,13 +96,21 @@ fn answer(
     if state.reader.is_stream() {
         headers.remove(header::CONTENT_LENGTH);
     }
-    let Some(body) = MeteredBody::new(exchange, length, whole_until) else {
+    let Some(mut body) = MeteredBody::new(exchange, length, whole_until) else {
         return broken_gateway();
     };
+    if length == Some(0) || has_no_body(parts.status) {
+        body.finish_empty().await;
+    }
     let mut response = Response::new(Body::new(body));
     *response.status_mut() = parts.status;
     *response.headers_mut() = headers;
     response
+}
+
+/// Whether HTTP gives answers of this status no body, whatever their head says.
+fn has_no_body(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 fn timed_out(exchange: &mut Exchange) -> Response<Body> {
