@@ -1,9 +1,12 @@
 //! An app: sends chat calls that carry a nonce where the provider and the gateway both keep it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_json::json;
-use simulator::load::LoadRequest;
+use simulator::load::{LoadRequest, Outcome as Seen};
 
+use crate::books::Sent;
 use crate::setup::{KEYS, Key, MODELS};
 
 /// What an app asks. The nonce must be used once.
@@ -127,6 +130,29 @@ impl Whole {
     }
 }
 
+impl Whole {
+    /// What a client makes of it.
+    pub fn seen(&self, asked_stream: bool) -> Seen {
+        if self.status != 200 {
+            return Seen::HttpError;
+        }
+        let is_document = serde_json::from_slice::<serde_json::Value>(&self.body)
+            .is_ok_and(|body| body["choices"].is_array());
+        if is_document {
+            return Seen::Complete;
+        }
+        let text = String::from_utf8_lossy(&self.body);
+        if !asked_stream || !text.starts_with("data: ") {
+            return Seen::BadAnswer;
+        }
+        if text.contains("data: {\"error\"") {
+            return Seen::ErrorEvent;
+        }
+        let is_done = text.trim_end().ends_with("data: [DONE]");
+        if is_done { Seen::Complete } else { Seen::Cut }
+    }
+}
+
 /// Sends chat calls, never twice.
 #[derive(Debug, Clone)]
 pub struct App {
@@ -170,5 +196,35 @@ impl App {
             status: response.status().as_u16(),
             body: response.bytes().await?,
         })
+    }
+
+    /// Sends a call, goes away after a time if one is given, and says what came of it.
+    pub async fn see(&self, ask: Ask, patience: Option<Duration>) -> Sent {
+        let mut status = 0;
+        let seeing = self.see_all(&ask, &mut status);
+        let seen = match patience {
+            None => seeing.await,
+            Some(patience) => tokio::time::timeout(patience, seeing)
+                .await
+                .unwrap_or(Seen::HungUp),
+        };
+        Sent { ask, seen, status }
+    }
+
+    async fn see_all(&self, ask: &Ask, status: &mut u16) -> Seen {
+        let response = match self.begin(ask).await {
+            Ok(response) => response,
+            Err(error) if error.is_connect() => return Seen::NotConnected,
+            Err(_) => return Seen::NoAnswer,
+        };
+        *status = response.status().as_u16();
+        match response.bytes().await {
+            Ok(body) => Whole {
+                status: *status,
+                body,
+            }
+            .seen(ask.stream),
+            Err(_) => Seen::Cut,
+        }
     }
 }

@@ -29,6 +29,7 @@ pub struct Stack {
     app: SocketAddr,
     ops: SocketAddr,
     http: reqwest::Client,
+    killed_engine: Option<u32>,
     folder: TempDir,
 }
 
@@ -50,7 +51,10 @@ impl Stack {
         std::fs::write(&config, text).expect("a configuration can be written");
         let log = folder.path().join("serving.log");
         let serving = Serving::start(&config, &log, setup.failpoint.as_deref());
-        let http = reqwest::Client::builder().no_proxy().build();
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .retry(reqwest::retry::never())
+            .build();
         let mut stack = Self {
             setup,
             simulator,
@@ -58,6 +62,7 @@ impl Stack {
             app,
             ops,
             http: http.expect("an HTTP client"),
+            killed_engine: None,
             folder,
         };
         stack.ready().await;
@@ -147,13 +152,17 @@ impl Stack {
         assert!(status.success(), "an orderly stop ended with {status}");
     }
 
-    /// `kill -9` of the engine, if one runs; says whether.
-    pub fn kill_engine(&self) -> bool {
-        let running = Endpoint::of_running(&DataDir::new(self.data_dir()));
-        if let Some(endpoint) = &running {
-            signal_process(endpoint.pid, Signal::KILL);
-        }
-        running.is_some()
+    /// `kill -9` of the engine; waits until one runs that was not killed before.
+    pub async fn kill_engine(&mut self) {
+        let data_dir = DataDir::new(self.data_dir());
+        let killed = self.killed_engine;
+        let pid = eventually("an engine runs", async || {
+            let endpoint = Endpoint::of_running(&data_dir)?;
+            (Some(endpoint.pid) != killed).then_some(endpoint.pid)
+        })
+        .await;
+        signal_process(pid, Signal::KILL);
+        self.killed_engine = Some(pid);
     }
 
     /// The running engine, as a user of it; waits until it answers.

@@ -1,6 +1,9 @@
 //! Waiting for a state with a deadline that only a hanging test meets.
 
+use std::net::SocketAddr;
 use std::time::Duration;
+
+use tokio::net::TcpStream;
 
 /// No state may take longer to come.
 pub const DEADLINE: Duration = Duration::from_mins(3);
@@ -33,4 +36,18 @@ pub async fn within<T>(what: &str, coming: impl Future<Output = T>) -> T {
         Ok(came) => came,
         Err(_) => panic!("waited {} s in vain: {what}", DEADLINE.as_secs()),
     }
+}
+
+/// Waits until somebody listens there.
+///
+/// # Panics
+/// At the deadline.
+pub async fn listens(address: SocketAddr) {
+    let trying = async {
+        let mut tick = tokio::time::interval(LOOK_EVERY);
+        while TcpStream::connect(address).await.is_err() {
+            tick.tick().await;
+        }
+    };
+    within("somebody listens", trying).await;
 }
