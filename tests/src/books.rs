@@ -130,7 +130,7 @@ impl Books {
             match self.trail.get(place) {
                 None => fault("not in audit_log", place.to_string()),
                 Some((stored, _)) if stored != leaf => {
-                    fault("other bytes in audit_log", place.to_string())
+                    fault("other bytes in audit_log", place.to_string());
                 }
                 Some(_) => {}
             }

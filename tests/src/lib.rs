@@ -3,6 +3,7 @@
 
 mod binary;
 mod books;
+pub mod faulty;
 mod http;
 mod journal;
 mod ports;

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -142,6 +143,7 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
 #[derive(Debug)]
 pub struct OddProvider {
     address: SocketAddr,
+    calls: Arc<AtomicUsize>,
     _serving: JoinSet<()>,
 }
 
@@ -156,17 +158,26 @@ impl OddProvider {
             .local_addr()
             .expect("a bound listener has an address");
         let answer: Arc<[u8]> = answer.into().into();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = calls.clone();
         let mut serving = JoinSet::new();
         serving.spawn(async move {
-            let mut calls = JoinSet::new();
+            let mut running = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                calls.spawn(answer_one(stream, answer.clone()));
+                counted.fetch_add(1, Ordering::Relaxed);
+                running.spawn(answer_one(stream, answer.clone()));
             }
         });
         Self {
             address,
+            calls,
             _serving: serving,
         }
+    }
+
+    /// Connections so far.
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
     }
 
     /// Its base URL.

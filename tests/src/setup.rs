@@ -85,6 +85,8 @@ pub struct Setup {
     pub disabled_keys: Vec<String>,
     /// How the provider behaves.
     pub simulator: simulator::Settings,
+    /// Another provider than the simulator, up to and with `/v1`.
+    pub provider_url: Option<String>,
     /// `TOLLGATE_FAILPOINT` of the first start.
     pub failpoint: Option<String>,
 }
@@ -99,6 +101,7 @@ impl Default for Setup {
             synthetic: false,
             disabled_keys: Vec::new(),
             simulator: simulator::Settings::default(),
+            provider_url: None,
             failpoint: None,
         }
     }
@@ -106,7 +109,8 @@ impl Default for Setup {
 
 impl Setup {
     /// The configuration file. Its data directory is `data` beside it.
-    pub fn toml(&self, app: SocketAddr, ops: SocketAddr, provider_url: &str) -> String {
+    pub fn toml(&self, app: SocketAddr, ops: SocketAddr, simulator_url: &str) -> String {
+        let provider_url = self.provider_url.as_deref().unwrap_or(simulator_url);
         let prices = Path::new(env!("CARGO_MANIFEST_DIR")).join("../prices.csv");
         let mut text = format!(
             "data_dir = \"data\"\nprices = \"{prices}\"\n\n[journal]\nsegment_mib = 16\ncapacity_mib = 1024\nrefusals_mib = 256\n\n\

@@ -47,7 +47,7 @@ impl Stack {
         let simulator = simulator.expect("the simulator starts");
         let (app, ops) = (free_address(), free_address());
         let config = folder.path().join("tollgate.toml");
-        let text = setup.toml(app, ops, &provider_url(&simulator));
+        let text = setup.toml(app, ops, &simulator.base_url());
         std::fs::write(&config, text).expect("a configuration can be written");
         let log = folder.path().join("serving.log");
         let serving = Serving::start(&config, &log, setup.failpoint.as_deref());
@@ -82,7 +82,7 @@ impl Stack {
     /// The configuration file's text as the setup makes it.
     pub fn config_text(&self) -> String {
         self.setup
-            .toml(self.app, self.ops, &provider_url(&self.simulator))
+            .toml(self.app, self.ops, &self.simulator.base_url())
     }
 
     /// Where apps send chat calls.
@@ -271,8 +271,4 @@ impl Drop for Stack {
             eprintln!("--- the serving process said last:\n{}", self.log_tail());
         }
     }
-}
-
-fn provider_url(simulator: &simulator::Simulator) -> String {
-    format!("{}/v1", simulator.base_url().trim_end_matches("/v1"))
 }

@@ -32,10 +32,9 @@ pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>
 /// # Panics
 /// At the deadline.
 pub async fn within<T>(what: &str, coming: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(DEADLINE, coming).await {
-        Ok(came) => came,
-        Err(_) => panic!("waited {} s in vain: {what}", DEADLINE.as_secs()),
-    }
+    tokio::time::timeout(DEADLINE, coming)
+        .await
+        .unwrap_or_else(|_| panic!("waited {} s in vain: {what}", DEADLINE.as_secs()))
 }
 
 /// Waits until somebody listens there.
