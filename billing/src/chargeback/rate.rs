@@ -52,7 +52,10 @@ fn charge(figures: &mut Figures, group: &Group, book: &PriceBook) -> Result<(), 
     if is_estimated {
         figures.estimated_requests = group.requests;
     }
-    if group.quality != UsageQuality::Ok {
+    // Counted here whole because the provider said nothing: that is the estimated share, not a flaw beside it.
+    let is_only_estimated =
+        group.quality == UsageQuality::Missing && group.source == UsageSource::Estimated;
+    if group.quality != UsageQuality::Ok && !is_only_estimated {
         figures.flawed_requests = group.requests;
         // What the provider billed beyond the units is not known.
         figures.complete = false;

@@ -222,6 +222,7 @@ fn estimated_and_flawed_shares_stand_beside_the_total() {
     let units = [(Unit::InputText, 1_000_000)];
     let guess = Group {
         source: UsageSource::Estimated,
+        quality: UsageQuality::Missing,
         ..group("a", "m", &units)
     };
     let part = Group {

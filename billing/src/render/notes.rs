@@ -65,7 +65,7 @@ fn missing(report: &Report, notes: &mut Vec<String>) {
     }
     if totals.flawed_requests != 0 {
         notes.push(format!(
-            "  {} requests have figures that are missing, do not add up, or have no unit (audit query names them)",
+            "  {} requests have figures that are missing in part, do not add up, or have no unit (audit query names them)",
             grouped(totals.flawed_requests)
         ));
     }
