@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::Router;
@@ -56,7 +57,7 @@ pub async fn serve(
         let service = hyper::service::service_fn(move |request: hyper::Request<_>| {
             let mut request: Request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().oneshot(request)
+            begun(router.clone().oneshot(request))
         });
         let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
         let (gate, hurry) = (gate.clone(), hurry.clone());
@@ -75,6 +76,22 @@ pub async fn serve(
     tokio::select! {
         () = graceful.shutdown() => {}
         () = hurry.cancelled() => {}
+    }
+}
+
+/// Begins a request when it has come. The connection would begin it after its next look at the socket, and an app that
+/// has hung up by then would leave no record.
+fn begun<F: Future>(request: F) -> impl Future<Output = F::Output> {
+    let mut request = Box::pin(request);
+    // Nobody has to be woken: whoever takes this looks at it at once.
+    let first = request
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()));
+    async move {
+        match first {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => request.await,
+        }
     }
 }
 
