@@ -9,7 +9,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use schemas::{Unit, Units};
 use serde_json::Value;
+use tiktoken_rs::CoreBPE;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::vocabulary::{Encoding, Vocabularies};
 
 /// More text than this is counted in part and extrapolated.
 const MAX_COUNTED_BYTES: usize = 256 * 1024;
@@ -20,9 +24,10 @@ const TOKENS_TO_PRIME: i64 = 3;
 const BYTES_PER_TOKEN_AT_LEAST: i64 = 2;
 
 /// The bounded pool.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Estimator {
     places: Arc<Semaphore>,
+    vocabularies: Arc<Vocabularies>,
 }
 
 /// What is to be counted.
@@ -42,6 +47,7 @@ impl Estimator {
     pub fn new(places: usize) -> Self {
         Self {
             places: Arc::new(Semaphore::new(places)),
+            vocabularies: Arc::default(),
         }
     }
 
@@ -50,11 +56,18 @@ impl Estimator {
         let Ok(place) = self.places.clone().acquire_owned().await else {
             return Units::default();
         };
+        let vocabularies = self.vocabularies.clone();
         let counting = tokio::task::spawn_blocking(move || {
             let _place = place;
-            count(&question)
+            let vocabulary = vocabularies.get(Encoding::of(&question.model), Instant::now())?;
+            Some(count(&vocabulary, &question))
         });
-        counting.await.unwrap_or_default()
+        counting.await.ok().flatten().unwrap_or_default()
+    }
+
+    /// Gives back the memory of what has not counted for a while.
+    pub fn rest(&self) {
+        self.vocabularies.rest(Instant::now());
     }
 }
 
@@ -71,8 +84,7 @@ pub fn reserve(body_bytes: usize, max_output_tokens: i64, n: i64) -> Units {
     units
 }
 
-fn count(question: &Question) -> Units {
-    let vocabulary = vocabulary(&question.model);
+fn count(vocabulary: &CoreBPE, question: &Question) -> Units {
     let mut units = Units::default();
     if let Some(tokens) = question
         .request
@@ -88,18 +100,7 @@ fn count(question: &Question) -> Units {
     units
 }
 
-fn vocabulary(model: &str) -> &'static tiktoken_rs::CoreBPE {
-    let old = ["gpt-4-", "gpt-3.5", "gpt-35", "text-embedding"]
-        .iter()
-        .any(|p| model.starts_with(p));
-    if old || model == "gpt-4" {
-        tiktoken_rs::cl100k_base_singleton()
-    } else {
-        tiktoken_rs::o200k_base_singleton()
-    }
-}
-
-fn text_tokens(vocabulary: &tiktoken_rs::CoreBPE, text: &str) -> i64 {
+fn text_tokens(vocabulary: &CoreBPE, text: &str) -> i64 {
     if text.len() <= MAX_COUNTED_BYTES {
         return signed(vocabulary.encode_ordinary(text).len());
     }
@@ -128,7 +129,7 @@ fn scaled(tokens: i64, factor: f64) -> i64 {
     (tokens as f64 * factor).ceil() as i64
 }
 
-fn prompt_tokens(vocabulary: &tiktoken_rs::CoreBPE, body: &[u8]) -> Option<i64> {
+fn prompt_tokens(vocabulary: &CoreBPE, body: &[u8]) -> Option<i64> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let mut tokens = TOKENS_TO_PRIME;
     for message in body.get("messages")?.as_array()? {
@@ -142,7 +143,7 @@ fn prompt_tokens(vocabulary: &tiktoken_rs::CoreBPE, body: &[u8]) -> Option<i64> 
 }
 
 /// The texts in a value: itself, or the `text` parts of a list. Images and audio are not text.
-fn texts_tokens(vocabulary: &tiktoken_rs::CoreBPE, value: &Value) -> i64 {
+fn texts_tokens(vocabulary: &CoreBPE, value: &Value) -> i64 {
     match value {
         Value::String(text) => text_tokens(vocabulary, text),
         Value::Array(parts) => parts

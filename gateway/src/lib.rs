@@ -30,6 +30,7 @@ mod snapshot;
 mod start;
 mod state;
 mod strangers;
+mod vocabulary;
 
 pub use snapshot::{BadConfig, Snapshot};
 pub use start::{Prepared, Running, Start, StartError, prepare};

@@ -1,4 +1,5 @@
-//! What happens every second: a sign of life, the flush of folded refusals, the cursor of settled requests.
+//! What happens every second: a sign of life, the flush of folded refusals, the cursor of settled
+//! requests, the return of memory that rests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub async fn beat(gate: Arc<Gate>, settled: Cursor, stop: CancellationToken) {
             .await
             .is_some();
         gate.flush_strangers();
+        gate.estimator.rest();
         if let Err(error) = gate.ledger.beat(gate.clock.now()) {
             tracing::warn!(%error, "no sign of life was written");
         }
