@@ -8,6 +8,10 @@ mod up;
 
 use clap::Parser;
 
+/// Why this one: see its line in Cargo.toml.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     cli::run(cli::Cli::parse())
 }
