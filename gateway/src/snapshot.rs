@@ -245,6 +245,9 @@ fn credential(deployment: &Deployment) -> Result<Option<(HeaderName, HeaderValue
             );
         }
     };
+    if secret.trim().is_empty() {
+        return fail("its credential is empty".into());
+    }
     let (name, value) = match deployment.auth {
         UpstreamAuth::ApiKey => (HeaderName::from_static("api-key"), secret.trim().to_owned()),
         _ => (header::AUTHORIZATION, format!("Bearer {}", secret.trim())),
@@ -303,13 +306,26 @@ fn routes(
     ))
 }
 
+/// Two entries of one name would be one on the bill, with the settings of either.
+fn each_once<'a>(what: &str, ids: impl Iterator<Item = &'a String>) -> Result<(), BadConfig> {
+    let mut seen = std::collections::HashSet::new();
+    for id in ids {
+        if !seen.insert(id) {
+            return Err(bad(id, format!("{what} `{id}` stands twice")));
+        }
+    }
+    Ok(())
+}
+
 fn keys(
     tenants: &[Tenant],
     models: &[String],
 ) -> Result<FxHashMap<[u8; 32], Arc<Principal>>, BadConfig> {
     let mut keys = FxHashMap::default();
     let mut key_ids = std::collections::HashSet::new();
+    each_once("tenant", tenants.iter().map(|tenant| &tenant.id))?;
     for tenant in tenants {
+        each_once("project", tenant.projects.iter().map(|project| &project.id))?;
         if tenant.durability == Durability::Replicated {
             let message = format!(
                 "tenant `{}`: durability `replicated` needs a Kafka log; use written or synced",

@@ -288,9 +288,7 @@ impl Running {
     /// Takes a new configuration, or refuses it while the old one serves on. Doors and pools keep the
     /// settings of the start.
     pub fn reload(&self, config: &Config, text: &str) -> Result<(), BadConfig> {
-        let snapshot = Snapshot::compile(config, text).inspect_err(|_| {
-            self.gate.metrics.refused_reloads.inc();
-        })?;
+        let snapshot = Snapshot::compile(config, text)?;
         self.gate.snapshot.store(Arc::new(snapshot));
         Ok(())
     }
@@ -306,7 +304,7 @@ impl Running {
         self.ops.registries.write().push(registry);
     }
 
-    /// Counts a configuration that could not even be read.
+    /// Counts a configuration that was refused, whether it could not be read or not be used.
     pub fn count_refused_reload(&self) {
         self.gate.metrics.refused_reloads.inc();
     }
