@@ -21,6 +21,7 @@ use crate::headers::to_provider;
 use crate::meter::stream::UsageFor;
 use crate::refusal::Refusal;
 use crate::snapshot::Route;
+use crate::state::wait_durable;
 
 /// Records a request that goes away before it is admitted.
 pub struct AtTheDoor {
@@ -84,7 +85,7 @@ pub async fn admit(
     // From here on the exchange answers for the request.
     door.arrival = None;
     let mut exchange = Exchange::new(gate, snapshot, route, open, request.body);
-    if durability != schemas::Durability::Written && ticket.synced().await.is_err() {
+    if !wait_durable(durability, &ticket).await {
         exchange.close_unanswered(Ending::NotRecorded, 503);
         return Err(Refusal::MeteringUnavailable);
     }

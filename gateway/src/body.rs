@@ -167,14 +167,25 @@ impl MeteredBody {
         let durability = state.durability();
         let ticket = state.settle(ending, &schemas::Units::default());
         if durability != schemas::Durability::Written {
-            self.closing = Some(Box::pin(wait_durable(durability, ticket)));
+            self.closing = ticket.map(|ticket| {
+                let waiting: BoxFuture<'static, ()> = Box::pin(async move {
+                    wait_durable(durability, &ticket).await;
+                });
+                waiting
+            });
         }
     }
 
+    /// The provider fails, or takes too long. After `[DONE]` nothing is missing: then the answer just ends.
     fn fail(&mut self, ending: Ending, why: &'static str) {
+        let is_whole = self.exchange.state().is_none();
         self.close(ending);
         self.trailing = None;
-        self.end = Some(Err(BrokenOff(why)));
+        self.end = Some(if is_whole {
+            Ok(())
+        } else {
+            Err(BrokenOff(why))
+        });
     }
 
     fn upstream(&mut self) -> Option<Pin<&mut reqwest::Body>> {

@@ -5,6 +5,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -18,6 +19,11 @@ use crate::ledger::OpenRequest;
 use crate::meter::findings::{Findings, TextTally};
 use crate::meter::reader::Reader;
 use crate::snapshot::{Route, Snapshot};
+
+/// How long a record may wait for its fsync; then the answer goes on and the missed promise is logged.
+const SYNC_PATIENCE: Duration = Duration::from_secs(10);
+/// A larger request is not kept for counting: where the provider reports nothing its input is unknown.
+const MAX_KEPT_BODY_BYTES: usize = 1 << 20;
 
 /// A call that has not been answered yet.
 pub type Calling = BoxFuture<'static, Result<reqwest::Response, reqwest::Error>>;
@@ -44,8 +50,8 @@ pub struct State {
     pub route: Arc<Route>,
     /// The record to be closed.
     open: Option<OpenRequest>,
-    /// Its body, for counting where the provider does not.
-    body: Bytes,
+    /// Its body, for counting where the provider does not, unless it is too large to keep.
+    body: Option<Bytes>,
     /// How far the call has come.
     pub stage: Stage,
     /// What was seen of the call.
@@ -78,7 +84,7 @@ impl State {
             snapshot,
             route,
             open: Some(open),
-            body,
+            body: Some(body).filter(|body| body.len() <= MAX_KEPT_BODY_BYTES),
             stage: Stage::Admitted,
             call: Call::default(),
             reader: Reader::default(),
@@ -126,7 +132,9 @@ impl State {
         };
         let durability = self.durability();
         let ticket = self.settle(ending, &estimate);
-        wait_durable(durability, ticket).await;
+        if let Some(ticket) = ticket {
+            wait_durable(durability, &ticket).await;
+        }
     }
 
     /// What the tenant was promised.
@@ -141,20 +149,27 @@ impl State {
         let wanted = self.facts(ending).wanted();
         wanted.any().then(|| Question {
             model: self.route.upstream_model.clone(),
-            request: wanted.input.then(|| self.body.clone()),
+            request: self.body.clone().filter(|_| wanted.input),
             output: wanted.output.then(|| self.tally.text()),
         })
     }
 }
 
-/// Waits until the record is as durable as promised.
-pub async fn wait_durable(durability: Durability, ticket: Option<Ticket>) {
-    let Some(ticket) = ticket else { return };
+/// Waits until a record is as durable as promised, within a bound. Says whether it is.
+pub async fn wait_durable(durability: Durability, ticket: &Ticket) -> bool {
     if durability == Durability::Written {
-        return;
+        return true;
     }
-    if let Err(error) = ticket.synced().await {
-        tracing::error!(%error, "an outcome is written but not synced as promised");
+    match tokio::time::timeout(SYNC_PATIENCE, ticket.synced()).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            tracing::error!(%error, "a record is written but not synced as promised");
+            false
+        }
+        Err(_) => {
+            tracing::error!("a record is written but was not synced in time: the disk is slow");
+            false
+        }
     }
 }
 
