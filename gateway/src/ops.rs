@@ -48,6 +48,12 @@ async fn readyz(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
             "the journal is poisoned: restart\n",
         );
     }
+    if !ops.gate.ledger.journal().has_room() {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the journal is full: free disk space or raise journal.capacity_mib\n",
+        );
+    }
     if !ops.ready.load(Ordering::Acquire) {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
     }

@@ -97,6 +97,13 @@ impl Journal {
         Ok(Reservation::new(Arc::clone(self.shared())))
     }
 
+    /// Whether an admission would be taken now; makes its room as the admission would.
+    pub fn has_room(&self) -> bool {
+        let mut writer = self.shared().writer.lock();
+        let (slot_bytes, reserved) = (writer.options.outcome_bytes, writer.reserved + 1);
+        writer.check_open().is_ok() && writer.make_place(slot_bytes, reserved).is_ok()
+    }
+
     /// Appends a frame. `kind` is not 0. The frame survives a killed process when this
     /// returns, and a power cut once the ticket is synced.
     pub fn append(&self, kind: u8, payload: &[u8]) -> Result<Ticket, AppendError> {
