@@ -2,13 +2,18 @@
 //! and whether they agree.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use ::store::Client;
 use simulator::load::{ClientLine, Outcome as Seen};
 
 use crate::http::Ask;
-use crate::journal::JournalContents;
-use crate::store::{StoredEvent, Trail};
+use crate::journal::{JournalContents, read_journal};
+use crate::store::{self, StoredEvent, Trail};
 use crate::truth::Truth;
+
+/// How a fault begins that only a power cut excuses.
+pub const UNREADABLE: &str = "unreadable in the journal";
 
 /// A request as its client knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +51,19 @@ pub struct Books {
 }
 
 impl Books {
+    /// What the journal, the store and the provider say now.
+    ///
+    /// # Panics
+    /// If one of them does not answer.
+    pub async fn of(data_dir: &Path, reader: &Client, simulator: &simulator::Simulator) -> Self {
+        Self {
+            journal: read_journal(data_dir),
+            events: store::events(reader).await.expect("the store answers"),
+            trail: store::trail(reader).await.expect("the store answers"),
+            truth: Truth::of(simulator),
+        }
+    }
+
     /// The one event of a nonce.
     ///
     /// # Panics
@@ -115,13 +133,10 @@ impl Books {
             fault("closed twice", id.to_string());
         }
         for gap in journal.gaps() {
-            fault("numbers are not dense", gap);
+            fault("numbers are not dense", gap.clone());
         }
-        if journal.damaged > 0 {
-            fault(
-                "stretches of the journal unreadable",
-                journal.damaged.to_string(),
-            );
+        for damage in &journal.damaged {
+            fault(UNREADABLE, format!("{damage:?}"));
         }
         for nonce in &self.truth.repeated {
             fault("sent to the provider twice", nonce.clone());

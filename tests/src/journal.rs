@@ -16,7 +16,12 @@ pub struct JournalContents {
     /// All records that are published, usage and cuts: the leaf hash, in hex, by place.
     pub published: BTreeMap<u64, String>,
     /// Stretches that could not be read, apart from a torn tail.
-    pub damaged: usize,
+    pub damaged: Vec<journal::Damage>,
+    /// The next number of each start.
+    expected: BTreeMap<String, i64>,
+    /// Damaged stretches before the last usage record.
+    holes_before: usize,
+    gaps: Vec<String>,
 }
 
 /// Reads the journal of a data directory; beside a running gateway it shows what is written.
@@ -31,7 +36,9 @@ pub fn read_journal(data_dir: &Path) -> JournalContents {
         match item {
             Item::Frame(frame) => contents.take(frame.position, frame.kind, &frame.payload),
             Item::Damaged(damage) => {
-                contents.damaged += usize::from(damage.cause != journal::DamageCause::TornTail);
+                if damage.cause != journal::DamageCause::TornTail {
+                    contents.damaged.push(damage);
+                }
             }
         }
     }
@@ -55,6 +62,7 @@ impl JournalContents {
             }
             RecordKind::Usage => {
                 let event = serde_json::from_slice(payload).expect("a usage record can be read");
+                self.number(&event);
                 self.events.push(event);
             }
             RecordKind::Cut | RecordKind::Heartbeat => {}
@@ -75,20 +83,22 @@ impl JournalContents {
         again.filter(|id| !seen.insert(*id)).collect()
     }
 
-    /// Starts of the gateway whose numbers are not 0, 1, 2 …, with the first wrong one.
-    pub fn gaps(&self) -> Vec<String> {
-        let mut next: BTreeMap<String, i64> = BTreeMap::new();
-        let mut gaps = Vec::new();
-        for event in &self.events {
-            let expected = next.entry(event.boot.to_string()).or_default();
-            if event.producer_seq != *expected {
-                gaps.push(format!(
-                    "boot {}: {} where {expected} was due",
-                    event.boot, event.producer_seq
-                ));
-            }
-            *expected = event.producer_seq + 1;
+    /// Where the numbers of a start are not 0, 1, 2 …, unless what is missing lay in a stretch that cannot be read.
+    pub fn gaps(&self) -> &[String] {
+        &self.gaps
+    }
+
+    fn number(&mut self, event: &UsageEvent) {
+        let holes = self.damaged.len();
+        let expected = self.expected.entry(event.boot.to_string()).or_default();
+        let is_explained = event.producer_seq > *expected && holes > self.holes_before;
+        if event.producer_seq != *expected && !is_explained {
+            self.gaps.push(format!(
+                "boot {}: {} where {expected} was due",
+                event.boot, event.producer_seq
+            ));
         }
-        gaps
+        *expected = event.producer_seq + 1;
+        self.holes_before = holes;
     }
 }

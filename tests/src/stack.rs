@@ -249,12 +249,7 @@ impl Stack {
     /// # Panics
     /// If the store does not answer.
     pub async fn books(&self, reader: &Client) -> Books {
-        Books {
-            journal: self.journal(),
-            events: rows::events(reader).await.expect("the store answers"),
-            trail: rows::trail(reader).await.expect("the store answers"),
-            truth: self.truth(),
-        }
+        Books::of(&self.data_dir(), reader, &self.simulator).await
     }
 
     /// The end of what the serving process said.
