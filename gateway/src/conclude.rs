@@ -8,6 +8,7 @@ use schemas::units::Side;
 use schemas::{
     Attempt, Billable, Line, Micros, Outcome, Units, UsageEvent, UsageQuality, UsageSource,
 };
+use serde_json::Value;
 
 use crate::meter::dialect::{self, Reading};
 use crate::meter::findings::Findings;
@@ -138,7 +139,12 @@ pub const JSON_FOR_STREAM: &str = "stream_answered_with_json";
 #[must_use]
 pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageEvent {
     let outcome = outcome(facts);
-    let usage = usage(facts, estimate);
+    // Parsed once, for the units and for what is kept of it.
+    let stated = facts.found.usage.as_deref();
+    let stated: Option<Value> = stated.and_then(|raw| serde_json::from_slice(raw).ok());
+    let reading = facts.found.usage.as_ref();
+    let reading = reading.map(|_| dialect::read_value(stated.as_ref()));
+    let usage = usage(facts, reading, estimate);
     let name = |bytes: &Option<Vec<u8>>| {
         bytes
             .as_deref()
@@ -170,7 +176,7 @@ pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageE
         },
         usage_source: usage.source,
         usage_quality: usage.quality,
-        usage_raw: usage_raw(facts.found),
+        usage_raw: usage_raw(facts.found, stated),
         billable: billable(facts, outcome),
         outcome,
         outcome_detail: detail(facts).map(|text| Text::cut(&text)),
@@ -231,8 +237,7 @@ fn thinks_unseen(model: &str) -> bool {
         .any(|prefix| model.starts_with(prefix))
 }
 
-fn usage(facts: &Facts<'_>, estimate: &Units) -> Usage {
-    let reading = facts.reading();
+fn usage(facts: &Facts<'_>, reading: Option<Reading>, estimate: &Units) -> Usage {
     let reported = reading.as_ref().is_some_and(|r| !r.units.is_empty());
     let mut units = reading
         .as_ref()
@@ -270,12 +275,12 @@ fn usage(facts: &Facts<'_>, estimate: &Units) -> Usage {
     }
 }
 
-fn usage_raw(found: &Findings) -> Option<String> {
+fn usage_raw(found: &Findings, stated: Option<Value>) -> Option<String> {
     let raw = found.usage.as_deref()?;
     if raw.len() > MAX_USAGE_RAW_BYTES {
         return None;
     }
-    let value: serde_json::Value = serde_json::from_slice(raw).ok()?;
+    let value = stated?;
     if holds_only_figures(&value) {
         return String::from_utf8(raw.to_vec()).ok();
     }
@@ -292,22 +297,22 @@ fn is_word(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
 }
 
-fn holds_only_figures(value: &serde_json::Value) -> bool {
+fn holds_only_figures(value: &Value) -> bool {
     match value {
-        serde_json::Value::String(text) => is_word(text),
-        serde_json::Value::Array(list) => list.iter().all(holds_only_figures),
-        serde_json::Value::Object(map) => map
+        Value::String(text) => is_word(text),
+        Value::Array(list) => list.iter().all(holds_only_figures),
+        Value::Object(map) => map
             .iter()
             .all(|(k, v)| k.len() <= 64 && holds_only_figures(v)),
         _ => true,
     }
 }
 
-fn without_texts(value: serde_json::Value) -> serde_json::Value {
+fn without_texts(value: Value) -> Value {
     match value {
-        serde_json::Value::String(text) if !is_word(&text) => serde_json::Value::Null,
-        serde_json::Value::Array(list) => list.into_iter().map(without_texts).collect(),
-        serde_json::Value::Object(map) => map
+        Value::String(text) if !is_word(&text) => Value::Null,
+        Value::Array(list) => list.into_iter().map(without_texts).collect(),
+        Value::Object(map) => map
             .into_iter()
             .filter(|(k, _)| k.len() <= 64)
             .map(|(k, v)| (k, without_texts(v)))

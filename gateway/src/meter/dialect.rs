@@ -27,17 +27,23 @@ const MAX_PLAUSIBLE: i64 = 1 << 40;
 /// Reads a usage object. Never guesses: a figure that is no count makes its side missing.
 #[must_use]
 pub fn read(raw: &[u8]) -> Reading {
-    let Ok(Value::Object(usage)) = serde_json::from_slice::<Value>(raw) else {
+    read_value(serde_json::from_slice(raw).ok().as_ref())
+}
+
+/// The same of a usage object that has been parsed; `None` if it is not JSON.
+#[must_use]
+pub fn read_value(usage: Option<&Value>) -> Reading {
+    let Some(Value::Object(usage)) = usage else {
         return Reading {
             units: Units::default(),
             quality: UsageQuality::Inconsistent,
         };
     };
     let mut reading = Reader::default();
-    reading.input(&usage);
-    reading.output(&usage);
-    reading.total(&usage);
-    reading.strangers(&usage);
+    reading.input(usage);
+    reading.output(usage);
+    reading.total(usage);
+    reading.strangers(usage);
     reading.finish()
 }
 
