@@ -321,15 +321,18 @@ fn without_texts(value: Value) -> Value {
     }
 }
 
-/// By the provider's own rules, as OpenAI states them: successful answers are billed, also when the app
-/// hangs up; 4xx and 5xx are not.
+/// By the provider's own rules, as far as they are stated: see docs/outcomes.md. Successful answers are
+/// billed, also when the app hangs up; 4xx are not, but for those that Azure says it may charge: a filtered
+/// prompt, a prompt that was too long, a time-out. Of 5xx nobody says that they are free.
 fn billable(facts: &Facts<'_>, outcome: Outcome) -> Billable {
     if !facts.call.reached {
         return Billable::No;
     }
+    let too_long = facts.found.error_code.as_deref() == Some(b"context_length_exceeded");
     match (facts.call.status, outcome) {
-        (Some(_), Outcome::Filtered) => Billable::Unclear,
-        (Some(status), _) if status >= 400 => Billable::No,
+        (Some(_), Outcome::Filtered) | (Some(408), _) => Billable::Unclear,
+        (Some(_), _) if too_long => Billable::Unclear,
+        (Some(400..=499), _) => Billable::No,
         (Some(_), Outcome::Completed | Outcome::ClientAborted) => Billable::Yes,
         _ => Billable::Unclear,
     }

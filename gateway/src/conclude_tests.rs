@@ -240,7 +240,7 @@ fn what_a_failure_costs_is_the_providers_rule() {
             (outcome, source, quality),
             (Outcome::UpstreamError, UsageSource::None, UsageQuality::Ok)
         );
-        let expected = if status >= 400 {
+        let expected = if (400..500).contains(&status) {
             Billable::No
         } else {
             Billable::Unclear
@@ -251,6 +251,16 @@ fn what_a_failure_costs_is_the_providers_rule() {
             format!("upstream_status_{status}")
         );
     }
+    assert_eq!(
+        Case::new(Ending::Completed, 408, None).says().3,
+        Billable::Unclear
+    );
+    let mut too_long = Case::new(Ending::Completed, 400, None);
+    too_long.found = |found| {
+        found.error = true;
+        found.error_code = Some(b"context_length_exceeded".to_vec());
+    };
+    assert_eq!(too_long.says().3, Billable::Unclear);
     let mut filtered = Case::new(Ending::Completed, 400, None);
     filtered.found = |found| {
         found.error = true;
