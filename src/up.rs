@@ -47,6 +47,8 @@ pub struct Up {
 
 /// Runs until a signal.
 pub fn run(up: Up) -> anyhow::Result<()> {
+    runtime::secrecy::forbid_core_dumps()
+        .context("core dumps, which would hold credentials, cannot be forbidden")?;
     let loaded = Config::load(&up.config)?;
     let requests = if loaded.value.log.requests {
         "info"

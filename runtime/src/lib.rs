@@ -1,9 +1,10 @@
-//! What every process needs and no domain is in: logs, shutdown, configuration files, the clock, failpoints.
+//! What every process needs and no domain is in: logs, shutdown, configuration files, the clock, failpoints, secrecy.
 //!
 //! What must not live here: anything that knows of requests, records or money.
 
 pub mod clock;
 pub mod config;
 pub mod failpoint;
+pub mod secrecy;
 pub mod shutdown;
 pub mod telemetry;
