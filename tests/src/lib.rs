@@ -3,6 +3,7 @@
 
 mod binary;
 mod books;
+pub mod command;
 pub mod faulty;
 mod http;
 mod journal;
@@ -24,6 +25,7 @@ pub use books::{Books, Sent, UNREADABLE};
 pub use http::{App, Ask, Whole};
 pub use journal::{JournalContents, read_journal};
 pub use life::Life;
+pub use ports::free_address;
 pub use process::Serving;
 pub use python::{interpreter, printed, python};
 pub use rig::{Plan, Rig};

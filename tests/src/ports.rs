@@ -10,6 +10,9 @@ const COUNT: u16 = 20_000;
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
 /// A loopback address that nobody listens on, given out once in this process.
+///
+/// # Panics
+/// If there is none.
 pub fn free_address() -> SocketAddr {
     // Processes begin at different places, so that they seldom ask for the same port.
     #[expect(clippy::cast_possible_truncation, reason = "below COUNT")]

@@ -1,6 +1,7 @@
 //! A Tollgate whose provider, configuration and environment a test writes itself, for suites that send what no client
 //! library would. Waiting for states and reading what was written down, no claim about behaviour.
 
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use schemas::fs_names;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use store::{Client, Credentials, DataDir, Endpoint, User};
 
 use crate::binary::tollgate;
@@ -29,6 +31,53 @@ pub struct Plan {
     pub environment: Vec<(&'static str, String)>,
     /// How the provider behaves.
     pub simulator: simulator::Settings,
+}
+
+impl Plan {
+    /// Adds a backend and the models that it serves. `credential` is its line for that.
+    #[must_use]
+    pub fn backend(mut self, id: &str, base_url: &str, credential: &str, models: &[&str]) -> Self {
+        let add = |text: &mut String, line: &dyn std::fmt::Display| {
+            writeln!(text, "{line}").expect("a text grows");
+        };
+        let head =
+            format_args!("[[deployments]]\nid = \"{id}\"\nprovider = \"openai\"").to_string();
+        add(&mut self.rest, &head);
+        add(
+            &mut self.rest,
+            &format_args!("base_url = \"{base_url}\"\n{credential}"),
+        );
+        for model in models {
+            add(
+                &mut self.rest,
+                &format_args!("[[routes]]\nmodel = \"{model}\"\ndeployment = \"{id}\""),
+            );
+        }
+        self
+    }
+
+    /// Adds the simulator as a backend without a credential.
+    #[must_use]
+    pub fn simulated(self, models: &[&str]) -> Self {
+        self.backend("simulator", "{provider}", "auth = \"none\"", models)
+    }
+
+    /// Adds a tenant with one project, `search`. A key is its name, its secret, and further settings of it. `labels` is
+    /// the list of labels.
+    #[must_use]
+    pub fn tenant(mut self, id: &str, labels: &str, keys: &[(&str, &str, &str)]) -> Self {
+        let keys = keys.iter().map(|(name, secret, more)| {
+            let digest = hex::encode(Sha256::digest(secret));
+            format!("  {{ id = \"{name}\", sha256 = \"{digest}\"{more} }},\n")
+        });
+        let keys: Vec<String> = keys.collect();
+        let text = format!(
+            "[[tenants]]\nid = \"{id}\"\nlabels = [{labels}]\n[[tenants.projects]]\nid = \"search\"\nkeys = [\n{}]\n",
+            keys.concat()
+        );
+        self.rest.push_str(&text);
+        self
+    }
 }
 
 /// A running `tollgate up` and its provider.

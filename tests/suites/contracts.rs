@@ -7,29 +7,13 @@ use tests::raw::{RawAnswer, post, send};
 use tests::{Plan, Rig, printed, python};
 
 const SECRET: &str = "tg-contract-key";
-/// SHA-256 of the secret.
-fn digest() -> String {
-    use sha2::Digest as _;
-    hex::encode(sha2::Sha256::digest(SECRET))
-}
 
 /// One tenant whose key may use two of the three models.
 fn plan() -> Plan {
-    let mut rest = String::from(
-        "[[deployments]]\nid = \"simulator\"\nprovider = \"openai\"\nbase_url = \"{provider}\"\nauth = \"none\"\n",
-    );
-    for model in ["gpt-4o-mini", "gpt-4o", "gpt-4.1-mini"] {
-        rest += &format!("[[routes]]\nmodel = \"{model}\"\ndeployment = \"simulator\"\n");
-    }
-    rest += &format!(
-        "[[tenants]]\nid = \"acme\"\n[[tenants.projects]]\nid = \"search\"\n\
-         keys = [{{ id = \"acme-1\", sha256 = \"{}\", models = [\"gpt-4o-mini\", \"gpt-4o\"] }}]\n",
-        digest()
-    );
-    Plan {
-        rest,
-        ..Plan::default()
-    }
+    let models = ", models = [\"gpt-4o-mini\", \"gpt-4o\"]";
+    Plan::default()
+        .simulated(&["gpt-4o-mini", "gpt-4o", "gpt-4.1-mini"])
+        .tenant("acme", "", &[("acme-1", SECRET, models)])
 }
 
 #[tokio::test]

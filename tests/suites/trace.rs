@@ -10,7 +10,7 @@ use tests::{interpreter, printed, python, tollgate};
 
 const ROWS: u32 = 1_000;
 /// How many of a thousand rows have at most so many tokens. "Azure LLM inference trace 2023", code, 8,819 rows:
-/// AzurePublicDataset, CC-BY 4.0; Patel et al., "Splitwise", ISCA 2024.
+/// `AzurePublicDataset`, CC-BY 4.0; Patel et al., "Splitwise", ISCA 2024.
 const PROMPT_TOKENS: [(u32, u32); 17] = [
     (0, 3),
     (10, 17),

@@ -1,7 +1,5 @@
 //! Providers that answer oddly, and the gateway that calls them.
 
-use sha2::{Digest as _, Sha256};
-
 use super::Carried;
 use crate::raw::OddProvider;
 use crate::rig::Plan;
@@ -72,44 +70,42 @@ impl OddProviders {
         Self { providers, trap }
     }
 
-    fn toml(&self) -> String {
-        let mut text = String::new();
-        let unreachable = crate::ports::free_address();
+    fn add_to(&self, plan: Plan) -> Plan {
+        let unreachable = (
+            "unreachable",
+            format!("http://{}/v1", crate::ports::free_address()),
+        );
         let all = self
             .providers
             .iter()
             .map(|(name, provider)| (*name, provider.base_url()));
-        for (name, url) in all.chain([("unreachable", format!("http://{unreachable}/v1"))]) {
-            text += &format!(
-                "[[deployments]]\nid = \"{name}\"\nprovider = \"openai\"\nbase_url = \"{url}\"\nauth = \"none\"\n\
-                 [[routes]]\nmodel = \"{name}\"\ndeployment = \"{name}\"\n"
-            );
-        }
-        text
+        all.chain([unreachable]).fold(plan, |plan, (name, url)| {
+            plan.backend(name, &url, "auth = \"none\"", &[name])
+        })
     }
 }
 
 /// A gateway for the cases: small bounds, every refusal a record of its own. `credential` is the deployment's line for it.
 pub fn plan(carried: &Carried, odd: &OddProviders, credential: &str) -> Plan {
-    let digest = |secret: &str| hex::encode(Sha256::digest(secret));
-    let mut rest = format!(
-        "[[deployments]]\nid = \"simulator\"\nprovider = \"openai\"\nbase_url = \"{{provider}}\"\n{credential}\n{}",
-        odd.toml()
-    );
-    for model in ["gpt-4o-mini", "gpt-4o"] {
-        rest += &format!("[[routes]]\nmodel = \"{model}\"\ndeployment = \"simulator\"\n");
-    }
-    rest += &format!(
-        "[[tenants]]\nid = \"acme\"\n[[tenants.projects]]\nid = \"search\"\nkeys = [\n\
-         {{ id = \"acme-1\", sha256 = \"{}\" }},\n{{ id = \"limited\", sha256 = \"{}\", models = [\"gpt-4o\"] }},\n\
-         {{ id = \"disabled\", sha256 = \"{}\", disabled = true }},\n]\n",
-        digest(&carried.secret),
-        digest(&carried.limited),
-        digest(&carried.disabled)
-    );
-    Plan {
-        gateway: "max_body_bytes = 65536\nstranger_records_per_second = 1000000\nbody_timeout_ms = 3000\nhead_timeout_ms = 1000".to_owned(),
-        rest,
+    let plan = Plan {
+        gateway: "max_body_bytes = 65536\nstranger_records_per_second = 1000000\n\
+                  body_timeout_ms = 3000\nhead_timeout_ms = 1000"
+            .to_owned(),
         ..Plan::default()
-    }
+    };
+    let plan = plan.backend(
+        "simulator",
+        "{provider}",
+        credential,
+        &["gpt-4o-mini", "gpt-4o"],
+    );
+    odd.add_to(plan).tenant(
+        "acme",
+        "",
+        &[
+            ("acme-1", &carried.secret, ""),
+            ("limited", &carried.limited, ", models = [\"gpt-4o\"]"),
+            ("disabled", &carried.disabled, ", disabled = true"),
+        ],
+    )
 }
