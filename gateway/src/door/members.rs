@@ -1,0 +1,168 @@
+//! An object's members as they stand in its text: a name once, no name with escapes, nothing nested too deeply.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::error::DoorError;
+
+/// Refuses nesting deeper than `max_depth`, without recursion.
+pub(super) fn check_depth(text: &[u8], max_depth: usize) -> Result<(), DoorError> {
+    let (mut depth, mut at) = (0_usize, 0);
+    while at < text.len() {
+        match text[at] {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => at = after_string(text, at + 1),
+            _ => {}
+        }
+        if depth > max_depth {
+            return Err(DoorError::TooDeep(max_depth));
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+/// The place of the closing quote of the string whose text begins at `at`.
+fn after_string(text: &[u8], mut at: usize) -> usize {
+    while let Some(found) = memchr::memchr2(b'"', b'\\', text.get(at..).unwrap_or_default()) {
+        at += found;
+        if text[at] == b'"' {
+            return at;
+        }
+        at += 2;
+    }
+    text.len()
+}
+
+/// An object's members as they stand: a name once, no name with escapes.
+pub(super) struct Members<'a>(pub(super) Vec<(&'a str, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    pub(super) fn parse(text: &'a str) -> Result<Self, DoorError> {
+        let members: Found<'a> =
+            serde_json::from_str(text).map_err(|error| DoorError::NotJson(shape_of(&error)))?;
+        match members {
+            Found::Fine(members) => Ok(Self(members)),
+            Found::Escaped => Err(DoorError::EscapedName),
+            Found::Twice(name) => Err(DoorError::Duplicate(name.chars().take(64).collect())),
+        }
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+        let found = self.0.iter().find(|(member, _)| *member == name);
+        found
+            .map(|(_, value)| value.get())
+            .filter(|value| *value != "null")
+    }
+
+    pub(super) fn count(&self, name: &'static str) -> Result<Option<i64>, DoorError> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        match value.parse::<i64>() {
+            Ok(count) if count >= 0 => Ok(Some(count)),
+            _ => Err(DoorError::WrongType {
+                name,
+                wanted: "a whole number of at least 0",
+            }),
+        }
+    }
+
+    pub(super) fn flag(&self, name: &'static str) -> Result<bool, DoorError> {
+        match self.get(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(DoorError::WrongType {
+                name,
+                wanted: "true or false",
+            }),
+        }
+    }
+}
+
+/// Where `part`, a piece of `whole`, stands in it.
+pub(super) fn place_in(whole: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
+    start..start + part.len()
+}
+
+/// Where the JSON is broken, without what stands there.
+fn shape_of(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Data => "it is not an object",
+        _ => "syntax error",
+    };
+    format!("{what} at line {} column {}", error.line(), error.column())
+}
+
+enum Found<'a> {
+    Fine(Vec<(&'a str, &'a RawValue)>),
+    Escaped,
+    Twice(&'a str),
+}
+
+impl<'de> Deserialize<'de> for Found<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FoundVisitor)
+    }
+}
+
+struct FoundVisitor;
+
+impl<'de> Visitor<'de> for FoundVisitor {
+    type Value = Found<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found<'de>, A::Error> {
+        let mut members: Vec<(&'de str, &'de RawValue)> = Vec::with_capacity(8);
+        let mut fault = None;
+        while let Some((name, value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+            let Name::Plain(name) = name else {
+                fault = fault.or(Some(Found::Escaped));
+                continue;
+            };
+            if members.iter().any(|(member, _)| *member == name) {
+                fault = fault.or(Some(Found::Twice(name)));
+            }
+            members.push((name, value));
+        }
+        Ok(fault.unwrap_or(Found::Fine(members)))
+    }
+}
+
+/// A member's name: as it stands, or written with escapes.
+enum Name<'a> {
+    Plain(&'a str),
+    Escaped,
+}
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+        impl<'de> Visitor<'de> for NameVisitor {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name::Plain(name))
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Name<'de>, E> {
+                Ok(Name::Escaped)
+            }
+        }
+        deserializer.deserialize_str(NameVisitor)
+    }
+}
