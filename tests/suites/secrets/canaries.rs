@@ -1,5 +1,6 @@
 //! Texts that must not be seen are sent through every way a call can go wrong, and then looked for everywhere.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -86,7 +87,7 @@ async fn start(folder: &Path) -> (Rig, OddProviders, [OddProvider; 2]) {
     let json = format!(
         "{{\"id\":\"c\",\"model\":\"m\",\"choices\":[{{\"index\":0,\"message\":{{\"content\":\"{ANSWER}\"}},\"finish_reason\":\"stop\"}}],{usage}}}"
     );
-    let plain = format!(
+    let whole = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-secret: {ANSWER}\r\ncontent-length: {}\r\n\r\n{json}",
         json.len()
     );
@@ -98,7 +99,7 @@ async fn start(folder: &Path) -> (Rig, OddProviders, [OddProvider; 2]) {
         event.repeat(3)
     );
     let speaking = [
-        OddProvider::answering(plain).await,
+        OddProvider::answering(whole).await,
         OddProvider::answering(stream).await,
     ];
     let odd = OddProviders::start(ANSWER).await;
@@ -344,7 +345,6 @@ async fn the_serving_process_leaves_no_core_dump() {
         .collect();
     assert_eq!(numbers, ["0", "0"], "{core}");
     // The kernel gives the files of such a process to root, so that nobody else of its user reads its memory.
-    use std::os::unix::fs::MetadataExt as _;
     let owner = std::fs::metadata(format!("/proc/{}/mem", rig.pid()))
         .expect("it runs")
         .uid();

@@ -50,7 +50,7 @@ async fn a_claim_is_kept_plain_or_as_a_pseudonym_or_not_at_all() {
         .tenant("other", &label(false), &[("k3", "tg-other", "")])
         .tenant("silent", "", &[("k4", "tg-silent", "")]);
     let rig = Rig::start(plan).await;
-    let plain = call(&rig, "tg-plain", CLAIM).await;
+    let kept = call(&rig, "tg-plain", CLAIM).await;
     let hidden = [
         call(&rig, "tg-hidden", CLAIM).await,
         call(&rig, "tg-hidden", CLAIM).await,
@@ -60,7 +60,7 @@ async fn a_claim_is_kept_plain_or_as_a_pseudonym_or_not_at_all() {
     let silent = call(&rig, "tg-silent", CLAIM).await;
     let events = rig.events().await;
     assert_eq!(
-        labels(&events, &plain),
+        labels(&events, &kept),
         &serde_json::json!({"client_request_id": CLAIM})
     );
     assert_eq!(labels(&events, &silent), &serde_json::json!({}));

@@ -38,7 +38,7 @@ fn forged(rig: &Rig, number: usize) -> reqwest::RequestBuilder {
     let (_, _, secret) = APPS[number % 2];
     let (other, other_key, _) = APPS[(number + 1) % 2];
     let request = rig.http().post(rig.url("/v1/chat/completions"));
-    let request = if number % 3 == 0 {
+    let request = if number.is_multiple_of(3) {
         request.header("api-key", secret)
     } else {
         request.bearer_auth(secret)
