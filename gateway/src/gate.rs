@@ -19,6 +19,7 @@ use crate::labels::Pseudonyms;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
+use crate::request_log;
 use crate::snapshot::Snapshot;
 use crate::strangers::Strangers;
 
@@ -100,9 +101,12 @@ impl Gate {
 
     /// Writes the record of a refusal; where its lane is full it is folded and tried again.
     pub fn write_refusal(&self, peer: IpAddr, event: schemas::UsageEvent) {
-        if let Err(error) = self.ledger.refuse(event.clone()) {
-            tracing::warn!(%error, "refusal folded");
-            self.strangers.fold(peer, event);
+        match self.ledger.refuse(event.clone()) {
+            Ok(_) => request_log::line(&event),
+            Err(error) => {
+                tracing::warn!(%error, "refusal folded");
+                self.strangers.fold(peer, event);
+            }
         }
     }
 
@@ -120,9 +124,10 @@ impl Gate {
     pub fn record_local(&self, arrival: &Arrival, status: u16) -> Result<(), Refusal> {
         let event = arrival.local_event(&self.ledger, self.clock.now(), Outcome::Completed, status);
         self.ledger
-            .refuse(event)
-            .map(drop)
-            .map_err(|_| Refusal::MeteringUnavailable)
+            .refuse(event.clone())
+            .map_err(|_| Refusal::MeteringUnavailable)?;
+        request_log::line(&event);
+        Ok(())
     }
 }
 

@@ -26,6 +26,7 @@ mod ops;
 mod pulse;
 mod recovery;
 mod refusal;
+mod request_log;
 mod snapshot;
 mod start;
 mod state;

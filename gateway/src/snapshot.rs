@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderName, HeaderValue, header};
 use rustc_hash::FxHashMap;
+use schemas::event::MAX_LABELS;
 use schemas::name::Text;
 use schemas::{Capacity, Durability};
 use sha2::{Digest, Sha256};
@@ -326,6 +327,11 @@ fn keys(
     each_once("tenant", tenants.iter().map(|tenant| &tenant.id))?;
     for tenant in tenants {
         each_once("project", tenant.projects.iter().map(|project| &project.id))?;
+        each_once("label", tenant.labels.iter().map(|label| &label.name))?;
+        if tenant.labels.len() > MAX_LABELS {
+            let message = format!("tenant `{}`: more than {MAX_LABELS} labels", tenant.id);
+            return Err(bad(&tenant.id, message));
+        }
         if tenant.durability == Durability::Replicated {
             let message = format!(
                 "tenant `{}`: durability `replicated` needs a Kafka log; use written or synced",

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use journal::Ticket;
-use schemas::{Durability, Micros, Units, UsageEvent};
+use schemas::{Durability, Micros, Units};
 
 use crate::conclude::{Call, Ending, Facts, conclude};
 use crate::estimate::Question;
@@ -18,6 +18,7 @@ use crate::gate::Gate;
 use crate::ledger::OpenRequest;
 use crate::meter::findings::{Findings, TextTally};
 use crate::meter::reader::Reader;
+use crate::request_log;
 use crate::snapshot::{Route, Snapshot};
 
 /// How long a record may wait for its fsync; then the answer goes on and the missed promise is logged.
@@ -119,7 +120,7 @@ impl State {
     pub fn settle(&mut self, ending: Ending, estimate: &Units) -> Option<Ticket> {
         let open = self.open.take()?;
         let event = conclude(open.open_event(), &self.facts(ending), estimate);
-        log_request(&event);
+        request_log::line(&event);
         // A failure is logged and counted by the ledger; the next start closes the request.
         open.close(event).ok()
     }
@@ -171,21 +172,4 @@ pub async fn wait_durable(durability: Durability, ticket: &Ticket) -> bool {
             false
         }
     }
-}
-
-fn log_request(event: &UsageEvent) {
-    tracing::info!(
-        target: "request",
-        event_id = %event.event_id,
-        tenant = event.tenant.as_str(),
-        key_id = event.key_id.as_str(),
-        model = event.model_requested.as_str(),
-        deployment = event.deployment.as_ref().map(schemas::name::Text::as_str),
-        outcome = event.outcome.as_str(),
-        detail = event.outcome_detail.as_ref().map(schemas::name::Text::as_str),
-        status = event.status,
-        usage = event.usage_source.as_str(),
-        upstream_us = event.upstream_us,
-        gateway_us = event.gateway_us,
-    );
 }
