@@ -162,3 +162,65 @@ async fn the_key_of_a_pseudonym_is_a_private_file_and_without_it_nothing_leads_b
         "no bare hash of what can be guessed"
     );
 }
+
+#[tokio::test]
+async fn thirty_two_labels_reach_table_report_and_trail_and_no_thirty_third_is_allowed() {
+    let label = |number: usize| {
+        format!("{{ name = \"l{number}\", header = \"x-label-{number}\", plain = true }}")
+    };
+    let labels = |count: usize| (0..count).map(label).collect::<Vec<_>>().join(", ");
+    let plan = Plan::default().simulated(&["gpt-4o"]).tenant(
+        "acme",
+        &labels(32),
+        &[("k", "tg-labels", "")],
+    );
+    let rig = Rig::start(plan).await;
+    let request = rig
+        .http()
+        .post(rig.url("/v1/chat/completions"))
+        .bearer_auth("tg-labels");
+    let request = (0..32).fold(request, |request, number| {
+        request.header(format!("x-label-{number}"), format!("value {number}"))
+    });
+    let body = serde_json::json!({"model": "gpt-4o", "max_tokens": 2, "messages": [{"role": "user", "content": "hello"}]});
+    let answer = request.json(&body).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    let events = rig.events().await;
+    let [event] = &events[..] else {
+        panic!("one call is one record")
+    };
+    let kept = event["labels"].as_object().expect("a map of labels");
+    let wanted =
+        (0..32).map(|number| (format!("l{number}"), Value::from(format!("value {number}"))));
+    assert_eq!(*kept, wanted.collect::<serde_json::Map<_, _>>());
+    let report = rig.tollgate(&[
+        "report",
+        "chargeback",
+        "--by",
+        "label:l0,label:l31",
+        "--format",
+        "json",
+    ]);
+    let report: Value = serde_json::from_slice(&report.stdout).expect("a report is JSON");
+    assert_eq!(
+        report["rows"][0]["columns"],
+        serde_json::json!(["value 0", "value 31"])
+    );
+    let page = rig.tollgate(&[
+        "audit",
+        "query",
+        "--label",
+        "l31=value 31",
+        "--format",
+        "json",
+    ]);
+    assert!(
+        String::from_utf8_lossy(&page.stdout)
+            .contains(event["request_id"].as_str().expect("a text"))
+    );
+    let text = std::fs::read_to_string(rig.config()).expect("a configuration can be read");
+    let many = rig.config().with_file_name("many.toml");
+    std::fs::write(&many, text.replace(&labels(32), &labels(33))).expect("a file can be written");
+    let ended = tests::command::run(&["up"], &many).await;
+    assert_eq!(ended.unlike(2, &["many.toml:", "32"]), None);
+}

@@ -157,3 +157,55 @@ fn upstream_saw_only_ours(rig: &Rig, ids: &BTreeSet<String>) {
         );
     }
 }
+
+/// What the app is told is what everybody finds the call by.
+#[tokio::test]
+async fn one_id_leads_from_the_apps_answer_to_log_table_trail_and_provider() {
+    let rig = Rig::start(Plan {
+        top: "[log]\nrequests = true\n".to_owned(),
+        ..plan()
+    })
+    .await;
+    let call = |secret: &str, body: &str| {
+        rig.http()
+            .post(rig.url("/v1/chat/completions"))
+            .bearer_auth(secret)
+            .body(body.to_owned())
+            .send()
+    };
+    let good = "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}";
+    let served = call(APPS[0].2, good).await.expect("an answer");
+    let refused = call(APPS[0].2, "{}").await.expect("an answer");
+    let stranger = call("tg-nobody", good).await.expect("an answer");
+    assert_eq!(
+        [served.status(), refused.status(), stranger.status()],
+        [200, 400, 401]
+    );
+    let events = rig.events().await;
+    for answer in [&served, &refused, &stranger] {
+        let id = answer.headers()["x-request-id"].to_str().expect("a text");
+        let event = events
+            .iter()
+            .find(|event| event["request_id"] == id)
+            .expect("a record of the call");
+        let page = rig.tollgate(&["audit", "query", "--request-id", id, "--format", "json"]);
+        let page = String::from_utf8_lossy(&page.stdout).into_owned();
+        assert!(
+            page.contains(event["event_id"].as_str().expect("an id")),
+            "{id}: {page}"
+        );
+        let lines = rig.log().lines().filter(|line| line.contains(id)).count();
+        assert_eq!(lines, 1, "{id}: one line a request");
+    }
+    let id = served.headers()["x-request-id"]
+        .to_str()
+        .expect("a text")
+        .to_owned();
+    let seen = rig.simulator.seen();
+    assert!(
+        seen[0]
+            .headers
+            .contains(&("x-client-request-id".to_owned(), id)),
+        "{seen:?}"
+    );
+}
