@@ -18,6 +18,9 @@ pub struct Meter {
     pub grain: f64,
 }
 
+/// The unit of latencies, all of them over a direct call.
+const LATENCY: &str = "µs";
+
 const fn cpu(name: &'static str, what: &'static str) -> Meter {
     Meter {
         name,
@@ -32,7 +35,7 @@ const fn cpu(name: &'static str, what: &'static str) -> Meter {
 const fn time(name: &'static str, what: &'static str) -> Meter {
     Meter {
         name,
-        unit: "µs",
+        unit: LATENCY,
         what,
         tolerance: 0.5,
         grain: 150.0,
@@ -111,12 +114,24 @@ pub struct Figures(BTreeMap<&'static str, Vec<f64>>);
 /// How a figure came out over the rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
-    /// The least: the round that was disturbed least. It is the one that is judged.
+    /// The least: the round that was disturbed least.
     pub min: f64,
     /// The middle one.
     pub median: f64,
     /// The most.
     pub max: f64,
+}
+
+impl Meter {
+    /// What of the rounds is judged and recorded. Other work only ever adds to a cost, so the least counts; a
+    /// difference of two latencies it moves both ways, so there the middle counts.
+    pub fn judged(&self, spread: Spread) -> f64 {
+        if self.unit == LATENCY {
+            spread.median
+        } else {
+            spread.min
+        }
+    }
 }
 
 impl Figures {

@@ -72,11 +72,11 @@ impl Ratchet {
         Some((recorded.recorded + margin) * scale)
     }
 
-    /// The verdict on the least disturbed round.
+    /// The verdict on what is judged of the rounds.
     pub fn judge(&self, meter: &Meter, spread: Spread, slower: f64) -> Verdict {
         match self.limit(meter, slower) {
             None => Verdict::New,
-            Some(limit) if spread.min <= limit => Verdict::Pass,
+            Some(limit) if meter.judged(spread) <= limit => Verdict::Pass,
             Some(_) => Verdict::Fail,
         }
     }
@@ -102,7 +102,7 @@ impl Ratchet {
             let spread = figures.spread(meter.name)?;
             let before = self.figures.get(meter.name);
             let recorded = Recorded {
-                recorded: (spread.min * 10.0).round() / 10.0,
+                recorded: (meter.judged(spread) * 10.0).round() / 10.0,
                 tolerance: before.map_or(meter.tolerance, |before| before.tolerance),
             };
             Some((meter.name.to_owned(), recorded))
@@ -229,6 +229,20 @@ mod tests {
         assert_eq!(ratchet.judge(meter, spread(110.1), 1.0), Verdict::Fail);
         assert_eq!(ratchet.judge(meter, spread(110.1), 1.1), Verdict::Pass);
         assert_eq!(ratchet.judge(&METERS[1], spread(1.0), 1.0), Verdict::New);
+    }
+
+    #[test]
+    fn of_a_difference_the_middle_is_judged() {
+        let meter = METERS
+            .iter()
+            .find(|meter| meter.name == "added.p50")
+            .unwrap();
+        let spread = Spread {
+            min: -40.0,
+            median: 140.0,
+            max: 700.0,
+        };
+        assert!((meter.judged(spread) - 140.0).abs() < 1e-9);
     }
 
     #[test]

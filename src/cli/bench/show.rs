@@ -132,7 +132,7 @@ fn notes(outcome: &Outcome) -> String {
         "NOT PINNED: fewer than two cores, so load and gateway disturb each other"
     };
     format!(
-        "{requests} requests, {requests} records, no error. {rounds} rounds; the least disturbed one (min) is judged.\n\
+        "{requests} requests, {requests} records, no error. {rounds} rounds; judged: min of costs, median of latencies.\n\
          {}; {cores}. Fixed work: {} µs.\n\
          Others took up to {:.0}% of the gateway's core during a measure. Closed loop: {:.0} requests/s, bounded by the load's core too.\n",
         machine.name,
