@@ -6,11 +6,11 @@ use schemas::event::{MAX_USAGE_RAW_BYTES, Throttle};
 use schemas::name::Text;
 use schemas::units::Side;
 use schemas::{
-    Attempt, Billable, Line, Micros, Outcome, Units, UsageEvent, UsageQuality, UsageSource,
+    Api, Attempt, Billable, Line, Micros, Outcome, Units, UsageEvent, UsageQuality, UsageSource,
 };
 use serde_json::Value;
 
-use crate::meter::dialect::{self, Reading};
+use crate::meter::dialect::{self, Dialect, Reading, ReadingLine};
 use crate::meter::findings::Findings;
 
 /// How a request ended.
@@ -60,6 +60,10 @@ pub struct Facts<'a> {
     pub call: &'a Call,
     /// What the answer said.
     pub found: &'a Findings,
+    /// How the provider words its usage.
+    pub dialect: Dialect,
+    /// The API that was called.
+    pub api: Api,
     /// The name the backend was asked for.
     pub upstream_model: &'a str,
     /// When the app got its first byte.
@@ -92,8 +96,16 @@ impl Wanted {
 }
 
 impl Facts<'_> {
-    fn reading(&self) -> Option<Reading> {
-        self.found.usage.as_deref().map(dialect::read)
+    fn reading(&self) -> Reading {
+        dialect::read(self.dialect, self.api, self.found)
+    }
+
+    /// Its tokens can be counted where it does not say them.
+    fn is_countable(&self) -> bool {
+        matches!(
+            self.api,
+            Api::Chat | Api::Completions | Api::Responses | Api::Embeddings
+        )
     }
 
     /// The provider took the request and began to answer it.
@@ -113,17 +125,16 @@ impl Facts<'_> {
     #[must_use]
     pub fn wanted(&self) -> Wanted {
         let reading = self.reading();
-        let lacks = |side| {
-            reading
-                .as_ref()
-                .is_none_or(|r| r.units.total(side).is_none())
-        };
+        let lacks = |side| reading.total(side).is_none();
         let ended_in_error = self.found.error && !self.has_text;
-        let served = self.was_served() && !ended_in_error;
+        let served = self.was_served() && self.is_countable() && !ended_in_error;
         Wanted {
             input: served && lacks(Side::Input),
             // What came compressed was not read: nothing of its text is known, least of all that there was none.
-            output: served && lacks(Side::Output) && self.call.unexpected_content != Some(ENCODED),
+            output: served
+                && self.api != Api::Embeddings
+                && lacks(Side::Output)
+                && self.call.unexpected_content != Some(ENCODED),
         }
     }
 }
@@ -139,11 +150,8 @@ pub const JSON_FOR_STREAM: &str = "stream_answered_with_json";
 #[must_use]
 pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageEvent {
     let outcome = outcome(facts);
-    // Parsed once, for the units and for what is kept of it.
-    let stated = facts.found.usage.as_deref();
-    let stated: Option<Value> = stated.and_then(|raw| serde_json::from_slice(raw).ok());
-    let reading = facts.found.usage.as_ref();
-    let reading = reading.map(|_| dialect::read_value(stated.as_ref()));
+    let reading = facts.reading();
+    let usage_raw = usage_raw(facts.found, &reading);
     let usage = usage(facts, reading, estimate);
     let name = |bytes: &Option<Vec<u8>>| {
         bytes
@@ -152,15 +160,13 @@ pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageE
     };
     let model_served = name(&facts.found.model);
     let service_tier = name(&facts.found.service_tier);
-    let line = Line {
-        model: model_served
-            .clone()
-            .unwrap_or_else(|| Text::cut(facts.upstream_model)),
-        service_tier: service_tier.clone(),
+    let lines = usage.lines.into_iter().map(|line| Line {
+        model: Text::cut(line.model.as_deref().unwrap_or(facts.upstream_model)),
+        service_tier: line.service_tier.as_deref().map(Text::cut),
         speed: None,
         geography: None,
-        units: usage.units,
-    };
+        units: line.units,
+    });
     let upstream_us = facts.call.started.map(|started| facts.now.since(started));
     UsageEvent {
         model_served,
@@ -169,14 +175,12 @@ pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageE
         completed_us: facts.now,
         upstream_us,
         gateway_us: Some(facts.now.since(open.received_us) - upstream_us.unwrap_or(0)),
-        lines: if line.units.is_empty() {
-            Vec::new()
-        } else {
-            vec![line]
-        },
+        lines: lines.collect(),
         usage_source: usage.source,
         usage_quality: usage.quality,
-        usage_raw: usage_raw(facts.found, stated),
+        usage_raw,
+        provider_cost_currency: usage.cost.as_ref().map(|_| Text::cut("USD")),
+        provider_cost: usage.cost.as_deref().map(Text::cut),
         billable: billable(facts, outcome),
         outcome,
         outcome_detail: detail(facts).map(|text| Text::cut(&text)),
@@ -220,14 +224,36 @@ fn detail(facts: &Facts<'_>) -> Option<String> {
 }
 
 struct Usage {
-    units: Units,
+    lines: Vec<ReadingLine>,
     source: UsageSource,
     quality: UsageQuality,
+    cost: Option<String>,
 }
 
-/// Whether the provider did not report this unit.
-fn reported_no(reading: Option<&Reading>, unit: schemas::Unit) -> bool {
-    reading.is_none_or(|reading| reading.units.get(unit).is_none())
+/// Puts what was counted beside what was reported, where nothing was: it is the answer's own model's.
+fn add_counted(lines: &mut Vec<ReadingLine>, found: &Findings, estimate: &Units) {
+    if estimate.is_empty() {
+        return;
+    }
+    let text = |bytes: &Option<Vec<u8>>| {
+        bytes
+            .as_deref()
+            .map(|b| String::from_utf8_lossy(b).into_owned())
+    };
+    if lines.is_empty() {
+        lines.push(ReadingLine {
+            model: text(&found.model),
+            service_tier: text(&found.service_tier),
+            units: Units::default(),
+        });
+    }
+    let own = &mut lines[0].units;
+    for (unit, count) in estimate.iter() {
+        if own.get(unit).is_none() {
+            // An estimate is never below 0, so it cannot be refused.
+            drop(own.set(unit, count));
+        }
+    }
 }
 
 /// Some models think where no tokenizer sees it.
@@ -237,23 +263,14 @@ fn thinks_unseen(model: &str) -> bool {
         .any(|prefix| model.starts_with(prefix))
 }
 
-fn usage(facts: &Facts<'_>, reading: Option<Reading>, estimate: &Units) -> Usage {
-    let reported = reading.as_ref().is_some_and(|r| !r.units.is_empty());
-    let mut units = reading
-        .as_ref()
-        .map(|r| r.units.clone())
-        .unwrap_or_default();
-    for (unit, count) in estimate
-        .iter()
-        .filter(|(unit, _)| reported_no(reading.as_ref(), *unit))
-    {
-        // An estimate is never below 0, so it cannot be refused.
-        drop(units.set(unit, count));
-    }
+fn usage(facts: &Facts<'_>, reading: Reading, estimate: &Units) -> Usage {
+    let mut lines = reading.lines;
+    let reported = !lines.is_empty();
+    add_counted(&mut lines, facts.found, estimate);
     let estimated = !estimate.is_empty();
     let whole = [Side::Input, Side::Output]
         .iter()
-        .all(|side| units.total(*side).is_some());
+        .all(|side| lines.iter().any(|line| line.units.total(*side).is_some()));
     let source = match (reported, estimated) {
         (true, false) if facts.ending == Ending::Drained => UsageSource::Drained,
         (true, false) => UsageSource::Provider,
@@ -262,29 +279,63 @@ fn usage(facts: &Facts<'_>, reading: Option<Reading>, estimate: &Units) -> Usage
         (false, true) => UsageSource::Estimated,
         (false, false) => UsageSource::None,
     };
-    let quality = match reading {
-        _ if facts.found.usage_too_long => UsageQuality::Inconsistent,
-        Some(reading) => reading.quality,
-        None if facts.was_served() || facts.ends_unanswered() => UsageQuality::Missing,
-        None => UsageQuality::Ok,
+    let quality = match reading.quality {
+        // Nothing was said, and nothing had to be.
+        UsageQuality::Missing if !facts.was_served() && !facts.ends_unanswered() => {
+            UsageQuality::Ok
+        }
+        quality => quality,
     };
     Usage {
-        units,
+        lines,
         source,
         quality,
+        cost: reading.provider_cost,
     }
 }
 
-fn usage_raw(found: &Findings, stated: Option<Value>) -> Option<String> {
-    let raw = found.usage.as_deref()?;
+/// All that the provider said about usage: its one object as it stands, or each under the name of its place.
+fn usage_raw(found: &Findings, reading: &Reading) -> Option<String> {
+    let places = [
+        ("usage", found.usage.as_deref()),
+        ("x_groq", found.vendor_usage.as_deref()),
+        ("choice", found.choice_usage.as_deref()),
+        ("tool_usage", found.tool_usage.as_deref()),
+        ("usage_breakdown", found.breakdown.as_deref()),
+    ];
+    let mut said = places
+        .into_iter()
+        .filter_map(|(name, raw)| Some((name, raw?)))
+        .peekable();
+    let (first, raw) = said.next()?;
+    // The first was parsed for the reading.
+    let alone = only_figures(raw, reading.usage.as_ref())?;
+    if said.peek().is_none() {
+        return Some(alone);
+    }
+    let mut all = format!("{{\"{first}\":{alone}");
+    for (name, raw) in said {
+        let value = serde_json::from_slice(raw).ok();
+        let figures = only_figures(raw, value.as_ref())?;
+        all.push_str(",\"");
+        all.push_str(name);
+        all.push_str("\":");
+        all.push_str(&figures);
+    }
+    all.push('}');
+    (all.len() <= MAX_USAGE_RAW_BYTES).then_some(all)
+}
+
+/// An object of figures without its texts; as it stands where it has none.
+fn only_figures(raw: &[u8], value: Option<&Value>) -> Option<String> {
     if raw.len() > MAX_USAGE_RAW_BYTES {
         return None;
     }
-    let value = stated?;
-    if holds_only_figures(&value) {
-        return String::from_utf8(raw.to_vec()).ok();
+    let value = value?;
+    if holds_only_figures(value) {
+        return String::from_utf8(raw.trim_ascii().to_vec()).ok();
     }
-    Some(without_texts(value).to_string())
+    Some(without_texts(value.clone()).to_string())
 }
 
 /// Numbers and short words of a closed kind; a longer text could be anything.

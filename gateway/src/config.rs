@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use schemas::{Capacity, Durability};
 use serde::Deserialize;
 
+use crate::meter::dialect::Dialect;
+
 /// The gateway's part of the file.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
@@ -121,6 +123,8 @@ pub struct Deployment {
     pub id: String,
     /// Who runs it; with the model it picks the price.
     pub provider: String,
+    /// How it words its usage; by its provider's name if absent.
+    pub dialect: Option<Dialect>,
     /// Up to and with `/v1`.
     pub base_url: String,
     /// How its credential is given.

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::config::{
     Config, Deployment, Key, OnClientGone, Project, Settings, Tenant, UpstreamAuth,
 };
+use crate::meter::dialect::Dialect;
 
 /// A configuration to serve with.
 #[derive(Debug)]
@@ -88,6 +89,8 @@ pub struct Backend {
     pub id: Text,
     /// Who runs it.
     pub provider: Text,
+    /// How it words its usage.
+    pub dialect: Dialect,
     /// Where it runs.
     pub region: Option<Text>,
     /// Global, zone or region.
@@ -96,7 +99,8 @@ pub struct Backend {
     pub capacity: Capacity,
     /// Where chats go.
     pub chat_url: reqwest::Url,
-    /// Whether it takes `stream_options.include_usage`.
+    /// Whether a streamed chat must ask for usage: it takes `stream_options.include_usage`, and does not tell
+    /// unasked.
     pub stream_usage: bool,
     /// Its traffic is on no bill.
     pub synthetic: bool,
@@ -203,14 +207,17 @@ fn backend(deployment: &Deployment) -> Result<Backend, BadConfig> {
         );
         return Err(bad(&deployment.base_url, message));
     }
+    let by_provider = || Dialect::of_provider(&deployment.provider);
+    let dialect = deployment.dialect.unwrap_or_else(by_provider);
     Ok(Backend {
         id: text(&deployment.id)?,
         provider: text(&deployment.provider)?,
+        dialect,
         region: optional(deployment.region.as_ref())?,
         data_zone: optional(deployment.data_zone.as_ref())?,
         capacity: deployment.capacity,
         chat_url,
-        stream_usage: deployment.stream_usage,
+        stream_usage: deployment.stream_usage && dialect.tells_stream_usage_only_if_asked(),
         synthetic: deployment.synthetic,
         credential: credential(deployment)?,
     })

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use journal::Ticket;
-use schemas::{Durability, Micros, Units};
+use schemas::{Api, Durability, Micros, Units};
 
 use crate::conclude::{Call, Ending, Facts, conclude};
 use crate::estimate::Question;
@@ -97,11 +97,20 @@ impl State {
         }
     }
 
+    /// The API that was called; only chats are served yet.
+    fn api(&self) -> Api {
+        self.open
+            .as_ref()
+            .map_or(Api::Chat, |open| open.admission().api)
+    }
+
     fn facts(&self, ending: Ending) -> Facts<'_> {
         Facts {
             ending,
             call: &self.call,
             found: &self.found,
+            dialect: self.route.backend.dialect,
+            api: self.api(),
             upstream_model: &self.route.upstream_model,
             first_byte: self.first_byte,
             now: self.gate.clock.now(),

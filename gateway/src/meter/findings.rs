@@ -1,5 +1,7 @@
 //! What metering has found in an answer so far. Bounded; no sense is made of it here.
 
+use super::tools::ToolCalls;
+
 /// The longest usage object that is kept, in bytes. A longer one counts as unreadable, never as absent.
 pub const MAX_USAGE_BYTES: usize = 16 * 1024;
 /// The longest name (model, tier, reason, code) that is kept.
@@ -10,14 +12,41 @@ const MAX_KEPT_TEXT_BYTES: usize = 64 * 1024;
 /// The single values that are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
-    /// Top-level `model`.
+    /// `model` of the answer.
     Model,
-    /// Top-level `service_tier`.
+    /// `service_tier` of the answer.
     ServiceTier,
     /// `choices[].finish_reason`.
     FinishReason,
+    /// `status` of a response.
+    Status,
+    /// `incomplete_details.reason` of a response.
+    IncompleteReason,
+    /// `type` of an event.
+    Kind,
     /// `error.code`.
     ErrorCode,
+    /// `error.type`.
+    ErrorType,
+    /// `duration` of a transcribed recording.
+    Duration,
+    /// `tools[].model`: only the tool that draws images names one.
+    ToolModel,
+}
+
+/// The objects of figures that are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Figure {
+    /// `usage` of the answer.
+    Usage,
+    /// `tool_usage`: what hosted tools used with models of their own.
+    ToolUsage,
+    /// `usage_breakdown`: the same use, model by model.
+    Breakdown,
+    /// `x_groq.usage`.
+    Vendor,
+    /// `choices[].usage`.
+    Choice,
 }
 
 /// What an answer said about itself. For a stream the last word wins, field by field.
@@ -31,21 +60,48 @@ pub struct Findings {
     pub usage: Option<Vec<u8>>,
     /// A usage value was longer than [`MAX_USAGE_BYTES`].
     pub usage_too_long: bool,
+    /// What hosted tools used, verbatim.
+    pub tool_usage: Option<Vec<u8>>,
+    /// The same use model by model, verbatim.
+    pub breakdown: Option<Vec<u8>>,
+    /// `x_groq.usage`, verbatim.
+    pub vendor_usage: Option<Vec<u8>>,
+    /// `choices[].usage`, verbatim.
+    pub choice_usage: Option<Vec<u8>>,
     /// As the provider named it.
     pub model: Option<Vec<u8>>,
     /// As the provider reported it.
     pub service_tier: Option<Vec<u8>>,
     /// As the provider said.
     pub finish_reason: Option<Vec<u8>>,
+    /// How far a response came.
+    pub status: Option<Vec<u8>>,
+    /// Type of the last event.
+    pub kind: Option<Vec<u8>>,
     /// An `error` member that was not null.
     pub error: bool,
     /// Its code.
     pub error_code: Option<Vec<u8>>,
+    /// Its type.
+    pub error_type: Option<Vec<u8>>,
+    /// Seconds of a transcribed recording, as written.
+    pub duration: Option<Vec<u8>>,
+    /// The model that draws images for a response.
+    pub tool_model: Option<Vec<u8>>,
+    /// Elements of the top-level `data`.
+    pub data_items: u32,
+    /// Calls of hosted tools in the last list of output items.
+    pub listed_calls: ToolCalls,
+    /// Calls of hosted tools that were told as they ended.
+    pub told_calls: ToolCalls,
     /// A stream said `[DONE]`.
     pub done: bool,
     pending: Vec<u8>,
     pending_too_long: bool,
 }
+
+/// States after which a response says no more.
+const TERMINAL: [&[u8]; 4] = [b"completed", b"incomplete", b"failed", b"cancelled"];
 
 impl Findings {
     /// Starts a value that is kept.
@@ -55,7 +111,7 @@ impl Findings {
     }
 
     /// Takes the next bytes of it.
-    pub(super) fn push(&mut self, bytes: &[u8], limit: usize) {
+    fn push(&mut self, bytes: &[u8], limit: usize) {
         if self.pending.len() + bytes.len() > limit {
             self.pending_too_long = true;
             return;
@@ -63,8 +119,8 @@ impl Findings {
         self.pending.extend_from_slice(bytes);
     }
 
-    /// Takes the next bytes of a usage value.
-    pub(super) fn push_usage(&mut self, bytes: &[u8]) {
+    /// Takes the next bytes of an object of figures.
+    pub(super) fn push_figure(&mut self, bytes: &[u8]) {
         self.push(bytes, MAX_USAGE_BYTES);
     }
 
@@ -73,8 +129,16 @@ impl Findings {
         self.push(bytes, MAX_NAME_BYTES);
     }
 
-    /// The usage value is complete. Says whether it was `null`, which overwrites nothing.
-    pub(super) fn end_usage(&mut self) -> bool {
+    /// What was taken of a name; empty where it was too long.
+    pub(super) fn pending_name(&self) -> &[u8] {
+        if self.pending_too_long {
+            return &[];
+        }
+        &self.pending
+    }
+
+    /// An object of figures is complete. Says whether it was `null`, which overwrites nothing.
+    pub(super) fn end_figure(&mut self, figure: Figure) -> bool {
         if self.pending_too_long {
             self.usage_too_long = true;
             return false;
@@ -82,23 +146,62 @@ impl Findings {
         if self.pending.trim_ascii() == b"null" {
             return true;
         }
-        self.usage = Some(std::mem::take(&mut self.pending));
+        let slot = match figure {
+            Figure::Usage => &mut self.usage,
+            Figure::ToolUsage => &mut self.tool_usage,
+            Figure::Breakdown => &mut self.breakdown,
+            Figure::Vendor => &mut self.vendor_usage,
+            Figure::Choice => &mut self.choice_usage,
+        };
+        keep(slot, &mut self.pending);
         false
     }
 
-    /// A name is complete.
+    /// A name is complete. An empty one says nothing: chunks with a filter's verdict have an empty `model`.
     pub(super) fn end_name(&mut self, field: Field) {
-        if self.pending_too_long {
+        if self.pending_too_long || self.pending.is_empty() {
             return;
         }
-        let value = std::mem::take(&mut self.pending);
+        match field {
+            Field::Kind => self.error |= self.pending == b"error",
+            // A response has no choice that says how it finished; why it is incomplete says more.
+            Field::Status
+                if self.finish_reason.is_none() && TERMINAL.contains(&self.pending.as_slice()) =>
+            {
+                self.finish_reason = Some(self.pending.clone());
+            }
+            _ => {}
+        }
         let slot = match field {
             Field::Model => &mut self.model,
             Field::ServiceTier => &mut self.service_tier,
-            Field::FinishReason => &mut self.finish_reason,
+            Field::FinishReason | Field::IncompleteReason => &mut self.finish_reason,
+            Field::Status => &mut self.status,
+            Field::Kind => &mut self.kind,
             Field::ErrorCode => &mut self.error_code,
+            Field::ErrorType => &mut self.error_type,
+            Field::Duration => &mut self.duration,
+            Field::ToolModel => &mut self.tool_model,
         };
-        *slot = Some(value);
+        keep(slot, &mut self.pending);
+    }
+
+    /// Calls of hosted tools: the list of all items, or what was told before it came.
+    #[must_use]
+    pub fn tool_calls(&self) -> &ToolCalls {
+        if self.listed_calls.total() >= self.told_calls.total() {
+            &self.listed_calls
+        } else {
+            &self.told_calls
+        }
+    }
+}
+
+/// Keeps a value without a new allocation where there was one before.
+fn keep(slot: &mut Option<Vec<u8>>, pending: &mut Vec<u8>) {
+    match slot {
+        Some(old) => std::mem::swap(old, pending),
+        None => *slot = Some(std::mem::take(pending)),
     }
 }
 

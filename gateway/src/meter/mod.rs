@@ -2,8 +2,11 @@
 
 pub mod dialect;
 pub mod findings;
+mod keys;
+mod places;
 pub mod reader;
 pub mod scan;
 pub mod sse;
 pub mod stream;
 pub mod strip;
+pub mod tools;

@@ -2,57 +2,26 @@
 //!
 //! Bytes go in as they come, cut anywhere; memory is bounded whatever comes. The document itself is never
 //! kept and never changed: where the top-level `usage` stands is told as byte offsets. What must not live
-//! here: what the figures mean (see `dialect`), where one document ends and the next begins (see `sse`).
+//! here: which places are asked for (see `places`), what the figures mean (see `dialect`), where one document
+//! ends and the next begins (see `sse`).
 
 use memchr::memchr2;
 use smallvec::SmallVec;
 
-use super::findings::{Field, Findings, TextTally};
+use super::findings::{Field, Figure, Findings, TextTally};
+use super::keys::{Key, KeyBuffer};
+use super::places::Begins;
+use super::tools::{Item, ItemPart};
 
 /// Deeper nesting is counted but not looked into.
 const MAX_DEPTH: usize = 32;
-/// Keys longer than this are nothing that metering asks for.
-const MAX_KEY_BYTES: usize = 24;
-
-/// The keys that metering looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Key {
-    Other,
-    Usage,
-    Model,
-    ServiceTier,
-    Choices,
-    FinishReason,
-    Message,
-    Error,
-    Code,
-    Text,
-    Envelope,
-}
-
-fn key_of(name: &[u8]) -> Key {
-    match name {
-        b"usage" => Key::Usage,
-        b"model" => Key::Model,
-        b"service_tier" => Key::ServiceTier,
-        b"choices" => Key::Choices,
-        b"finish_reason" => Key::FinishReason,
-        b"delta" | b"message" => Key::Message,
-        b"error" => Key::Error,
-        b"code" => Key::Code,
-        b"content" | b"refusal" | b"arguments" | b"name" | b"reasoning" | b"reasoning_content"
-        | b"text" | b"transcript" => Key::Text,
-        b"id" | b"object" | b"created" | b"system_fingerprint" | b"obfuscation" => Key::Envelope,
-        _ => Key::Other,
-    }
-}
 
 /// One open object or array, and the key that stands in it now.
 #[derive(Clone, Copy, Debug)]
-struct Level {
-    is_object: bool,
+pub(super) struct Level {
+    pub(super) is_object: bool,
     /// In an object the current key; in an array the key that led to it.
-    key: Key,
+    pub(super) key: Key,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,10 +39,11 @@ enum State {
 
 /// What becomes of the value that is being read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Capture {
+pub(super) enum Capture {
     #[default]
     Nothing,
     Name(Field),
+    Item(ItemPart),
     Tally,
 }
 
@@ -98,48 +68,25 @@ pub struct UsagePlace {
 )]
 pub struct Scan {
     state: State,
-    levels: SmallVec<[Level; 8]>,
+    pub(super) levels: SmallVec<[Level; 8]>,
     too_deep: usize,
     escaped: bool,
     expects_key: bool,
     key: KeyBuffer,
-    capture: Capture,
-    /// Nesting at which the usage value began, while it is being read.
-    usage_depth: Option<usize>,
+    pub(super) capture: Capture,
+    /// The object of figures that is being read, and the nesting at which it began.
+    pub(super) figure: Option<(Figure, usize)>,
+    /// The output item that is being read.
+    pub(super) item: Option<Item>,
+    /// The value that begins is an output item; whether it stands in the list of all.
+    pub(super) item_begins: Option<bool>,
     offset: usize,
     comma: Option<usize>,
     key_start: usize,
     usage_starts: (Option<usize>, usize),
     usage_place: Option<UsagePlace>,
-    choices_filled: bool,
-    other_members: bool,
-}
-
-#[derive(Debug, Default)]
-struct KeyBuffer {
-    bytes: [u8; MAX_KEY_BYTES],
-    len: usize,
-    too_long: bool,
-}
-
-impl KeyBuffer {
-    fn push(&mut self, bytes: &[u8]) {
-        let end = self.len + bytes.len();
-        if end > MAX_KEY_BYTES {
-            self.too_long = true;
-            return;
-        }
-        self.bytes[self.len..end].copy_from_slice(bytes);
-        self.len = end;
-    }
-
-    fn key(&self) -> Key {
-        if self.too_long {
-            Key::Other
-        } else {
-            key_of(&self.bytes[..self.len])
-        }
-    }
+    pub(super) choices_filled: bool,
+    pub(super) other_members: bool,
 }
 
 impl Scan {
@@ -161,16 +108,16 @@ impl Scan {
     pub fn feed(&mut self, bytes: &[u8], found: &mut Findings, tally: &mut TextTally) {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let in_usage = self.usage_depth.is_some();
+            let in_figure = self.figure.is_some();
             let used = match self.state {
                 State::Between => self.between(rest[0], found),
                 State::Key => self.in_key(rest),
                 State::Text => self.in_text(rest, found, tally),
-                State::Scalar => self.in_scalar(rest),
+                State::Scalar => self.in_scalar(rest, found),
             };
-            if in_usage || self.usage_depth.is_some() {
-                found.push_usage(&rest[..used]);
-                self.end_usage_if_complete(used, found);
+            if in_figure || self.figure.is_some() {
+                found.push_figure(&rest[..used]);
+                self.end_figure_if_complete(used, found);
             }
             self.offset += used;
             rest = &rest[used..];
@@ -180,8 +127,9 @@ impl Scan {
     /// The document ends: a bare scalar has no other end.
     pub fn finish(&mut self, found: &mut Findings) {
         if self.state == State::Scalar {
+            self.end_capture(found);
             self.end_value();
-            self.end_usage_if_complete(0, found);
+            self.end_figure_if_complete(0, found);
         }
     }
 
@@ -189,17 +137,25 @@ impl Scan {
     fn between(&mut self, byte: u8, found: &mut Findings) -> usize {
         match byte {
             b'{' | b'[' => self.open(byte == b'{', found),
-            b'}' | b']' => self.close(),
+            b'}' | b']' => self.close(found),
             b',' => self.comma(),
             b':' => self.expects_key = false,
             b'"' if self.expects_key => self.begin_key(),
             b'"' => {
-                self.begin_value(found, true, false);
+                self.begin_value(found, Begins::Text);
                 self.state = State::Text;
             }
             b' ' | b'\t' | b'\r' | b'\n' => {}
             _ => {
-                self.begin_value(found, false, byte == b'n');
+                let is_null = byte == b'n';
+                self.begin_value(
+                    found,
+                    if is_null {
+                        Begins::Null
+                    } else {
+                        Begins::Scalar
+                    },
+                );
                 self.state = State::Scalar;
                 return 0;
             }
@@ -225,24 +181,27 @@ impl Scan {
         let text = &rest[..used - usize::from(end)];
         match self.capture {
             Capture::Nothing => {}
-            Capture::Name(_) => found.push_name(text),
+            Capture::Name(_) | Capture::Item(_) => found.push_name(text),
             Capture::Tally => tally.push(text),
         }
         if end {
-            match self.capture {
-                Capture::Nothing => {}
-                Capture::Name(field) => found.end_name(field),
-                Capture::Tally => tally.end(),
+            if self.capture == Capture::Tally {
+                tally.end();
             }
+            self.end_capture(found);
             self.end_value();
         }
         used
     }
 
-    fn in_scalar(&mut self, rest: &[u8]) -> usize {
+    fn in_scalar(&mut self, rest: &[u8], found: &mut Findings) -> usize {
         let ends = |b: &u8| matches!(b, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
         let used = rest.iter().position(ends).unwrap_or(rest.len());
+        if matches!(self.capture, Capture::Name(_)) {
+            found.push_name(&rest[..used]);
+        }
         if used < rest.len() {
+            self.end_capture(found);
             self.end_value();
         }
         used
@@ -284,7 +243,13 @@ impl Scan {
     }
 
     fn open(&mut self, is_object: bool, found: &mut Findings) {
-        self.begin_value(found, false, false);
+        let begins = if is_object {
+            Begins::Object
+        } else {
+            Begins::Array
+        };
+        self.begin_value(found, begins);
+        let item_begins = self.item_begins.take();
         if self.too_deep > 0 || self.levels.len() == MAX_DEPTH {
             self.too_deep += 1;
             self.expects_key = false;
@@ -293,68 +258,53 @@ impl Scan {
         let key = self.levels.last().map_or(Key::Other, |level| level.key);
         self.levels.push(Level { is_object, key });
         self.expects_key = is_object;
+        if let Some(is_listed) = item_begins {
+            self.item = Some(Item::new(self.levels.len(), is_listed));
+        }
     }
 
-    fn close(&mut self) {
+    fn close(&mut self, found: &mut Findings) {
         if self.too_deep > 0 {
             self.too_deep -= 1;
         } else {
             self.levels.pop();
+            let is_over = |item: &mut Item| self.levels.len() < item.depth;
+            if let Some(item) = self.item.take_if(is_over) {
+                item.count_into(if item.is_listed {
+                    &mut found.listed_calls
+                } else {
+                    &mut found.told_calls
+                });
+            }
         }
         self.end_value();
     }
 
     /// A value begins: decides from its place what becomes of it.
-    fn begin_value(&mut self, found: &mut Findings, is_text: bool, is_null: bool) {
-        if self.usage_depth.is_some() || self.too_deep > 0 {
+    fn begin_value(&mut self, found: &mut Findings, begins: Begins) {
+        if self.figure.is_some() || self.too_deep > 0 {
             return;
         }
-        let key = self.levels.last().map_or(Key::Other, |level| level.key);
-        match self.levels.len() {
-            0 => {}
-            1 => self.begin_member(key, found, is_text, is_null),
-            depth => self.begin_inner(key, depth, is_text),
-        }
-        if self.capture == Capture::Nothing {
-            return;
-        }
-        if matches!(self.capture, Capture::Name(_)) {
+        self.place(found, begins);
+        let is_kept = matches!(self.capture, Capture::Name(_) | Capture::Item(_));
+        if is_kept || self.figure.is_some() {
             found.begin();
         }
+        if self.figure.is_some() {
+            self.usage_starts = (self.comma, self.key_start);
+        }
     }
 
-    fn begin_member(&mut self, key: Key, found: &mut Findings, is_text: bool, is_null: bool) {
-        match key {
-            Key::Usage => {
-                self.usage_depth = Some(1);
-                self.usage_starts = (self.comma, self.key_start);
-                found.begin();
+    /// The value that was kept is complete.
+    fn end_capture(&mut self, found: &mut Findings) {
+        match self.capture {
+            Capture::Nothing | Capture::Tally => {}
+            Capture::Name(field) => found.end_name(field),
+            Capture::Item(part) => {
+                if let Some(item) = &mut self.item {
+                    item.take(part, found.pending_name());
+                }
             }
-            Key::Model if is_text => self.capture = Capture::Name(Field::Model),
-            Key::ServiceTier if is_text => self.capture = Capture::Name(Field::ServiceTier),
-            Key::Error if !is_null => found.error = true,
-            Key::Other | Key::Message | Key::Text if !is_null => self.other_members = true,
-            _ => {}
-        }
-    }
-
-    fn begin_inner(&mut self, key: Key, depth: usize, is_text: bool) {
-        let top = self.levels[0].key;
-        if top == Key::Error && depth == 2 && key == Key::Code && is_text {
-            self.capture = Capture::Name(Field::ErrorCode);
-        }
-        if top != Key::Choices {
-            return;
-        }
-        self.choices_filled = true;
-        if !is_text {
-            return;
-        }
-        let in_message = depth > 3 && self.levels[2].key == Key::Message;
-        match key {
-            Key::FinishReason if depth == 3 => self.capture = Capture::Name(Field::FinishReason),
-            Key::Text if in_message || depth == 3 => self.capture = Capture::Tally,
-            _ => {}
         }
     }
 
@@ -363,9 +313,9 @@ impl Scan {
         self.capture = Capture::Nothing;
     }
 
-    /// The usage value is complete when the nesting is back where it began and no token is open.
-    fn end_usage_if_complete(&mut self, used: usize, found: &mut Findings) {
-        let Some(depth) = self.usage_depth else {
+    /// Figures are complete when the nesting is back where it began and no token is open.
+    fn end_figure_if_complete(&mut self, used: usize, found: &mut Findings) {
+        let Some((figure, depth)) = self.figure else {
             return;
         };
         let complete =
@@ -373,8 +323,11 @@ impl Scan {
         if !complete {
             return;
         }
-        self.usage_depth = None;
-        let is_null = found.end_usage();
+        self.figure = None;
+        let is_null = found.end_figure(figure);
+        if figure != Figure::Usage || depth != 1 {
+            return;
+        }
         let (comma_before, key_start) = self.usage_starts;
         let value_end = self.offset + used;
         self.usage_place = Some(UsagePlace {
@@ -387,122 +340,5 @@ impl Scan {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn scan(parts: &[&[u8]]) -> (Scan, Findings, TextTally) {
-        let (mut scan, mut found, mut tally) =
-            (Scan::default(), Findings::default(), TextTally::default());
-        for part in parts {
-            scan.feed(part, &mut found, &mut tally);
-        }
-        scan.finish(&mut found);
-        (scan, found, tally)
-    }
-
-    const CHUNK: &str = r#"{"id":"c","model":"gpt-4o","choices":[{"index":0,"delta":{"role":"assistant","content":"a \"usage\": {1} b"},"finish_reason":"stop"}], "usage" : {"prompt_tokens":3,"d":{"x":[1,2]}} ,"service_tier":"default"}"#;
-
-    #[test]
-    fn finds_what_metering_asks_for() {
-        let (scan, found, tally) = scan(&[CHUNK.as_bytes()]);
-        assert_eq!(
-            found.usage.unwrap().trim_ascii(),
-            br#"{"prompt_tokens":3,"d":{"x":[1,2]}}"#
-        );
-        assert_eq!(found.model.unwrap(), b"gpt-4o");
-        assert_eq!(found.service_tier.unwrap(), b"default");
-        assert_eq!(found.finish_reason.unwrap(), b"stop");
-        assert_eq!(tally.text().0, r#"a "usage": {1} b"#);
-        let place = scan.usage_place().unwrap();
-        assert_eq!(
-            &CHUNK[place.key_start..place.value_end],
-            r#""usage" : {"prompt_tokens":3,"d":{"x":[1,2]}}"#
-        );
-        assert_eq!(
-            &CHUNK[place.comma_before.unwrap()..=place.comma_before.unwrap()],
-            ","
-        );
-        assert!(!scan.is_only_usage());
-    }
-
-    #[test]
-    fn usage_elsewhere_is_not_usage() {
-        let (_, found, _) =
-            scan(&[br#"{"x":{"usage":{"a":1}},"choices":[{"usage":{"b":2}}],"y":"usage"}"#]);
-        assert_eq!(found.usage, None);
-    }
-
-    #[test]
-    fn null_overwrites_nothing_and_is_told_apart() {
-        let (scan, found, _) = scan(&[br#"{"choices":[],"usage":null}"#]);
-        assert_eq!(found.usage, None);
-        assert!(scan.usage_place().unwrap().is_null);
-        assert!(!scan.is_only_usage());
-    }
-
-    #[test]
-    fn a_chunk_with_only_usage_is_known_and_one_with_more_is_not() {
-        assert!(scan(&[br#"{"id":"x","object":"o","created":1,"model":"m","choices":[],"usage":{"a":1},"service_tier":null}"#]).0.is_only_usage());
-        assert!(
-            !scan(&[br#"{"choices":[],"usage":{"a":1},"prompt_filter_results":[{}]}"#])
-                .0
-                .is_only_usage()
-        );
-        assert!(
-            !scan(&[br#"{"choices":[{}],"usage":{"a":1}}"#])
-                .0
-                .is_only_usage()
-        );
-    }
-
-    #[test]
-    fn an_error_is_found_with_its_code() {
-        let (_, found, _) =
-            scan(&[br#"{"error":{"message":"m","code":"content_filter","inner":{"code":"x"}}}"#]);
-        assert!(found.error);
-        assert_eq!(found.error_code.unwrap(), b"content_filter");
-        assert!(!scan(&[br#"{"error":null}"#]).1.error);
-    }
-
-    #[test]
-    fn huge_usage_is_too_long_not_absent() {
-        let text = format!(r#"{{"usage":{{"a":"{}"}}}}"#, "x".repeat(20_000));
-        let (_, found, _) = scan(&[text.as_bytes()]);
-        assert!(found.usage_too_long);
-    }
-
-    #[test]
-    fn deep_nesting_is_passed_over() {
-        let deep = format!(
-            r#"{{"x":{}{},"usage":{{"a":1}}}}"#,
-            "[".repeat(500),
-            "]".repeat(500)
-        );
-        assert_eq!(scan(&[deep.as_bytes()]).1.usage.unwrap(), br#"{"a":1}"#);
-    }
-
-    proptest! {
-        #[test]
-        fn any_cutting_gives_the_result_of_the_whole(cuts in prop::collection::vec(0..CHUNK.len(), 0..12)) {
-            let mut cuts = cuts;
-            cuts.sort_unstable();
-            let (mut parts, mut from) = (Vec::new(), 0);
-            for cut in cuts.into_iter().chain([CHUNK.len()]) {
-                parts.push(&CHUNK.as_bytes()[from..cut]);
-                from = cut;
-            }
-            let (whole, cut) = (scan(&[CHUNK.as_bytes()]), scan(&parts));
-            prop_assert_eq!(whole.0.usage_place(), cut.0.usage_place());
-            prop_assert_eq!(whole.1.usage, cut.1.usage);
-            prop_assert_eq!(whole.1.model, cut.1.model);
-            prop_assert_eq!(whole.1.finish_reason, cut.1.finish_reason);
-            prop_assert_eq!(whole.2.text().0, cut.2.text().0);
-        }
-
-        #[test]
-        fn nothing_panics_on_noise(noise in prop::collection::vec(prop::sample::select(&b"{}[]\",:\\ nul1usage"[..]), 0..200)) {
-            scan(&[&noise]);
-        }
-    }
-}
+#[path = "scan_tests.rs"]
+mod tests;

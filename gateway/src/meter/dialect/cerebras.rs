@@ -1,0 +1,12 @@
+//! Cerebras.
+//!
+//! Source: recorded, vercel/ai, `packages/cerebras/src/fixtures` (usage on the finish chunk of a stream that
+//! did not ask; reasoning inside the completion; times beside the usage, in `time_info`) and
+//! pydantic/pydantic-ai, `tests/models/cassettes/test_cerebras`.
+
+use super::rules::Rules;
+
+pub(super) const RULES: Rules = Rules {
+    always_streams_usage: true,
+    ..Rules::PLAIN
+};

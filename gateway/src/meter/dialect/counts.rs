@@ -1,0 +1,114 @@
+//! Figures out of JSON: a count is a whole number, not below zero and not absurd; anything else is none.
+
+use serde_json::{Map, Value};
+
+/// A JSON object.
+pub(super) type Object = Map<String, Value>;
+
+/// A figure is there and is no count: negative, fractional, text, absurd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotACount;
+
+/// More tokens than any request can have; a larger figure is a mistake, not a count.
+const MAX_PLAUSIBLE: i64 = 1 << 40;
+/// Longer than any recording.
+const MAX_SECONDS: f64 = 1e7;
+
+/// A count, `None` where it is absent or null.
+pub(super) fn count(map: &Object, name: &str) -> Result<Option<i64>, NotACount> {
+    match map.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => match value.as_i64() {
+            Some(count) if (0..=MAX_PLAUSIBLE).contains(&count) => Ok(Some(count)),
+            _ => Err(NotACount),
+        },
+    }
+}
+
+/// A count that may go by several names. Names that contradict each other make none.
+pub(super) fn count_of(map: &Object, names: &[&str]) -> Result<Option<i64>, NotACount> {
+    let mut found = None;
+    for name in names {
+        match (found, count(map, name)?) {
+            (Some(one), Some(other)) if one != other => return Err(NotACount),
+            (None, some) => found = some,
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+/// Seconds, in milliseconds; only time may be fractional.
+pub(super) fn seconds_ms(value: &Value) -> Result<Option<i64>, NotACount> {
+    match value {
+        Value::Null => Ok(None),
+        // An empty object was seen where there was no sound.
+        Value::Object(map) if map.is_empty() => Ok(None),
+        Value::Number(number) => match number.as_f64() {
+            Some(seconds) if (0.0..=MAX_SECONDS).contains(&seconds) => {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "at most 1e10, and rounded to a whole number"
+                )]
+                let ms = (seconds * 1000.0).round() as i64;
+                Ok(Some(ms))
+            }
+            _ => Err(NotACount),
+        },
+        _ => Err(NotACount),
+    }
+}
+
+/// The first of the names that is an object.
+pub(super) fn object<'a>(map: &'a Object, names: &[&str]) -> Option<&'a Object> {
+    names
+        .iter()
+        .find_map(|name| map.get(*name).and_then(Value::as_object))
+}
+
+/// Whether any number in it is not 0.
+pub(super) fn counts_something(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.as_f64().is_some_and(|n| n != 0.0),
+        Value::Object(map) => map.values().any(counts_something),
+        Value::Array(list) => list.iter().any(counts_something),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
+}
+
+/// Whether a figure above zero has a name that is not among `known`.
+pub(super) fn has_stranger(map: &Object, known: &[&[&str]]) -> bool {
+    map.iter().any(|(name, value)| {
+        !known.iter().any(|names| names.contains(&name.as_str())) && counts_something(value)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_whole_numbers_from_zero_up_are_counts() {
+        let map = json!({"a": 3, "n": null, "z": 0, "neg": -1, "frac": 1.5, "whole": 2.0, "text": "3", "huge": 2_000_000_000_000_i64});
+        let map = map.as_object().unwrap();
+        assert_eq!(count(map, "a"), Ok(Some(3)));
+        assert_eq!(count(map, "z"), Ok(Some(0)));
+        assert_eq!((count(map, "n"), count(map, "gone")), (Ok(None), Ok(None)));
+        for bad in ["neg", "frac", "whole", "text", "huge"] {
+            assert_eq!(count(map, bad), Err(NotACount), "{bad}");
+        }
+        assert_eq!(count_of(map, &["gone", "a"]), Ok(Some(3)));
+        assert_eq!(count_of(map, &["a", "z"]), Err(NotACount));
+    }
+
+    #[test]
+    fn seconds_keep_their_thousandths() {
+        assert_eq!(seconds_ms(&json!(37)), Ok(Some(37_000)));
+        assert_eq!(seconds_ms(&json!(8.47)), Ok(Some(8_470)));
+        assert_eq!(seconds_ms(&json!(8.470_000_267_028_809)), Ok(Some(8_470)));
+        assert_eq!(seconds_ms(&json!(null)), Ok(None));
+        assert_eq!(seconds_ms(&json!(-1)), Err(NotACount));
+        assert_eq!(seconds_ms(&json!("9")), Err(NotACount));
+    }
+}

@@ -1,0 +1,14 @@
+//! Google's endpoint that is compatible with OpenAI's.
+//!
+//! Source: Gemini API documentation, "`OpenAI` compatibility" and "Thinking" (thinking is paid as output).
+//! `total_tokens` counts thinking that `completion_tokens` does not: Clarifai/clarifai-python, pull request
+//! 978 (20 + 424, in total 1,016), mozilla-ai/any-llm, issue 1290. Chunks repeat the usage; the last is the
+//! whole. A newer answer may tell reasoning apart, inside or outside: the total tells.
+
+use super::rules::{Reasoning, Rules, Surplus};
+
+pub(super) const RULES: Rules = Rules {
+    reasoning: Reasoning::ByTotalElseInside,
+    surplus: Surplus::HiddenReasoning,
+    ..Rules::PLAIN
+};

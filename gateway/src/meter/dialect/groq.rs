@@ -1,0 +1,87 @@
+//! Groq.
+//!
+//! Sources: Groq API reference, "Chat completion object" and "Chat completion chunk"; groq/groq-typescript,
+//! `src/resources/completions.ts` (times in seconds among the figures). Recorded: vercel/ai,
+//! `packages/groq/src/__fixtures__` (a stream that did not ask has usage twice on its finish chunk: in
+//! `x_groq` and at the top); pydantic/pydantic-ai,
+//! `tests/models/cassettes/test_groq/test_groq_model_web_search_tool{,_stream}.yaml` (a compound system tells
+//! the use of each model in `usage_breakdown`, which sums to the whole; in a stream only in `x_groq`).
+
+use schemas::event::MAX_LINES;
+use schemas::{Unit, Units};
+use serde_json::Value;
+
+use super::counts::{Object, object};
+use super::rules::Rules;
+use super::side::Draft;
+use super::tokens::{self, Content};
+use crate::meter::findings::Findings;
+
+pub(super) const RULES: Rules = Rules {
+    no_use: &["queue_time", "prompt_time", "completion_time", "total_time"],
+    always_streams_usage: true,
+    ..Rules::PLAIN
+};
+
+/// The use of each model of a compound system, if it was told and makes the whole; calls of one model are one
+/// line. Where it does not make the whole it is left, and the figures are inconsistent.
+pub(super) fn by_model(found: &Findings, draft: &mut Draft) -> Option<Vec<(String, Units)>> {
+    let raw = found.breakdown.as_deref()?;
+    let models = serde_json::from_slice::<Object>(raw)
+        .ok()
+        .as_ref()
+        .and_then(|breakdown| breakdown.get("models"))
+        .and_then(Value::as_array)
+        .and_then(|models| sum_by_model(models));
+    let whole = &draft.units;
+    let is_whole = |models: &Vec<(String, Units)>| {
+        !models.is_empty()
+            && models.len() <= MAX_LINES
+            && TOKENS.iter().all(|unit| {
+                let sum: i64 = models
+                    .iter()
+                    .filter_map(|(_, units)| units.get(*unit))
+                    .sum();
+                sum == whole.get(*unit).unwrap_or(0)
+            })
+    };
+    let Some(mut models) = models.filter(is_whole) else {
+        draft.inconsistent = true;
+        return None;
+    };
+    // What is not told by model stays with the first.
+    for (unit, count) in whole.iter().filter(|(unit, _)| !TOKENS.contains(unit)) {
+        draft.inconsistent |= models[0].1.set(unit, count).is_err();
+    }
+    Some(models)
+}
+
+/// What is told by model.
+const TOKENS: &[Unit] = &[
+    Unit::InputText,
+    Unit::InputCached,
+    Unit::OutputText,
+    Unit::OutputReasoning,
+];
+
+fn sum_by_model(models: &[Value]) -> Option<Vec<(String, Units)>> {
+    let mut sums: Vec<(String, Units)> = Vec::new();
+    for model in models {
+        let model = model.as_object()?;
+        let name = model.get("model")?.as_str()?;
+        let mut call = Draft::default();
+        tokens::read(object(model, &["usage"])?, Content::Text, &RULES, &mut call);
+        if call.inconsistent {
+            return None;
+        }
+        let at = sums.iter().position(|(known, _)| known == name);
+        let at = at.unwrap_or_else(|| {
+            sums.push((name.to_owned(), Units::default()));
+            sums.len() - 1
+        });
+        for (unit, count) in call.units.iter() {
+            sums[at].1.add(unit, count).ok()?;
+        }
+    }
+    Some(sums)
+}

@@ -1,0 +1,28 @@
+//! Dialects: from what an answer said about itself to disjoint units, one module a dialect. Pure.
+//!
+//! What must not live here: where in an answer a figure stands (see `places`), what is estimated where a
+//! provider says nothing, prices.
+
+mod azure;
+mod cerebras;
+mod counts;
+mod deepseek;
+mod fireworks;
+mod google;
+mod groq;
+mod mistral;
+mod name;
+mod ollama;
+mod openai;
+mod openrouter;
+mod reading;
+mod rules;
+mod side;
+mod together;
+mod tokens;
+mod tools;
+mod vllm;
+mod xai;
+
+pub use name::{Dialect, UnknownDialect};
+pub use reading::{Reading, ReadingLine, read};

@@ -1,0 +1,15 @@
+//! `OpenRouter`.
+//!
+//! Source: `OpenRouter` documentation, "Usage accounting": counts of the model's own tokenizer, `cost` in
+//! credits of a US dollar, in the last message of every stream, asked or not. Recorded: pydantic/pydantic-ai,
+//! `tests/models/cassettes/test_openrouter` (the last chunk has a choice beside its usage; web searches in
+//! `server_tool_use_details`; an advisor's own use shows only in the cost).
+
+use super::rules::{Cost, Rules};
+
+pub(super) const RULES: Rules = Rules {
+    no_use: &["cost", "cost_details", "tool_calls_requested"],
+    cost: Cost::Dollars("cost"),
+    always_streams_usage: true,
+    ..Rules::PLAIN
+};

@@ -1,0 +1,187 @@
+//! What an answer used, line by line.
+
+use schemas::units::Side;
+use schemas::{Api, Unit, Units, UsageQuality};
+use serde_json::Value;
+
+use super::Dialect;
+use super::counts::{Object, seconds_ms};
+use super::groq;
+use super::rules::{Cost, Rules};
+use super::side::Draft;
+use super::tokens::{self, Content};
+use super::tools;
+use crate::meter::findings::Findings;
+
+/// One model's use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadingLine {
+    /// As the answer names it; `None` for a model it does not name.
+    pub model: Option<String>,
+    /// As the answer reports it.
+    pub service_tier: Option<String>,
+    /// Disjoint counts.
+    pub units: Units,
+}
+
+/// What an answer says it used, in our units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The answer's own model first, then those that its tools used. Empty where nothing could be read.
+    pub lines: Vec<ReadingLine>,
+    /// Whether the figures add up.
+    pub quality: UsageQuality,
+    /// What the provider says it charges, in US dollars, as a decimal.
+    pub provider_cost: Option<String>,
+    /// The figures of the answer as they were parsed; `None` where there are none or they are no JSON.
+    pub usage: Option<Value>,
+}
+
+impl Reading {
+    /// The sum of one side over all lines; `None` where nothing on it was reported.
+    #[must_use]
+    pub fn total(&self, side: Side) -> Option<i128> {
+        let mut totals = self
+            .lines
+            .iter()
+            .filter_map(|line| line.units.total(side))
+            .peekable();
+        totals.peek()?;
+        Some(totals.sum())
+    }
+}
+
+/// Reads what was found in an answer. Never guesses: a figure that is no count makes its side missing.
+#[must_use]
+pub fn read(dialect: Dialect, api: Api, found: &Findings) -> Reading {
+    let rules = dialect.rules();
+    let mut draft = Draft::default();
+    let stated = stated(found, &mut draft);
+    let usage = stated.as_ref().and_then(Value::as_object);
+    draft.inconsistent |= stated.is_some() && usage.is_none();
+    if let Some(usage) = usage {
+        let content = Content::of(api, found.kind.as_deref());
+        tokens::read(usage, content, rules, &mut draft);
+    }
+    let tool_line = tools::read(usage, found, rules, &mut draft);
+    pieces(api, found, &mut draft);
+    let provider_cost = usage.and_then(|usage| cost(usage, rules));
+    let lines = lines(found, &mut draft, tool_line);
+    let quality = quality(api, found, &draft, &lines);
+    Reading {
+        lines,
+        quality,
+        provider_cost,
+        usage: stated,
+    }
+}
+
+/// The figures of the answer, from the first place that has them.
+fn stated(found: &Findings, draft: &mut Draft) -> Option<Value> {
+    let places = [&found.usage, &found.vendor_usage, &found.choice_usage];
+    let raw = places.into_iter().find_map(Option::as_deref)?;
+    let value = serde_json::from_slice(raw).ok();
+    draft.inconsistent |= value.is_none();
+    value
+}
+
+/// What is counted by the piece where no tokens and no seconds are told: pictures, and a recording's length.
+fn pieces(api: Api, found: &Findings, draft: &mut Draft) {
+    if !draft.units.is_empty() {
+        return;
+    }
+    match api {
+        Api::Images if found.data_items > 0 => draft.set(Unit::Images, found.data_items.into()),
+        Api::Audio => {
+            let duration = found
+                .duration
+                .as_deref()
+                .map(serde_json::from_slice::<Value>);
+            if let Some(Ok(duration)) = duration
+                && let Some(ms) = draft.checked(seconds_ms(&duration))
+            {
+                draft.set(Unit::AudioMs, ms);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn lines(
+    found: &Findings,
+    draft: &mut Draft,
+    tool_line: Option<tools::ToolLine>,
+) -> Vec<ReadingLine> {
+    let text = |bytes: &Option<Vec<u8>>| {
+        bytes
+            .as_deref()
+            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    };
+    let service_tier = text(&found.service_tier);
+    let mut lines = Vec::new();
+    if let Some(models) = groq::by_model(found, draft) {
+        lines.extend(models.into_iter().map(|(model, units)| ReadingLine {
+            model: Some(model),
+            service_tier: service_tier.clone(),
+            units,
+        }));
+    } else if !draft.units.is_empty() {
+        lines.push(ReadingLine {
+            model: text(&found.model),
+            service_tier,
+            units: std::mem::take(&mut draft.units),
+        });
+    }
+    lines.extend(tool_line.map(|line| ReadingLine {
+        model: Some(line.model),
+        service_tier: None,
+        units: line.units,
+    }));
+    lines
+}
+
+fn quality(api: Api, found: &Findings, draft: &Draft, lines: &[ReadingLine]) -> UsageQuality {
+    // A list of models and a moderation use nothing that is counted.
+    let is_free = matches!(api, Api::Moderations | Api::Models);
+    if draft.inconsistent || found.usage_too_long {
+        UsageQuality::Inconsistent
+    } else if lines.is_empty() && !is_free {
+        UsageQuality::Missing
+    } else if draft.unmapped {
+        UsageQuality::Unmapped
+    } else {
+        UsageQuality::Ok
+    }
+}
+
+/// What the provider says it charges.
+fn cost(usage: &Object, rules: &Rules) -> Option<String> {
+    match rules.cost {
+        Cost::None => None,
+        Cost::Dollars(name) => decimal(usage.get(name)?),
+        Cost::Ticks(name) => {
+            let ticks = usage.get(name)?.as_u64()?;
+            let text = format!(
+                "{}.{:010}",
+                ticks / TICKS_PER_DOLLAR,
+                ticks % TICKS_PER_DOLLAR
+            );
+            Some(text.trim_end_matches('0').trim_end_matches('.').to_owned())
+        }
+    }
+}
+
+const TICKS_PER_DOLLAR: u64 = 10_000_000_000;
+
+/// A number without an exponent. It is the provider's own, kept to be compared, never to be computed with.
+fn decimal(value: &Value) -> Option<String> {
+    if let Some(whole) = value.as_u64() {
+        return Some(whole.to_string());
+    }
+    let number = value.as_f64()?;
+    (number >= 0.0).then(|| format!("{number}"))
+}
+
+#[cfg(test)]
+#[path = "reading_tests.rs"]
+mod tests;

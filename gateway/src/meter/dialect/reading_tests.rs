@@ -1,0 +1,101 @@
+//! Figures become disjoint units, and nothing is guessed where they are wrong.
+
+use super::*;
+use proptest::prelude::*;
+
+fn found(usage: &str) -> Findings {
+    let mut found = Findings::default();
+    found.usage = Some(usage.as_bytes().to_vec());
+    found
+}
+
+fn chat(usage: &str) -> (String, UsageQuality) {
+    let reading = read(Dialect::OpenAi, Api::Chat, &found(usage));
+    let units = reading.lines.first().map(|line| line.units.clone());
+    (
+        serde_json::to_string(&units.unwrap_or_default()).unwrap(),
+        reading.quality,
+    )
+}
+
+#[test]
+fn subsets_are_taken_out_of_their_totals() {
+    let (units, quality) = chat(
+        r#"{"prompt_tokens":1000,"completion_tokens":50,"total_tokens":1050,
+            "prompt_tokens_details":{"cached_tokens":910,"audio_tokens":0},
+            "completion_tokens_details":{"reasoning_tokens":20,"audio_tokens":5,"accepted_prediction_tokens":3,"rejected_prediction_tokens":2}}"#,
+    );
+    assert_eq!(
+        units,
+        r#"{"input_text":90,"input_cached":910,"output_text":25,"output_reasoning":20,"output_audio":5}"#
+    );
+    assert_eq!(quality, UsageQuality::Ok);
+}
+
+#[test]
+fn a_usage_value_that_was_too_long_is_inconsistent_not_missing() {
+    let mut found = Findings::default();
+    found.usage_too_long = true;
+    let reading = read(Dialect::OpenAi, Api::Chat, &found);
+    assert_eq!(reading.quality, UsageQuality::Inconsistent);
+}
+
+#[test]
+fn what_bills_by_nothing_that_is_counted_misses_nothing() {
+    let quality = |api| read(Dialect::OpenAi, api, &Findings::default()).quality;
+    assert_eq!(quality(Api::Moderations), UsageQuality::Ok);
+    assert_eq!(quality(Api::Images), UsageQuality::Missing);
+    assert_eq!(quality(Api::Audio), UsageQuality::Missing);
+}
+
+#[test]
+fn ticks_and_dollars_are_decimals_without_an_exponent() {
+    let cost = |dialect, usage| read(dialect, Api::Chat, &found(usage)).provider_cost;
+    assert_eq!(
+        cost(Dialect::Xai, r#"{"cost_in_usd_ticks":10000000000}"#).unwrap(),
+        "1"
+    );
+    assert_eq!(
+        cost(Dialect::OpenRouter, r#"{"cost":4.25e-06}"#).unwrap(),
+        "0.00000425"
+    );
+    assert_eq!(cost(Dialect::OpenRouter, r#"{"cost":-1}"#), None);
+    assert_eq!(cost(Dialect::OpenAi, r#"{"cost":1}"#), None);
+}
+
+fn any_figure() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        6 => (0_i64..5_000).prop_map(Value::from),
+        1 => Just(Value::Null),
+        1 => Just(Value::from(-1)),
+        1 => Just(Value::from(0.5)),
+        1 => Just(Value::from("7")),
+        1 => Just(Value::from(i64::MAX)),
+    ]
+}
+
+proptest! {
+    /// Whatever comes, in whatever dialect: units are disjoint parts of their totals, or it is said.
+    #[test]
+    fn consistent_units_make_the_totals(
+        figures in prop::collection::vec(any_figure(), 9),
+        dialect in prop::sample::select(Dialect::all().collect::<Vec<_>>()),
+    ) {
+        let usage = serde_json::json!({
+            "prompt_tokens": figures[0], "completion_tokens": figures[1], "total_tokens": figures[2],
+            "prompt_tokens_details": {"cached_tokens": figures[3], "audio_tokens": figures[4], "cache_write_tokens": figures[5]},
+            "completion_tokens_details": {"reasoning_tokens": figures[6], "audio_tokens": figures[7]},
+            "prompt_cache_hit_tokens": figures[8],
+        });
+        let reading = read(dialect, Api::Chat, &found(&usage.to_string()));
+        prop_assert!(reading.lines.iter().all(|line| line.units.iter().all(|(_, count)| count >= 0)));
+        if matches!(reading.quality, UsageQuality::Ok | UsageQuality::Unmapped) {
+            let figure = |name: &str| usage[name].as_i64().map(i128::from);
+            prop_assert_eq!(reading.total(Side::Input), figure("prompt_tokens"));
+            if let Some(total) = figure("total_tokens") {
+                let sum = reading.total(Side::Input).unwrap_or(0) + reading.total(Side::Output).unwrap_or(0);
+                prop_assert_eq!(sum, total);
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What a dialect can differ in. The figures themselves are read in one place (see `tokens`).
+
+/// Where a dialect's reasoning tokens stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reasoning {
+    /// Inside the completion.
+    Inside,
+    /// Inside or outside: the total tells. Where there is no total: outside, in a chat.
+    ByTotalElseOutside,
+    /// Inside or outside: the total tells. Where there is no total: inside.
+    ByTotalElseInside,
+}
+
+/// What it means when the total is more than its two sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Surplus {
+    /// The figures contradict each other.
+    Contradiction,
+    /// Reasoning that the dialect shows nowhere else.
+    HiddenReasoning,
+    /// Where seconds of sound are stated, the same sound in tokens; it is counted once, as time.
+    SoundCountedAsTime,
+}
+
+/// How a provider states what it charges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cost {
+    /// Not in its answers.
+    None,
+    /// A decimal number of US dollars of this name.
+    Dollars(&'static str),
+    /// A whole number of ten thousand millionths of a US dollar of this name.
+    Ticks(&'static str),
+}
+
+/// What a dialect differs in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    /// Further names of the cached part of the input, at the top of `usage`.
+    pub(super) cached_names: &'static [&'static str],
+    /// The name of the part of the input that was not cached, where it is told.
+    pub(super) uncached_name: Option<&'static str>,
+    /// Further names of the reasoning part of the output, at the top of `usage`.
+    pub(super) reasoning_names: &'static [&'static str],
+    /// Where reasoning stands.
+    pub(super) reasoning: Reasoning,
+    /// What a surplus of the total is.
+    pub(super) surplus: Surplus,
+    /// Names of figures that are no use: times, sums of other figures, costs.
+    pub(super) no_use: &'static [&'static str],
+    /// What the provider charges.
+    pub(super) cost: Cost,
+    /// The model of the tool that draws images, where the answer names none.
+    pub(super) image_model: Option<&'static str>,
+    /// A streamed chat tells its usage to everyone.
+    pub(super) always_streams_usage: bool,
+}
+
+impl Rules {
+    /// Where nothing else is said.
+    pub(super) const PLAIN: Self = Self {
+        cached_names: &[],
+        uncached_name: None,
+        reasoning_names: &[],
+        reasoning: Reasoning::Inside,
+        surplus: Surplus::Contradiction,
+        no_use: &[],
+        cost: Cost::None,
+        image_model: None,
+        always_streams_usage: false,
+    };
+}
