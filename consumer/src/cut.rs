@@ -27,6 +27,11 @@ impl Gathering {
         !self.rule.is_at_boundary()
     }
 
+    /// How many records the open batch has.
+    pub(crate) fn records(&self) -> i64 {
+        self.rows.records()
+    }
+
     /// Where the open batch starts.
     pub(crate) fn boundary(&self) -> i64 {
         self.rows.first()

@@ -15,6 +15,10 @@ use crate::status::News;
 /// After so many records other work of the thread gets its turn.
 const RECORDS_A_TURN: u32 = 128;
 
+/// A batch that has so many records at the end of the log is ended before its linger: what is held in memory stays
+/// small, and an extra cut only makes a smaller batch, for everybody alike.
+const RECORDS_ENOUGH: i64 = 8_192;
+
 /// A batch and when its first record was read.
 #[derive(Debug)]
 pub(crate) struct Batch {
@@ -32,6 +36,8 @@ pub(crate) struct Batches<'a, S: Source> {
     since: Option<Instant>,
     /// When a cut record is appended, if the batch has not ended by then.
     cut_at: Instant,
+    /// The open batch was ended early; the cut record is on its way through the log.
+    ended_early: bool,
     linger: Duration,
     news: News,
     signals: Signals,
@@ -61,6 +67,7 @@ impl<'a, S: Source> Batches<'a, S> {
             gathering,
             since: None,
             cut_at: Instant::now(),
+            ended_early: false,
             linger,
             news,
             signals,
@@ -82,6 +89,7 @@ impl<'a, S: Source> Batches<'a, S> {
                     let since = self.begin_waiting();
                     if let Some(rows) = self.gathering.push(&record)? {
                         self.since = None;
+                        self.ended_early = false;
                         self.news.unwritten(|unwritten| unwritten.being_read = None);
                         return Ok(Some(Batch { rows, since }));
                     }
@@ -121,6 +129,10 @@ impl<'a, S: Source> Batches<'a, S> {
         }
         if draining && !waiting {
             return Ok(Woken::ToEnd);
+        }
+        if self.gathering.records() >= RECORDS_ENOUGH && !self.ended_early {
+            self.ended_early = true;
+            return Ok(Woken::ByLinger);
         }
         let more = tokio::select! {
             biased;
