@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::Uri;
 use parking_lot::RwLock;
 use schemas::name::Text;
 use tokio::net::TcpStream;
@@ -52,7 +53,7 @@ pub async fn watch(gate: Arc<Gate>, stop: CancellationToken) {
 async fn try_all(gate: &Gate) {
     let mut tries = JoinSet::new();
     let snapshot = gate.snapshot.load_full();
-    let doors: BTreeMap<Text, reqwest::Url> = snapshot
+    let doors: BTreeMap<Text, Uri> = snapshot
         .backends()
         .map(|backend| (backend.id.clone(), backend.chat_url.clone()))
         .collect();
@@ -72,10 +73,16 @@ async fn try_all(gate: &Gate) {
     }
 }
 
-async fn answers(url: &reqwest::Url) -> bool {
-    let Some((host, port)) = url.host_str().zip(url.port_or_known_default()) else {
+async fn answers(url: &Uri) -> bool {
+    let Some(host) = url.host() else {
         return false;
     };
+    let usual = if url.scheme_str() == Some("https") {
+        443
+    } else {
+        80
+    };
+    let port = url.port_u16().unwrap_or(usual);
     let host = host.trim_matches(['[', ']']);
     let connecting = tokio::time::timeout(PATIENCE, TcpStream::connect((host, port)));
     matches!(connecting.await, Ok(Ok(_)))

@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use crate::conclude::Ending;
@@ -33,7 +34,7 @@ pub struct MeteredBody {
     /// The record is being written; nothing goes before it is.
     closing: Option<BoxFuture<'static, ()>>,
     /// What follows `[DONE]`: it passes, its record is written.
-    trailing: Option<Pin<Box<reqwest::Body>>>,
+    trailing: Option<Incoming>,
     end: Option<Result<(), BrokenOff>>,
     /// Bytes still to come, where the provider said how many.
     remaining: Option<u64>,
@@ -188,15 +189,15 @@ impl MeteredBody {
         });
     }
 
-    fn upstream(&mut self) -> Option<Pin<&mut reqwest::Body>> {
+    fn upstream(&mut self) -> Option<Pin<&mut Incoming>> {
         if let Some(trailing) = &mut self.trailing {
-            return Some(trailing.as_mut());
+            return Some(Pin::new(trailing));
         }
         match self.exchange.state() {
             Some(State {
                 stage: Stage::Answering(body),
                 ..
-            }) => Some(body.as_mut()),
+            }) => Some(Pin::new(body)),
             _ => None,
         }
     }

@@ -75,7 +75,7 @@ impl Default for Settings {
             workers: 0,
             max_connections: 16_384,
             max_body_bytes: 32 << 20,
-            max_head_bytes: 64 << 10,
+            max_head_bytes: 32 << 10,
             max_headers: 100,
             max_json_depth: 128,
             head_timeout_ms: 75_000,

@@ -1,6 +1,7 @@
 //! Reading on after the app has gone: to the provider's usage figure, within time, tokens and places.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::time::Duration;
 
 use http_body::Body as _;
@@ -40,7 +41,7 @@ async fn read_on(state: &mut State, deadline: Instant, tokens: u64) -> Ending {
         let Stage::Answering(body) = &mut state.stage else {
             return Ending::Cancelled("upstream_broke_off");
         };
-        let frame = timeout_at(deadline, poll_fn(|cx| body.as_mut().poll_frame(cx))).await;
+        let frame = timeout_at(deadline, poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx))).await;
         match frame {
             Err(_) => return Ending::Cancelled("drain_cap_time"),
             Ok(None) => break,

@@ -20,6 +20,7 @@ use crate::head::{expected_reader, read_head};
 use crate::headers::to_app;
 use crate::refusal::error_response;
 use crate::state::Stage;
+use crate::upstream::{Answer, CallError};
 
 /// `POST /v1/chat/completions`
 pub async fn chat(
@@ -53,16 +54,12 @@ async fn call(mut exchange: Exchange, sending: Sending) -> Response<Body> {
     };
     let first_byte = Duration::from_millis(state.snapshot.settings.first_byte_timeout_ms);
     let until = (Instant::now() + first_byte).min(sending.whole_until);
-    let request = state
-        .gate
-        .upstream
-        .post(state.route.backend.chat_url.clone())
-        .headers(sending.headers)
-        .body(sending.body);
+    let url = state.route.backend.chat_url.clone();
+    let calling = state.gate.upstream.post(url, sending.headers, sending.body);
     state.call.started = Some(state.gate.clock.now());
     state.call.reached = true;
     state.reader = expected_reader(sending.wants_stream, sending.usage_for);
-    state.stage = Stage::Calling(Box::pin(request.send()));
+    state.stage = Stage::Calling(calling);
     let answered = tokio::select! {
         answered = poll_fn(|cx| match &mut state.stage {
             Stage::Calling(calling) => calling.as_mut().poll(cx),
@@ -72,15 +69,11 @@ async fn call(mut exchange: Exchange, sending: Sending) -> Response<Body> {
     };
     match answered {
         Ok(response) => answer(exchange, response, sending.whole_until).await,
-        Err(error) => unreachable_provider(&mut exchange, &error),
+        Err(error) => unreachable_provider(&mut exchange, error),
     }
 }
 
-async fn answer(
-    mut exchange: Exchange,
-    response: reqwest::Response,
-    whole_until: Instant,
-) -> Response<Body> {
+async fn answer(mut exchange: Exchange, response: Answer, whole_until: Instant) -> Response<Body> {
     let Some(state) = exchange.state() else {
         return broken_gateway();
     };
@@ -124,14 +117,13 @@ fn timed_out(exchange: &mut Exchange) -> Response<Body> {
     )
 }
 
-fn unreachable_provider(exchange: &mut Exchange, error: &reqwest::Error) -> Response<Body> {
-    let connecting = error.is_connect();
+fn unreachable_provider(exchange: &mut Exchange, error: CallError) -> Response<Body> {
+    let connecting = error != CallError::Broken;
     if let Some(state) = exchange.state() {
         state.call.reached = !connecting;
-        // The URL names the provider's host: it stays out of the log's text.
-        tracing::warn!(deployment = %state.route.backend.id, connecting, timeout = error.is_timeout(), "call to the provider failed");
+        tracing::warn!(deployment = %state.route.backend.id, %error, "call to the provider failed");
     }
-    if connecting && error.is_timeout() {
+    if error == CallError::ConnectTimeout {
         exchange.close_unanswered(Ending::TimedOut("connect_timeout"), 504);
         let message = "the provider could not be reached in time; try again";
         return error_response(

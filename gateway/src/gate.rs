@@ -22,6 +22,7 @@ use crate::refusal::Refusal;
 use crate::request_log;
 use crate::snapshot::Snapshot;
 use crate::strangers::Strangers;
+use crate::upstream::Upstream;
 
 /// What all requests share.
 pub struct Gate {
@@ -46,7 +47,7 @@ pub struct Gate {
     /// The runtime, for work that begins where a future is dropped.
     pub runtime: tokio::runtime::Handle,
     /// Calls to providers.
-    pub upstream: reqwest::Client,
+    pub upstream: Upstream,
     /// Refusals of the unknown.
     pub strangers: Strangers,
     /// Whether providers answer.

@@ -1,6 +1,5 @@
 //! The head of a provider's answer: what it says, and how the body must be read.
 
-use axum::http::Response;
 use schemas::event::Throttle;
 use schemas::name::Text;
 
@@ -9,6 +8,7 @@ use crate::meter::reader::Reader;
 use crate::meter::scan::Scan;
 use crate::meter::stream::{StreamMeter, UsageFor};
 use crate::state::{Stage, State};
+use crate::upstream::Answer;
 
 /// The reader for what was asked for.
 pub fn expected_reader(wants_stream: bool, usage_for: UsageFor) -> Reader {
@@ -20,8 +20,8 @@ pub fn expected_reader(wants_stream: bool, usage_for: UsageFor) -> Reader {
 }
 
 /// The head of the provider's answer: notes what it says and makes the exchange one that is being answered.
-pub fn read_head(state: &mut State, response: reqwest::Response) -> http::response::Parts {
-    let (parts, body) = Response::from(response).into_parts();
+pub fn read_head(state: &mut State, response: Answer) -> http::response::Parts {
+    let (parts, body) = response.into_parts();
     let text = |name: &str| {
         parts
             .headers
@@ -57,6 +57,6 @@ pub fn read_head(state: &mut State, response: reqwest::Response) -> http::respon
         state.reader = Reader::Opaque;
         state.call.unexpected_content = Some(ENCODED);
     }
-    state.stage = Stage::Answering(Box::pin(body));
+    state.stage = Stage::Answering(body);
     parts
 }

@@ -31,6 +31,7 @@ mod snapshot;
 mod start;
 mod state;
 mod strangers;
+mod upstream;
 mod vocabulary;
 
 pub use snapshot::{BadConfig, Snapshot};

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::uri::InvalidUri;
+use axum::http::{HeaderName, HeaderValue, Uri, header};
 use rustc_hash::FxHashMap;
 use schemas::event::MAX_LABELS;
 use schemas::name::Text;
@@ -98,7 +99,7 @@ pub struct Backend {
     /// How its capacity is paid.
     pub capacity: Capacity,
     /// Where chats go.
-    pub chat_url: reqwest::Url,
+    pub chat_url: Uri,
     /// Whether a streamed chat must ask for usage: it takes `stream_options.include_usage`, and does not tell
     /// unasked.
     pub stream_usage: bool,
@@ -194,13 +195,13 @@ fn backend(deployment: &Deployment) -> Result<Backend, BadConfig> {
         "{}/chat/completions",
         deployment.base_url.trim_end_matches('/')
     );
-    let chat_url: reqwest::Url = url.parse().map_err(|error| {
+    let chat_url: Uri = url.parse().map_err(|error: InvalidUri| {
         bad(
             &deployment.base_url,
             format!("deployment `{}`: base_url: {error}", deployment.id),
         )
     })?;
-    if !matches!(chat_url.scheme(), "http" | "https") {
+    if !matches!(chat_url.scheme_str(), Some("http" | "https")) {
         let message = format!(
             "deployment `{}`: base_url must begin with http:// or https://",
             deployment.id

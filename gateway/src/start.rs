@@ -28,6 +28,7 @@ use crate::ops::Ops;
 use crate::recovery::{RecoveryError, close_orphans};
 use crate::snapshot::{BadConfig, Snapshot};
 use crate::strangers::Strangers;
+use crate::upstream::Upstream;
 use crate::{listener, ops, pulse};
 
 /// Counting threads at once.
@@ -84,8 +85,10 @@ pub enum StartError {
         error: std::io::Error,
     },
     /// The client for providers cannot be made.
-    #[error("cannot set up calls to providers: {0}")]
-    Client(#[from] reqwest::Error),
+    #[error(
+        "cannot set up TLS for calls to providers: {0}; does this system have root certificates?"
+    )]
+    Client(String),
 }
 
 /// A gateway whose journal is open, not yet serving. The log can be read from here on.
@@ -143,7 +146,8 @@ pub async fn prepare(start: Start, registry: &mut Registry) -> Result<Prepared, 
         tasks: TaskTracker::new(),
         hurry: CancellationToken::new(),
         runtime: tokio::runtime::Handle::current(),
-        upstream: client(&settings)?,
+        upstream: Upstream::new(Duration::from_millis(settings.connect_timeout_ms))
+            .map_err(StartError::Client)?,
         strangers: Strangers::default(),
         backends: Backends::default(),
         snapshot: ArcSwap::from_pointee(snapshot),
@@ -172,20 +176,6 @@ fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, Sta
         setting,
         error,
     })
-}
-
-fn client(settings: &Settings) -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
-        .connect_timeout(Duration::from_millis(settings.connect_timeout_ms))
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .tcp_nodelay(true)
-        .tcp_keepalive(Duration::from_mins(1))
-        .no_proxy()
-        .http1_only()
-        .referer(false)
-        .pool_idle_timeout(Duration::from_secs(55))
-        .build()
 }
 
 fn report(recovery: &journal::Recovery) {

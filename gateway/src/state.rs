@@ -3,12 +3,12 @@
 //! What must not live here: what happens when its app goes away (see `exchange`), the reading of its answer
 //! (see `body`, `drain`).
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use hyper::body::Incoming;
 use journal::Ticket;
 use schemas::{Api, Durability, Micros, Units};
 
@@ -20,6 +20,7 @@ use crate::meter::findings::{Findings, TextTally};
 use crate::meter::reader::Reader;
 use crate::request_log;
 use crate::snapshot::{Route, Snapshot};
+use crate::upstream::{Answer, CallError};
 
 /// How long a record may wait for its fsync; then the answer goes on and the missed promise is logged.
 const SYNC_PATIENCE: Duration = Duration::from_secs(10);
@@ -27,7 +28,7 @@ const SYNC_PATIENCE: Duration = Duration::from_secs(10);
 const MAX_KEPT_BODY_BYTES: usize = 1 << 20;
 
 /// A call that has not been answered yet.
-pub type Calling = BoxFuture<'static, Result<reqwest::Response, reqwest::Error>>;
+pub type Calling = BoxFuture<'static, Result<Answer, CallError>>;
 
 /// How far the call to the provider has come.
 pub enum Stage {
@@ -36,7 +37,7 @@ pub enum Stage {
     /// Sent, not answered.
     Calling(Calling),
     /// Being answered.
-    Answering(Pin<Box<reqwest::Body>>),
+    Answering(Incoming),
     /// Over, or in other hands.
     Over,
 }
