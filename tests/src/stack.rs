@@ -198,8 +198,8 @@ impl Stack {
         engine.expect("an engine starts")
     }
 
-    /// The value of a metric without labels, `tollgate_` left out.
-    pub async fn metric(&self, name: &str) -> Option<f64> {
+    /// The value of a whole-number metric without labels, `tollgate_` left out.
+    pub async fn metric(&self, name: &str) -> Option<u64> {
         let url = format!("http://{}/metrics", self.ops);
         let text = self.http.get(url).send().await.ok()?.text().await.ok()?;
         let wanted = format!("tollgate_{name} ");
@@ -222,7 +222,7 @@ impl Stack {
         eventually("no request is open", async || {
             let open = self.metric("open_requests").await?;
             let drains = self.metric("drains").await?;
-            (open == 0.0 && drains == 0.0).then_some(())
+            (open == 0 && drains == 0).then_some(())
         })
         .await;
     }

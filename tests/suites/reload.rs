@@ -163,7 +163,7 @@ async fn a_bad_file_is_refused_with_its_line_and_a_good_one_is_in_force() {
     let traffic = Traffic::start(&stack, &KEYS);
     for (number, (bad, line, reason)) in bad_files(&good).into_iter().enumerate() {
         write_config(&stack, &bad);
-        let refused = f64::from(u32::try_from(number).expect("few")) + 1.0;
+        let refused = u64::try_from(number).expect("few") + 1;
         eventually(&format!("file {number} is refused"), async || {
             (stack.metric("refused_reloads_total").await? >= refused).then_some(())
         })
