@@ -141,10 +141,7 @@ impl MeteredBody {
             state.response_bytes += bytes.len() as u64;
             self.queue.push_back(bytes);
         }
-        let broke_off = state.reader.is_stream()
-            && !state.found.done
-            && state.found.finish_reason.is_none()
-            && !state.found.error;
+        let broke_off = state.reader.is_stream() && !state.found.is_finished();
         let ending = if broke_off {
             Ending::Broken("stream_ended_early")
         } else {

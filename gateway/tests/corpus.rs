@@ -70,6 +70,21 @@ fn whoever_did_not_ask_gets_the_bytes_of_a_direct_call() {
     assert!(stripped >= 15, "only {stripped} entries are stripped");
 }
 
+/// Endpoint × dialect × mode: what the corpus covers is written down, and what is written down is covered.
+#[test]
+fn the_coverage_is_written_down() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/COVERAGE.md");
+    let table = support::coverage();
+    if std::env::var_os("TOLLGATE_WRITE_COVERAGE").is_some() {
+        std::fs::write(&file, &table).unwrap();
+    }
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(
+        written, table,
+        "run the test with TOLLGATE_WRITE_COVERAGE=1 to write it anew"
+    );
+}
+
 /// The units of the one line of an entry of the corpus.
 fn units(name: &str) -> serde_json::Value {
     units_of(&Entry::find(name))

@@ -106,6 +106,14 @@ pub struct Findings {
 /// States after which a response says no more.
 const TERMINAL: [&[u8]; 4] = [b"completed", b"incomplete", b"failed", b"cancelled"];
 
+/// Events after which a stream says no more.
+const LAST_EVENTS: [&[u8]; 4] = [
+    b"transcript.text.done",
+    b"speech.audio.done",
+    b"image_generation.completed",
+    b"image_edit.completed",
+];
+
 impl Findings {
     /// Starts a value that is kept.
     pub(super) fn begin(&mut self) {
@@ -187,6 +195,15 @@ impl Findings {
             Field::ToolModel => &mut self.tool_model,
         };
         keep(slot, &mut self.pending);
+    }
+
+    /// Whether a stream came to its end, as it says itself: `[DONE]`, a choice or a response that finished, an
+    /// error, or the last event of a picture, a transcript or a speech.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        let kind = self.kind.as_deref();
+        let is_last = kind.is_some_and(|kind| LAST_EVENTS.contains(&kind));
+        self.done || self.finish_reason.is_some() || self.error || is_last
     }
 
     /// Calls of hosted tools: the list of all items, or what was told before it came.

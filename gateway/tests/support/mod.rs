@@ -5,6 +5,7 @@
     reason = "a test that cannot read its corpus has failed"
 )]
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -116,7 +117,11 @@ impl Entry {
         for bytes in reader.finish(&mut found) {
             passed.extend_from_slice(&bytes);
         }
-        (passed, tell(self.dialect, self.api(), &found))
+        let mut told = tell(self.dialect, self.api(), &found);
+        if reader.is_stream() {
+            told["finished"] = found.is_finished().into();
+        }
+        (passed, told)
     }
 }
 
@@ -184,4 +189,43 @@ fn cut_at_random(body: &[u8], seed: u64) -> Vec<&[u8]> {
         rest = after;
     }
     parts
+}
+
+/// How many answers the corpus has of each endpoint, dialect and mode, as a table.
+pub fn coverage() -> String {
+    let corpus = corpus();
+    let apis = [
+        Api::Chat,
+        Api::Completions,
+        Api::Embeddings,
+        Api::Responses,
+        Api::Images,
+        Api::Audio,
+        Api::Moderations,
+    ];
+    let mut table = String::from(
+        "# What the corpus covers\n\nAnswers by endpoint and dialect: documents + streams. Written by `tests/corpus.rs`.\n\n| dialect |",
+    );
+    for api in apis {
+        let _ = write!(table, " {api} |");
+    }
+    table.push_str("\n|---|");
+    table.push_str(&"---|".repeat(apis.len()));
+    for dialect in Dialect::all() {
+        let _ = write!(table, "\n| {} |", dialect.as_str());
+        for api in apis {
+            let count = |stream: bool| {
+                let is_of = |e: &&Entry| {
+                    e.dialect == dialect && e.api() == api && (e.kind == "sse") == stream
+                };
+                corpus.iter().filter(is_of).count()
+            };
+            let _ = match (count(false), count(true)) {
+                (0, 0) => write!(table, " |"),
+                (documents, streams) => write!(table, " {documents} + {streams} |"),
+            };
+        }
+    }
+    table.push('\n');
+    table
 }

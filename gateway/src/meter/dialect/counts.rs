@@ -29,13 +29,17 @@ pub(super) fn count(map: &Object, name: &str) -> Result<Option<i64>, NotACount> 
 pub(super) fn count_of(map: &Object, names: &[&str]) -> Result<Option<i64>, NotACount> {
     let mut found = None;
     for name in names {
-        match (found, count(map, name)?) {
-            (Some(one), Some(other)) if one != other => return Err(NotACount),
-            (None, some) => found = some,
-            _ => {}
-        }
+        found = agree(found, count(map, name)?)?;
     }
     Ok(found)
+}
+
+/// One figure, maybe told twice.
+pub(super) fn agree(one: Option<i64>, other: Option<i64>) -> Result<Option<i64>, NotACount> {
+    match (one, other) {
+        (Some(one), Some(other)) if one != other => Err(NotACount),
+        (one, other) => Ok(one.or(other)),
+    }
 }
 
 /// Seconds, in milliseconds; only time may be fractional.

@@ -5,7 +5,8 @@
 //! is paid by the minute, and its tokens show only in the total). Recorded: pydantic/pydantic-ai,
 //! `tests/models/cassettes` (`num_cached_tokens` beside the totals); vercel/ai,
 //! `packages/mistral/src/__fixtures__/mistral-{text.chunks.txt,transcription.json}` (usage on the finish
-//! chunk of a stream that did not ask for it; `request_count`).
+//! chunk of a stream that did not ask for it; `request_count`) and `src/convert-mistral-usage.ts` (the details
+//! of the prompt go by two names).
 
 use super::rules::{Rules, Surplus};
 

@@ -7,6 +7,7 @@ mod azure;
 mod cerebras;
 mod counts;
 mod deepseek;
+mod details;
 mod fireworks;
 mod google;
 mod groq;

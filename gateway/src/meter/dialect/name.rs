@@ -166,6 +166,22 @@ mod tests {
     }
 
     #[test]
+    fn who_always_tells_is_not_asked() {
+        let unasked: Vec<&str> = Dialect::all()
+            .filter(|dialect| !dialect.tells_stream_usage_only_if_asked())
+            .map(Dialect::as_str)
+            .collect();
+        assert_eq!(unasked, ["mistral", "groq", "openrouter", "cerebras"]);
+    }
+
+    #[test]
+    fn the_configuration_names_a_dialect() {
+        let parse = |text: &str| serde_json::from_str::<Dialect>(text);
+        assert_eq!(parse("\"vllm\"").unwrap(), Dialect::Vllm);
+        assert!(parse("\"llama\"").is_err());
+    }
+
+    #[test]
     fn an_unknown_provider_speaks_openai_and_an_unknown_dialect_is_refused() {
         assert_eq!(Dialect::of_provider("azure2"), Dialect::OpenAi);
         assert_eq!(Dialect::of_provider("x-ai"), Dialect::Xai);

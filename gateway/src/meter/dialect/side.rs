@@ -65,18 +65,3 @@ impl Draft {
         self.set(rest, total - named);
     }
 }
-
-/// The parts that `details` names.
-pub(super) fn parts(
-    details: Option<&Object>,
-    names: &[(Unit, &str)],
-) -> Result<Vec<(Unit, i64)>, NotACount> {
-    let mut parts = Vec::with_capacity(names.len());
-    for (unit, name) in names {
-        let Some(details) = details else { break };
-        if let Some(part) = count(details, name)? {
-            parts.push((*unit, part));
-        }
-    }
-    Ok(parts)
-}

@@ -5,9 +5,10 @@
 
 use schemas::{Api, Unit};
 
-use super::counts::{NotACount, Object, count, count_of, has_stranger, object, seconds_ms};
+use super::counts::{NotACount, Object, agree, count, count_of, has_stranger, seconds_ms};
+use super::details::{Details, Part};
 use super::rules::{Reasoning, Rules, Surplus};
-use super::side::{Draft, parts};
+use super::side::Draft;
 
 const INPUT: &[&str] = &["prompt_tokens", "input_tokens"];
 const OUTPUT: &[&str] = &["completion_tokens", "output_tokens"];
@@ -16,11 +17,13 @@ const INPUT_DETAILS: &[&str] = &[
     "prompt_tokens_details",
     "input_tokens_details",
     "input_token_details",
+    "prompt_token_details",
 ];
 const OUTPUT_DETAILS: &[&str] = &[
     "completion_tokens_details",
     "output_tokens_details",
     "output_token_details",
+    "completion_token_details",
 ];
 /// Seconds of sound: OpenAI's transcriptions, and Mistral's.
 const SECONDS: &[&str] = &["seconds", "prompt_audio_seconds"];
@@ -31,15 +34,19 @@ const TOOLS: &[&str] = &[
     "server_side_tool_usage_details",
     "num_sources_used",
 ];
-const INPUT_PARTS: &[(Unit, &str)] = &[
-    (Unit::CacheWrite, "cache_write_tokens"),
-    (Unit::InputAudio, "audio_tokens"),
-    (Unit::InputImage, "image_tokens"),
-    (Unit::InputVideo, "video_tokens"),
+const INPUT_PARTS: &[Part] = &[
+    // The second is Alibaba's.
+    (
+        Unit::CacheWrite,
+        &["cache_write_tokens", "cache_creation_input_tokens"],
+    ),
+    (Unit::InputAudio, &["audio_tokens"]),
+    (Unit::InputImage, &["image_tokens"]),
+    (Unit::InputVideo, &["video_tokens"]),
 ];
-const OUTPUT_PARTS: &[(Unit, &str)] = &[
-    (Unit::OutputAudio, "audio_tokens"),
-    (Unit::OutputImage, "image_tokens"),
+const OUTPUT_PARTS: &[Part] = &[
+    (Unit::OutputAudio, &["audio_tokens"]),
+    (Unit::OutputImage, &["image_tokens"]),
 ];
 const CACHED: &str = "cached_tokens";
 const CACHED_DETAILS: &str = "cached_tokens_details";
@@ -101,68 +108,81 @@ impl Content {
 /// Reads the tokens and the seconds of a usage object.
 pub(super) fn read(usage: &Object, content: Content, rules: &Rules, draft: &mut Draft) {
     let has_seconds = read_seconds(usage, draft);
-    let sides = Sides::read(usage, draft);
-    let reasoning = reasoning(usage, rules);
-    let input = sides.input;
-    if let Some(input) = input {
-        let details = object(usage, INPUT_DETAILS);
-        let rest = content.input_rest(details.is_some(), has_seconds);
-        let parts = input_parts(usage, details, input, rules);
+    let sides = Sides::read(usage);
+    let details = Details::of(usage, INPUT_DETAILS);
+    if let Ok(Some(input)) = sides.input {
+        let parts = input_parts(usage, &details, input, rules);
+        let rest = content.input_rest(details.are_told(), has_seconds);
         draft.divide(input, parts, rest);
     }
-    let outside = sides.reasoning_is_outside(reasoning, content, rules);
-    let output = sides.output.map(|output| {
-        let details = object(usage, OUTPUT_DETAILS);
-        let whole = if outside {
-            output + reasoning.ok().flatten().unwrap_or(0)
-        } else {
-            output
-        };
-        let parts = parts(details, OUTPUT_PARTS).and_then(|mut parts| {
+    draft.unmapped |= details.have_stranger(
+        INPUT_PARTS,
+        &[&[CACHED, CACHED_DETAILS], NO_PART, rules.no_use],
+    );
+    let details = Details::of(usage, OUTPUT_DETAILS);
+    let reasoning = reasoning(usage, &details, rules);
+    let output = sides.whole_output(reasoning, content, rules);
+    if let Ok(Some(output)) = output {
+        let parts = details.parts(OUTPUT_PARTS).and_then(|mut parts| {
             parts.extend(reasoning?.map(|count| (Unit::OutputReasoning, count)));
             Ok(parts)
         });
-        draft.divide(whole, parts, content.output_rest(details.is_some()));
-        whole
-    });
-    if let Some(total) = sides.total {
-        let surplus = total - input.unwrap_or(0) - output.unwrap_or(0);
-        read_surplus(surplus, has_seconds, reasoning, rules, draft);
+        draft.divide(output, parts, content.output_rest(details.are_told()));
+    }
+    draft.unmapped |= details.have_stranger(OUTPUT_PARTS, &[&[REASONING], NO_PART, rules.no_use]);
+    match sides.surplus(output) {
+        Ok(Some(surplus)) => read_surplus(surplus, has_seconds, reasoning, rules, draft),
+        Ok(None) => {}
+        Err(NotACount) => draft.inconsistent = true,
     }
     strangers(usage, rules, draft);
 }
 
+/// A figure: told, not told, or no count.
+type Figure = Result<Option<i64>, NotACount>;
+
 /// The totals of a usage object.
 struct Sides {
-    input: Option<i64>,
-    output: Option<i64>,
-    total: Option<i64>,
+    input: Figure,
+    output: Figure,
+    total: Figure,
 }
 
 impl Sides {
-    fn read(usage: &Object, draft: &mut Draft) -> Self {
+    fn read(usage: &Object) -> Self {
         Self {
-            input: draft.checked(count_of(usage, INPUT)),
-            output: draft.checked(count_of(usage, OUTPUT)),
-            total: draft.count(usage, TOTAL),
+            input: count_of(usage, INPUT),
+            output: count_of(usage, OUTPUT),
+            total: count(usage, TOTAL),
         }
+    }
+
+    /// The output with its reasoning.
+    fn whole_output(&self, reasoning: Figure, content: Content, rules: &Rules) -> Figure {
+        let (Ok(Some(reasoning)), Some(output)) = (reasoning, self.output?) else {
+            return self.output;
+        };
+        let is_outside = self.reasoning_is_outside(output, reasoning, content, rules);
+        Ok(Some(if is_outside {
+            output + reasoning
+        } else {
+            output
+        }))
     }
 
     fn reasoning_is_outside(
         &self,
-        reasoning: Result<Option<i64>, NotACount>,
+        output: i64,
+        reasoning: i64,
         content: Content,
         rules: &Rules,
     ) -> bool {
-        let (Ok(Some(reasoning)), Some(output)) = (reasoning, self.output) else {
-            return false;
-        };
         let unless_told = match rules.reasoning {
             Reasoning::Inside => return false,
             Reasoning::ByTotalElseInside => false,
             Reasoning::ByTotalElseOutside => content != Content::Response,
         };
-        let (Some(input), Some(total)) = (self.input, self.total) else {
+        let (Ok(Some(input)), Ok(Some(total))) = (self.input, self.total) else {
             return unless_told;
         };
         if total == input + output {
@@ -170,29 +190,37 @@ impl Sides {
         }
         total == input + output + reasoning || unless_told
     }
+
+    /// By how much the total is more than its sides. A total without an input is no total of anything.
+    fn surplus(&self, output: Figure) -> Figure {
+        let (input, output) = (self.input?, output?);
+        let Some(total) = self.total? else {
+            return Ok(None);
+        };
+        let input = input.ok_or(NotACount)?;
+        Ok(Some(total - input - output.unwrap_or(0)))
+    }
 }
 
-fn reasoning(usage: &Object, rules: &Rules) -> Result<Option<i64>, NotACount> {
-    let part = match object(usage, OUTPUT_DETAILS) {
-        Some(details) => count(details, REASONING)?,
-        None => None,
-    };
-    agree(part, count_of(usage, rules.reasoning_names)?)
+fn reasoning(usage: &Object, details: &Details<'_>, rules: &Rules) -> Figure {
+    agree(
+        details.count(&[REASONING])?,
+        count_of(usage, rules.reasoning_names)?,
+    )
 }
 
 /// The parts of the input. Cached sound and pictures are told apart only where `cached_tokens_details` does.
 fn input_parts(
     usage: &Object,
-    details: Option<&Object>,
+    details: &Details<'_>,
     input: i64,
     rules: &Rules,
 ) -> Result<Vec<(Unit, i64)>, NotACount> {
-    let mut all = parts(details, INPUT_PARTS)?;
-    let nested = match details {
-        Some(details) => count(details, CACHED)?,
-        None => None,
-    };
-    let cached = agree(nested, count_of(usage, rules.cached_names)?)?;
+    let mut all = details.parts(INPUT_PARTS)?;
+    let cached = agree(
+        details.count(&[CACHED])?,
+        count_of(usage, rules.cached_names)?,
+    )?;
     let Some(mut cached) = cached else {
         return Ok(all);
     };
@@ -205,7 +233,7 @@ fn input_parts(
         (Unit::InputAudio, Unit::InputCachedAudio, "audio_tokens"),
         (Unit::InputImage, Unit::InputCachedImage, "image_tokens"),
     ];
-    if let Some(by_kind) = details.and_then(|details| object(details, &[CACHED_DETAILS])) {
+    if let Some(by_kind) = details.object(CACHED_DETAILS) {
         for (unit, cached_unit, name) in kinds {
             let part = count(by_kind, name)?.unwrap_or(0);
             cached -= part;
@@ -225,14 +253,6 @@ fn input_parts(
     Ok(all)
 }
 
-/// One figure told twice.
-fn agree(one: Option<i64>, other: Option<i64>) -> Result<Option<i64>, NotACount> {
-    match (one, other) {
-        (Some(one), Some(other)) if one != other => Err(NotACount),
-        (one, other) => Ok(one.or(other)),
-    }
-}
-
 /// Seconds of sound. Says whether there are any.
 fn read_seconds(usage: &Object, draft: &mut Draft) -> bool {
     for name in SECONDS {
@@ -250,7 +270,7 @@ fn read_seconds(usage: &Object, draft: &mut Draft) -> bool {
 fn read_surplus(
     surplus: i64,
     has_seconds: bool,
-    reasoning: Result<Option<i64>, NotACount>,
+    reasoning: Figure,
     rules: &Rules,
     draft: &mut Draft,
 ) {
@@ -284,14 +304,4 @@ fn strangers(usage: &Object, rules: &Rules, draft: &mut Draft) {
             rules.uncached_name.as_slice(),
         ],
     );
-    if let Some(details) = object(usage, INPUT_DETAILS) {
-        let own: &[&str] = &[CACHED, CACHED_DETAILS];
-        let parts: Vec<&str> = INPUT_PARTS.iter().map(|(_, name)| *name).collect();
-        draft.unmapped |= has_stranger(details, &[own, &parts, NO_PART, rules.no_use]);
-    }
-    if let Some(details) = object(usage, OUTPUT_DETAILS) {
-        let own: &[&str] = &[REASONING];
-        let parts: Vec<&str> = OUTPUT_PARTS.iter().map(|(_, name)| *name).collect();
-        draft.unmapped |= has_stranger(details, &[own, &parts, NO_PART, rules.no_use]);
-    }
 }

@@ -1,0 +1,60 @@
+//! The parts of one side of a usage object, wherever and however often they are told.
+
+use schemas::Unit;
+use smallvec::SmallVec;
+
+use super::counts::{NotACount, Object, agree, count_of, has_stranger, object};
+
+/// A part and the names that it goes by.
+pub(super) type Part = (Unit, &'static [&'static str]);
+
+/// The objects that divide one side. Mistral sends the same one under two names.
+pub(super) struct Details<'a>(SmallVec<[&'a Object; 1]>);
+
+impl<'a> Details<'a> {
+    /// Those of `names` that are objects.
+    pub(super) fn of(usage: &'a Object, names: &[&str]) -> Self {
+        let objects = names.iter().filter_map(|name| object(usage, &[name]));
+        Self(objects.collect())
+    }
+
+    /// Whether there are any.
+    pub(super) fn are_told(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// A figure that may go by several names; told differently it is none.
+    pub(super) fn count(&self, names: &[&str]) -> Result<Option<i64>, NotACount> {
+        let mut found = None;
+        for details in &self.0 {
+            found = agree(found, count_of(details, names)?)?;
+        }
+        Ok(found)
+    }
+
+    /// An object inside.
+    pub(super) fn object(&self, name: &str) -> Option<&'a Object> {
+        self.0.iter().find_map(|details| object(details, &[name]))
+    }
+
+    /// The parts that are told.
+    pub(super) fn parts(&self, parts: &[Part]) -> Result<Vec<(Unit, i64)>, NotACount> {
+        let mut told = Vec::with_capacity(parts.len() + 2);
+        for (unit, names) in parts {
+            if let Some(count) = self.count(names)? {
+                told.push((*unit, count));
+            }
+        }
+        Ok(told)
+    }
+
+    /// Whether a figure above zero is neither a part nor among `others`.
+    pub(super) fn have_stranger(&self, parts: &[Part], others: &[&[&str]]) -> bool {
+        let known: SmallVec<[&[&str]; 12]> = parts
+            .iter()
+            .map(|(_, names)| *names)
+            .chain(others.iter().copied())
+            .collect();
+        self.0.iter().any(|details| has_stranger(details, &known))
+    }
+}
