@@ -392,3 +392,82 @@ fn texts_do_not_pass_in_what_the_provider_said_about_usage() {
         "{raw}"
     );
 }
+
+#[test]
+fn several_models_are_several_lines_and_what_the_provider_charges_is_kept_apart() {
+    let mut found = Findings::default();
+    found.model = Some(b"gpt-5.6-sol".to_vec());
+    found.usage = Some(br#"{"input_tokens":20,"output_tokens":3,"cost":0.00125}"#.to_vec());
+    found.tool_usage = Some(br#"{"image_gen":{"input_tokens":5,"output_tokens":9}}"#.to_vec());
+    found.tool_model = Some(b"gpt-image-2".to_vec());
+    let call = Call {
+        started: Some(Micros(1_000_200)),
+        status: Some(200),
+        reached: true,
+        ..Call::default()
+    };
+    let facts = Facts {
+        ending: Ending::Completed,
+        call: &call,
+        found: &found,
+        dialect: Dialect::OpenRouter,
+        api: Api::Responses,
+        upstream_model: "gpt-5.6-sol",
+        first_byte: None,
+        now: Micros(1_005_000),
+        response_bytes: 0,
+        app_status: Some(200),
+        has_text: true,
+    };
+    let event = conclude(open_event(), &facts, &Units::default());
+    assert_eq!(event.check(), Ok(()));
+    let lines: Vec<_> = event
+        .lines
+        .iter()
+        .map(|line| (line.model.as_str(), line.units.iter().collect::<Vec<_>>()))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            (
+                "gpt-5.6-sol",
+                vec![(Unit::InputText, 20), (Unit::OutputText, 3)]
+            ),
+            (
+                "gpt-image-2",
+                vec![(Unit::InputText, 5), (Unit::OutputImage, 9)]
+            ),
+        ]
+    );
+    assert_eq!(event.provider_cost.unwrap().as_str(), "0.00125");
+    assert_eq!(event.provider_cost_currency.unwrap().as_str(), "USD");
+    let raw: Value = serde_json::from_str(&event.usage_raw.unwrap()).unwrap();
+    assert_eq!(raw["usage"]["cost"], 0.00125);
+    assert_eq!(raw["tool_usage"]["image_gen"]["output_tokens"], 9);
+}
+
+#[test]
+fn pictures_sound_and_moderations_are_never_counted_by_a_tokenizer() {
+    for api in [Api::Images, Api::Audio, Api::Moderations] {
+        let call = Call {
+            status: Some(200),
+            reached: true,
+            ..Call::default()
+        };
+        let found = Findings::default();
+        let facts = Facts {
+            ending: Ending::Completed,
+            call: &call,
+            found: &found,
+            dialect: Dialect::OpenAi,
+            api,
+            upstream_model: "m",
+            first_byte: None,
+            now: Micros(1),
+            response_bytes: 0,
+            app_status: Some(200),
+            has_text: false,
+        };
+        assert!(!facts.wanted().any(), "{api}");
+    }
+}

@@ -48,6 +48,26 @@ fn every_answer_gives_its_record_at_every_cutting() {
     );
 }
 
+/// Damaged answers: nothing panics, and the cutting still makes no difference.
+#[test]
+fn a_damaged_answer_gives_the_same_at_every_cutting() {
+    for entry in corpus() {
+        for seed in 1..=8 {
+            let damaged = entry.damaged(seed);
+            let whole = damaged.read(&[&damaged.body], UsageFor::UsOnly);
+            for parts in cuttings(&damaged.body).into_iter().take(6) {
+                assert_eq!(
+                    damaged.read(&parts, UsageFor::UsOnly),
+                    whole,
+                    "{} damaged with seed {seed}:\n{}",
+                    entry.name,
+                    String::from_utf8_lossy(&damaged.body)
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn whoever_did_not_ask_gets_the_bytes_of_a_direct_call() {
     let mut stripped = 0;

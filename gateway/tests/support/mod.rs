@@ -23,6 +23,7 @@ const SMALL_BYTES: usize = 1_500;
 const RANDOM_CUTTINGS: u64 = 12;
 
 /// An answer and what it must give.
+#[derive(Clone)]
 pub struct Entry {
     pub name: String,
     pub dialect: Dialect,
@@ -97,6 +98,25 @@ impl Entry {
     /// What it gives uncut.
     pub fn told(&self) -> Value {
         self.read(&[&self.body], UsageFor::Client).1
+    }
+
+    /// The same with a few bytes changed, lost or doubled.
+    pub fn damaged(&self, seed: u64) -> Self {
+        let mut random = Random::new(seed + self.body.len() as u64);
+        let mut damaged = self.clone();
+        for _ in 0..=random.below(4) {
+            let at = random.below(damaged.body.len().max(1));
+            match random.below(4) {
+                _ if damaged.body.is_empty() => {}
+                0 => drop(damaged.body.remove(at)),
+                1 => damaged
+                    .body
+                    .insert(at, b"{}[]\",:\\\n\r 0n"[random.below(13)]),
+                2 => damaged.body[at] = b"{}[]\",:\\\n\r 0n"[random.below(13)],
+                _ => damaged.body.truncate(at),
+            }
+        }
+        damaged
     }
 
     /// Reads it in these parts: what passes on, and what it gives.
@@ -174,21 +194,33 @@ pub fn cuttings(body: &[u8]) -> Vec<Vec<&[u8]>> {
 }
 
 fn cut_at_random(body: &[u8], seed: u64) -> Vec<&[u8]> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut random = Random::new(seed);
+    let longest = 1 + usize::try_from(seed * 9).unwrap_or(1);
     let mut parts = Vec::new();
     let mut rest = body;
     while !rest.is_empty() {
-        // xorshift64
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        let longest = 1 + usize::try_from(seed * 9).unwrap_or(1);
-        let step = usize::try_from(state % 1_000_003).unwrap_or(0) % longest;
-        let (part, after) = rest.split_at((step + 1).min(rest.len()));
+        let (part, after) = rest.split_at((1 + random.below(longest)).min(rest.len()));
         parts.push(part);
         rest = after;
     }
     parts
+}
+
+/// xorshift64: the same cuttings every time.
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// A number below `bound`.
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % 1_000_003).unwrap_or(0) % bound
+    }
 }
 
 /// How many answers the corpus has of each endpoint, dialect and mode, as a table.
