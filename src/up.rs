@@ -93,7 +93,7 @@ async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
     signals.spawn(watch_signals(shutdown.clone()));
     let mut helpers = tokio::task::JoinSet::new();
     helpers.spawn(watch_config(
-        loaded.path.clone(),
+        loaded.clone(),
         running.clone(),
         shutdown.clone(),
     ));
@@ -218,7 +218,8 @@ async fn watch_signals(shutdown: Shutdown) {
 }
 
 /// Takes a changed file, or refuses it with line and reason while the old one serves.
-async fn watch_config(path: PathBuf, running: Arc<gateway::Running>, shutdown: Shutdown) {
+async fn watch_config(loaded: Loaded<Config>, running: Arc<gateway::Running>, shutdown: Shutdown) {
+    let Loaded { path, text, .. } = loaded;
     let reload = || {
         let taken = Config::load(&path).and_then(|loaded| {
             running
@@ -233,7 +234,7 @@ async fn watch_config(path: PathBuf, running: Arc<gateway::Running>, shutdown: S
             }
         }
     };
-    runtime::config::watch(path.clone(), RELOAD_EVERY, shutdown.token(), reload).await;
+    runtime::config::watch(path.clone(), text, RELOAD_EVERY, shutdown.token(), reload).await;
 }
 
 /// Waits for the engine, prepares its tables and starts to fill them. `None` if a stop was asked meanwhile.

@@ -88,16 +88,17 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<Loaded<T>, ConfigError> 
     })
 }
 
-/// Calls `changed` whenever the file's text differs from the last one seen, until `stop`.
+/// Calls `changed` whenever the file's text differs from the last one seen, at first `in_force`, until `stop`.
 ///
 /// The file is looked at every `every`; an editor that replaces the file is seen like one that rewrites it.
 pub async fn watch(
     path: PathBuf,
+    in_force: String,
     every: Duration,
     stop: CancellationToken,
     mut changed: impl FnMut(),
 ) {
-    let mut seen = std::fs::read(&path).ok();
+    let mut seen = in_force.into_bytes();
     while stop
         .run_until_cancelled(tokio::time::sleep(every))
         .await
@@ -106,8 +107,8 @@ pub async fn watch(
         let Ok(now) = tokio::fs::read(&path).await else {
             continue;
         };
-        if seen.as_ref() != Some(&now) {
-            seen = Some(now);
+        if seen != now {
+            seen = now;
             changed();
         }
     }
@@ -145,17 +146,19 @@ mod tests {
     async fn a_rewritten_and_a_replaced_file_are_news() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.toml");
+        // Changed before the watch began, after it was read.
         std::fs::write(&path, "one").unwrap();
         let (news, mut heard) = tokio::sync::mpsc::unbounded_channel();
         let stop = CancellationToken::new();
         let mut watching = tokio::task::JoinSet::new();
         watching.spawn(watch(
             path.clone(),
+            "none".to_owned(),
             Duration::from_millis(5),
             stop.clone(),
             move || news.send(()).unwrap(),
         ));
-        tokio::task::yield_now().await;
+        heard.recv().await.unwrap();
         std::fs::write(&path, "two").unwrap();
         heard.recv().await.unwrap();
         std::fs::write(dir.path().join("b.toml"), "three").unwrap();
