@@ -21,7 +21,7 @@ run: ## build, send a minute of sample traffic to a simulated provider, print it
 	$(TOLLGATE) up --config tollgate.toml --sample-traffic $(SAMPLE)
 
 test: setup ## run all tests
-	TOLLGATE_PYTHON=$$(scripts/python.sh) cargo test --workspace --locked
+	TOLLGATE_PYTHON=$$(scripts/python.sh) cargo test --workspace --locked --no-fail-fast
 
 check: fmt clippy deny ## the lints that need no network
 

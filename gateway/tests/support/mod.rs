@@ -236,7 +236,7 @@ pub fn coverage() -> String {
         Api::Moderations,
     ];
     let mut table = String::from(
-        "# What the corpus covers\n\nAnswers by endpoint and dialect: documents + streams. Written by `tests/corpus.rs`.\n\n| dialect |",
+        "# What the corpus covers\n\nAnswers by endpoint and dialect: documents + streams. Written by `gateway/tests/corpus.rs`.\n\n| dialect |",
     );
     for api in apis {
         let _ = write!(table, " {api} |");

@@ -14,10 +14,6 @@ const LONG_FILES: &[(&str, &str)] = &[
         "schemas/src/rows.rs",
         "one column a line: a table's whole row is one type",
     ),
-    (
-        "gateway/src/meter/scan.rs",
-        "one state machine with its tests; its states make sense only together",
-    ),
 ];
 #[test]
 fn every_file_says_first_what_it_is_for() {
