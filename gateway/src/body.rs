@@ -36,6 +36,7 @@ pub struct MeteredBody {
     /// What follows `[DONE]`: it passes, its record is written.
     trailing: Option<Incoming>,
     end: Option<Result<(), BrokenOff>>,
+    gave_time_to_flush: bool,
     /// Bytes still to come, where the provider said how many.
     remaining: Option<u64>,
     timer: Timer,
@@ -91,6 +92,7 @@ impl MeteredBody {
             closing: None,
             trailing: None,
             end: None,
+            gave_time_to_flush: false,
             remaining: length,
             timer: Timer::new(between, whole_until),
             exchange,
@@ -252,9 +254,17 @@ impl Body for MeteredBody {
                     self.end = Some(Ok(()));
                     return Poll::Ready(None);
                 }
-                Some(Err(error)) => {
+                Some(Err(error)) if self.gave_time_to_flush => {
                     self.end = Some(Ok(()));
                     return Poll::Ready(Some(Err(error)));
+                }
+                // An error closes the connection at once, with what is not yet written: the head and what came
+                // before the break go first, as from the provider.
+                Some(Err(error)) => {
+                    self.gave_time_to_flush = true;
+                    self.end = Some(Err(error));
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 None => ready!(self.poll_upstream(cx)),
             }
