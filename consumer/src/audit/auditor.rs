@@ -1,7 +1,7 @@
 //! Drives the audit, a page at a time so that it never holds up the batches for long: look at what was verified before,
 //! verify what is new, repair what is not whole, and look again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -19,6 +19,9 @@ use crate::write::Writer;
 
 /// A look at what was verified before may cost at most this share of the time.
 const LOOK_SHARE: u32 = 20;
+/// A batch that is not whole after it was inserted again was hurt again meanwhile, more likely than not: so often it is
+/// tried, a pass each, before a person has to look.
+const MAX_TRIES: u32 = 5;
 
 /// Remembers what was verified, and when the next audit is due.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub(crate) struct Auditor<'a, S> {
     answering: Option<u64>,
     proof: Option<Proof>,
     look_again_at: Instant,
+    /// How often a batch was inserted again in vain, by its first place.
+    tries: BTreeMap<i64, u32>,
 }
 
 /// What was found good so far.
@@ -47,6 +52,10 @@ struct Proof {
     holes: Vec<Hole>,
     /// First places of what could not be repaired.
     given_up: BTreeSet<i64>,
+    /// The first place that is in the log and not whole in the store: nothing from here on counts as safe.
+    unsafe_from: Option<i64>,
+    /// Something was hurt while it was repaired: the next pass verifies everything again.
+    look_again: bool,
 }
 
 impl Proof {
@@ -59,7 +68,20 @@ impl Proof {
             sequences: Sequences::default(),
             holes: Vec::new(),
             given_up: BTreeSet::new(),
+            unsafe_from: None,
+            look_again: false,
         }
+    }
+
+    fn is_not_whole(&mut self, finding: &Finding) {
+        let first = finding.range().0;
+        self.unsafe_from = Some(self.unsafe_from.map_or(first, |from| from.min(first)));
+    }
+
+    /// Everything before this place is whole in the store, or gone from the log.
+    fn safe_below(&self) -> i64 {
+        self.unsafe_from
+            .map_or(self.verified, |from| from.min(self.verified))
     }
 }
 
@@ -75,6 +97,7 @@ impl<'a, S: Source> Auditor<'a, S> {
             answering: None,
             proof: None,
             look_again_at: now,
+            tries: BTreeMap::new(),
         }
     }
 
@@ -115,11 +138,12 @@ impl<'a, S: Source> Auditor<'a, S> {
         let is_done = self.verify_page(&mut proof, writer, commit).await?;
         writer
             .news
-            .change(|status| status.verified = proof.verified);
+            .change(|status| status.verified = proof.safe_below());
         if is_done {
             self.end_pass(&mut proof, writer).await?;
         }
-        self.proof = Some(proof);
+        let is_stale = is_done && proof.look_again;
+        self.proof = Some(proof).filter(|_| !is_stale);
         Ok(())
     }
 
@@ -155,7 +179,7 @@ impl<'a, S: Source> Auditor<'a, S> {
 
     /// Verifies the next stretch; `true` if nothing committed is left to verify.
     async fn verify_page(
-        &self,
+        &mut self,
         proof: &mut Proof,
         writer: &Writer,
         commit: &mut Commit,
@@ -168,12 +192,7 @@ impl<'a, S: Source> Auditor<'a, S> {
         {
             (page, verdict) = self.judge_page(writer, from, committed).await?;
             for finding in &verdict.findings {
-                give_up(
-                    proof,
-                    writer,
-                    finding,
-                    "it was inserted again and still is not whole",
-                );
+                self.try_again_or_give_up(finding, proof, writer);
             }
         }
         if verdict.end > from {
@@ -188,6 +207,24 @@ impl<'a, S: Source> Auditor<'a, S> {
         proof.surplus += verdict.surplus;
         proof.events += verdict.events;
         Ok(page.is_last)
+    }
+
+    /// A batch was inserted again and still is not whole.
+    fn try_again_or_give_up(&mut self, finding: &Finding, proof: &mut Proof, writer: &Writer) {
+        proof.is_not_whole(finding);
+        let tries = self.tries.entry(finding.range().0).or_default();
+        *tries += 1;
+        if *tries < MAX_TRIES && finding.can_heal() {
+            tracing::warn!(%finding, tries, "inserted again and still not whole; the next audit tries once more");
+            proof.look_again = true;
+        } else {
+            give_up(
+                proof,
+                writer,
+                finding,
+                "it was inserted again and still is not whole",
+            );
+        }
     }
 
     async fn judge_page(
@@ -236,6 +273,7 @@ impl<'a, S: Source> Auditor<'a, S> {
                 Finding::Gap { first, last } => Wanted::stretch(first, last),
                 Finding::Short { first, last, .. } => Wanted::batch(first, last),
                 Finding::Overlap { .. } => {
+                    proof.is_not_whole(finding);
                     give_up(
                         proof,
                         writer,
@@ -247,7 +285,10 @@ impl<'a, S: Source> Auditor<'a, S> {
             };
             match repair(self.source, writer, commit, wanted, repair_epoch).await? {
                 Repaired::Done(_) => inserted = true,
-                Repaired::Impossible(why) => give_up(proof, writer, finding, &why),
+                Repaired::Impossible(why) => {
+                    proof.is_not_whole(finding);
+                    give_up(proof, writer, finding, &why);
+                }
             }
         }
         Ok(inserted)
@@ -272,6 +313,9 @@ impl<'a, S: Source> Auditor<'a, S> {
         let holes = proof.sequences.holes();
         report_holes(writer, &proof.holes, &holes);
         proof.holes = holes;
+        if !proof.look_again {
+            self.tries.clear();
+        }
         let metrics = &writer.news.metrics;
         metrics.audits.inc();
         metrics.surplus_copies.set(proof.surplus);

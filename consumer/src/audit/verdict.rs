@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::facts::{Cut, Page, Seen};
 
+const OTHER_BYTES: &str = "the bytes in audit_log do not have its digest";
+
 /// Something is wrong with a stretch of the log in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Finding {
@@ -26,6 +28,16 @@ impl Finding {
             Self::Gap { first, last }
             | Self::Short { first, last, .. }
             | Self::Overlap { first, last } => (first, last),
+        }
+    }
+
+    /// Whether inserting again must have made it whole, unless it was hurt again meanwhile. Other bytes in the place of
+    /// the log's stay beside any copy.
+    pub(crate) fn can_heal(&self) -> bool {
+        match self {
+            Self::Gap { .. } => true,
+            Self::Short { why, .. } => *why != OTHER_BYTES,
+            Self::Overlap { .. } => false,
         }
     }
 }
@@ -108,7 +120,7 @@ fn shortage(cut: &Cut, seen: &Seen) -> Option<&'static str> {
         return Some("audit_log does not have all of its records");
     }
     if seen.damaged != 0 || seen.digest != cut.digest {
-        return Some("the bytes in audit_log do not have its digest");
+        return Some(OTHER_BYTES);
     }
     if seen.events != cut.events || seen.dead_letters != cut.dead_letters {
         return Some("audit_log counts other events or dead letters");

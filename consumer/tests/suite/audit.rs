@@ -241,3 +241,32 @@ async fn what_the_log_no_longer_has_is_an_alarm_and_the_rest_is_put_back() {
     assert_eq!(settled.state, State::Running);
     world.close(consumer).await;
 }
+
+/// Somebody empties the next table while the first is being filled again: it is seen as what it is, not given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_hurt_while_it_is_repaired_is_repaired_again() {
+    let (world, consumer, content) = filled().await;
+    for table in TABLES {
+        world.execute(&format!("TRUNCATE TABLE {table}")).await;
+        let repairs = consumer.status().repairs;
+        let auditing = world.audit(&consumer);
+        let hurting = async {
+            consumer.wait_for(|status| status.repairs > repairs).await;
+            for other in TABLES {
+                world.execute(&format!("TRUNCATE TABLE {other}")).await;
+            }
+        };
+        tokio::join!(auditing, hurting);
+        let mut status = world.audit(&consumer).await;
+        for _ in 0..4 {
+            if world.content().await == content {
+                break;
+            }
+            status = world.audit(&consumer).await;
+        }
+        assert_eq!(world.content().await, content, "{table}: {status:?}");
+        assert_eq!(status.alarms, Vec::<String>::new(), "{table}");
+        assert_eq!(status.verified, status.committed, "{table}");
+    }
+    world.close(consumer).await;
+}
