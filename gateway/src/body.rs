@@ -143,8 +143,10 @@ impl MeteredBody {
             state.response_bytes += bytes.len() as u64;
             self.queue.push_back(bytes);
         }
-        let broke_off = state.reader.is_stream() && !state.found.is_finished();
-        let ending = if broke_off {
+        let is_open = state.reader.is_stream() && !state.found.is_finished();
+        let ending = if state.reader.is_cut_off() {
+            Ending::Broken("answer_ended_early")
+        } else if is_open {
             Ending::Broken("stream_ended_early")
         } else {
             Ending::Completed

@@ -384,7 +384,11 @@ fn billable(facts: &Facts<'_>, outcome: Outcome) -> Billable {
         (Some(_), Outcome::Filtered) | (Some(408), _) => Billable::Unclear,
         (Some(_), _) if too_long => Billable::Unclear,
         (Some(400..=499), _) => Billable::No,
-        (Some(_), Outcome::Completed | Outcome::ClientAborted) => Billable::Yes,
+        (Some(_), Outcome::Completed) => Billable::Yes,
+        // Whoever hangs up does not turn a failed answer into a good one.
+        (Some(_), Outcome::ClientAborted) if facts.was_served() && !facts.found.error => {
+            Billable::Yes
+        }
         _ => Billable::Unclear,
     }
 }

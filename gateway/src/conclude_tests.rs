@@ -471,3 +471,27 @@ fn pictures_sound_and_moderations_are_never_counted_by_a_tokenizer() {
         assert!(!facts.wanted().any(), "{api}");
     }
 }
+
+#[test]
+fn hanging_up_does_not_turn_a_failed_answer_into_a_good_one() {
+    let billable = |status: u16, found: fn(&mut Findings), call: fn(&mut Call)| {
+        let mut case = Case::new(Ending::Drained, status, None);
+        (case.found, case.call) = (found, call);
+        case.says().3
+    };
+    assert_eq!(billable(200, |_| {}, |_| {}), Billable::Yes);
+    for status in [500, 502, 503] {
+        assert_eq!(
+            billable(status, |_| {}, |_| {}),
+            Billable::Unclear,
+            "{status}"
+        );
+    }
+    assert_eq!(billable(429, |_| {}, |_| {}), Billable::No);
+    assert_eq!(
+        billable(200, |found| found.error = true, |_| {}),
+        Billable::Unclear
+    );
+    let html = |call: &mut Call| call.unexpected_content = Some(NOT_JSON);
+    assert_eq!(billable(200, |_| {}, html), Billable::Unclear);
+}

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::conclude::Ending;
 use crate::head::read_head;
 use crate::state::{Stage, State};
+use crate::upstream::CallError;
 
 /// Reads the answer to its end or a bound, and closes the record.
 pub async fn run(mut state: Box<State>, place: OwnedSemaphorePermit) {
@@ -32,7 +33,10 @@ async fn read_on(state: &mut State, deadline: Instant, tokens: u64) -> Ending {
     if let Stage::Calling(calling) = &mut state.stage {
         let response = match timeout_at(deadline, calling).await {
             Err(_) => return Ending::Cancelled("drain_cap_time"),
-            Ok(Err(_)) => return Ending::Cancelled("upstream_broke_off"),
+            Ok(Err(error)) => {
+                state.call.reached = error == CallError::Broken;
+                return Ending::Cancelled("upstream_broke_off");
+            }
             Ok(Ok(response)) => response,
         };
         drop(read_head(state, response));
@@ -60,5 +64,8 @@ async fn read_on(state: &mut State, deadline: Instant, tokens: u64) -> Ending {
         }
     }
     drop(state.reader.finish(&mut state.found));
+    if state.reader.is_cut_off() {
+        return Ending::Cancelled("upstream_broke_off");
+    }
     Ending::Drained
 }

@@ -19,6 +19,35 @@ pub fn expected_reader(wants_stream: bool, usage_for: UsageFor) -> Reader {
     }
 }
 
+/// What an answer says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Media {
+    Events,
+    Json,
+    Unsaid,
+    Other,
+}
+
+/// RFC 9110, 8.3: type and subtype are compared without case, parameters follow a semicolon.
+fn media(content_type: Option<&str>) -> Media {
+    let Some(content_type) = content_type else {
+        return Media::Unsaid;
+    };
+    let kind = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    match kind.as_str() {
+        "" => Media::Unsaid,
+        "text/event-stream" => Media::Events,
+        "application/json" => Media::Json,
+        other if other.starts_with("application/") && other.ends_with("+json") => Media::Json,
+        _ => Media::Other,
+    }
+}
+
 /// The head of the provider's answer: notes what it says and makes the exchange one that is being answered.
 pub fn read_head(state: &mut State, response: Answer) -> http::response::Parts {
     let (parts, body) = response.into_parts();
@@ -38,25 +67,46 @@ pub fn read_head(state: &mut State, response: Answer) -> http::response::Parts {
         remaining: Some(count),
         reset_us: None,
     });
-    let kind = text("content-type").unwrap_or_default();
+    let (kind, coding) = (media(text("content-type")), text("content-encoding"));
     let wanted_stream = state.reader.is_stream();
-    if kind.starts_with("text/event-stream") {
-        if !wanted_stream {
-            state.reader = expected_reader(true, UsageFor::Client);
-        }
-    } else if kind.starts_with("application/json") {
-        if wanted_stream {
+    match kind {
+        Media::Events if !wanted_stream => state.reader = expected_reader(true, UsageFor::Client),
+        Media::Json if wanted_stream => {
             state.reader = Reader::Document(Box::<Scan>::default());
             state.call.unexpected_content = Some(JSON_FOR_STREAM);
         }
-    } else {
-        state.reader = Reader::Opaque;
-        state.call.unexpected_content = Some(NOT_JSON);
+        // A provider that does not say what it sends most likely sends what it was asked for.
+        Media::Events | Media::Json | Media::Unsaid => {}
+        Media::Other => {
+            state.reader = Reader::Opaque;
+            state.call.unexpected_content = Some(NOT_JSON);
+        }
     }
-    if text("content-encoding").is_some_and(|encoding| encoding != "identity") {
+    if coding.is_some_and(|coding| !coding.trim().eq_ignore_ascii_case("identity")) {
         state.reader = Reader::Opaque;
         state.call.unexpected_content = Some(ENCODED);
     }
     state.stage = Stage::Answering(body);
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_types_have_no_case_and_may_be_left_out() {
+        for (given, read) in [
+            (Some("application/json"), Media::Json),
+            (Some("Application/JSON; charset=utf-8"), Media::Json),
+            (Some("application/problem+json"), Media::Json),
+            (Some("Text/Event-Stream;charset=utf-8"), Media::Events),
+            (Some(" "), Media::Unsaid),
+            (None, Media::Unsaid),
+            (Some("text/html"), Media::Other),
+            (Some("application/jsonlines"), Media::Other),
+        ] {
+            assert_eq!(media(given), read, "{given:?}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 use schemas::Micros;
 use schemas::event::{Labels, MAX_LABELS};
 use schemas::name::Text;
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use crate::snapshot::Principal;
 
@@ -83,8 +83,9 @@ impl Pseudonyms {
         if let Some(key) = keys.get(&slot) {
             return Ok(key.clone());
         }
-        // A tenant's name may hold what a file's name may not.
-        let name = format!("{}-{month}.key", hex::encode(tenant.as_str()));
+        // A tenant's name may hold what a file's name may not, and be longer.
+        let digest = hex::encode(Sha256::digest(tenant.as_str()));
+        let name = format!("{}-{month}.key", &digest[..32]);
         let key = Arc::new(read_or_make(&self.dir, &name)?);
         keys.insert(slot, key.clone());
         Ok(key)

@@ -112,7 +112,6 @@ impl Ledger {
 
     /// Writes the record of a request that was never admitted.
     pub fn refuse(&self, event: UsageEvent) -> Result<Ticket, AppendError> {
-        self.metrics.observe(&event);
         self.append_numbered(event, |payload| {
             self.journal
                 .append_refusal(RecordKind::Usage as u8, payload)
@@ -121,7 +120,6 @@ impl Ledger {
 
     /// Writes the record of a request of an earlier start that nobody closed.
     pub fn close_orphan(&self, event: UsageEvent) -> Result<Ticket, AppendError> {
-        self.metrics.observe(&event);
         self.append_numbered(event, |payload| {
             self.journal.append(RecordKind::Usage as u8, payload)
         })
@@ -130,14 +128,16 @@ impl Ledger {
     /// Encodes, draws the number, appends; a number that was not used is drawn again.
     fn append_numbered<E>(
         &self,
-        event: UsageEvent,
+        mut event: UsageEvent,
         append: impl FnOnce(&[u8]) -> Result<Ticket, E>,
     ) -> Result<Ticket, E> {
-        let mut record = encode_bounded(event);
+        let mut record = encode_bounded(&mut event);
         let mut next_seq = self.next_seq.lock();
         event::seal(&mut record, *next_seq);
         let ticket = append(&record)?;
         *next_seq += 1;
+        drop(next_seq);
+        self.metrics.observe(&event);
         Ok(ticket)
     }
 
@@ -187,7 +187,7 @@ fn signed(count: u64) -> i64 {
 
 /// The record without its number, within what a reservation covers: what the provider said verbatim goes
 /// first, then the client's labels. Both losses show in the record.
-fn encode_bounded(mut event: UsageEvent) -> Vec<u8> {
+fn encode_bounded(event: &mut UsageEvent) -> Vec<u8> {
     let record = event.encode_unsealed();
     if record.len() <= MAX_RECORD_BYTES {
         return record;
@@ -229,7 +229,6 @@ impl OpenRequest {
             return Err(AppendError::Closed);
         };
         runtime::failpoint::hit("gateway.before_outcome");
-        ledger.metrics.observe(&event);
         let appended = ledger.append_numbered(event, |record| {
             reservation
                 .settle(RecordKind::Usage as u8, record)

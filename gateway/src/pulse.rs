@@ -39,6 +39,8 @@ async fn store_settled(
     settled: &Arc<Cursor>,
     confirmed: Option<(u64, u64)>,
 ) -> Option<(u64, u64)> {
+    // In this order: an outcome that comes between the two lies below the end that must be synced first.
+    let settled_now = gate.ledger.settled_below();
     let stats = gate.ledger.journal().stats();
     if let Some((position, end_then)) = confirmed
         && stats.synced_end >= end_then
@@ -50,5 +52,5 @@ async fn store_settled(
             tracing::warn!("the settled cursor was not stored; the next start reads more");
         }
     }
-    Some((gate.ledger.settled_below(), stats.end))
+    Some((settled_now, stats.end))
 }

@@ -168,9 +168,22 @@ impl Findings {
         false
     }
 
+    /// A name that is written with escapes becomes what it says. `false` if it says nothing.
+    fn decode_pending(&mut self) -> bool {
+        if !self.pending.contains(&b'\\') {
+            return true;
+        }
+        let quoted = [b"\"".as_slice(), &self.pending, b"\""].concat();
+        match serde_json::from_slice::<String>(&quoted) {
+            Ok(name) => self.pending = name.into_bytes(),
+            Err(_) => return false,
+        }
+        true
+    }
+
     /// A name is complete. An empty one says nothing: chunks with a filter's verdict have an empty `model`.
     pub(super) fn end_name(&mut self, field: Field) {
-        if self.pending_too_long || self.pending.is_empty() {
+        if self.pending_too_long || self.pending.is_empty() || !self.decode_pending() {
             return;
         }
         match field {

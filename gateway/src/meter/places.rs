@@ -20,6 +20,13 @@ pub(super) enum Begins {
     Array,
 }
 
+impl Begins {
+    /// `null`, `false` and numbers in the place of an error say that there was none.
+    fn is_an_error(self) -> bool {
+        matches!(self, Self::Object | Self::Array | Self::Text)
+    }
+}
+
 impl Scan {
     /// Decides from its place what becomes of the value that begins.
     pub(super) fn place(&mut self, found: &mut Findings, begins: Begins) {
@@ -73,7 +80,7 @@ impl Scan {
             Key::Model if is_text => self.keep(Field::Model),
             Key::ServiceTier if is_text => self.keep(Field::ServiceTier),
             Key::Status if is_text => self.keep(Field::Status),
-            Key::Error if begins != Begins::Null => found.error = true,
+            Key::Error if begins.is_an_error() => found.error = true,
             Key::Output if begins == Begins::Array => found.listed_calls = ToolCalls::default(),
             _ => {}
         }
@@ -98,7 +105,7 @@ impl Scan {
             }
             (Key::XGroq, 2, Key::Usage) => self.keep_figure(Figure::Vendor),
             (Key::XGroq, 2, Key::UsageBreakdown) => self.keep_figure(Figure::Breakdown),
-            (Key::XGroq, 2, Key::Error) if begins != Begins::Null => found.error = true,
+            (Key::XGroq, 2, Key::Error) if begins.is_an_error() => found.error = true,
             (Key::Tools, 3, Key::Model) if is_text => self.keep(Field::ToolModel),
             (Key::Data, 2, _) if begins == Begins::Object => {
                 found.data_items = found.data_items.saturating_add(1);

@@ -43,6 +43,16 @@ impl Reader {
         }
     }
 
+    /// Once it has ended: whether it ended inside of a document.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        match self {
+            Self::Stream(meter) => meter.is_cut_off(),
+            Self::Document(scan) => !scan.is_whole(),
+            Self::Opaque => false,
+        }
+    }
+
     /// Whether a stream of events is read.
     #[must_use]
     pub fn is_stream(&self) -> bool {

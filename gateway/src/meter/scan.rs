@@ -96,6 +96,14 @@ impl Scan {
         self.usage_place
     }
 
+    /// Whether no value is open: the document is whole, or nothing of it has come.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.levels.is_empty()
+            && self.too_deep == 0
+            && matches!(self.state, State::Between | State::Scalar)
+    }
+
     /// Whether the document holds usage and nothing else that a client could want: no choice and no
     /// member beside the envelope's.
     #[must_use]

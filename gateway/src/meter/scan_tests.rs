@@ -78,6 +78,37 @@ fn an_error_is_found_with_its_code() {
 }
 
 #[test]
+fn names_written_with_escapes_are_what_they_say() {
+    let (_, found, _) = scan(&[br#"{"model":"meta-llama\/Llama\u002d3","service_tier":"a\"b"}"#]);
+    assert_eq!(found.model.unwrap(), b"meta-llama/Llama-3");
+    assert_eq!(found.service_tier.unwrap(), b"a\"b");
+    let (_, found, _) = scan(&[br#"{"model":"bad\ud800","service_tier":"default"}"#]);
+    assert_eq!(found.model, None);
+}
+
+#[test]
+fn a_document_that_is_cut_off_is_not_whole() {
+    assert!(scan(&[CHUNK.as_bytes()]).0.is_whole());
+    assert!(scan(&[b""]).0.is_whole());
+    for end in 1..CHUNK.len() {
+        assert!(!scan(&[&CHUNK.as_bytes()[..end]]).0.is_whole(), "{end}");
+    }
+}
+
+#[test]
+fn no_error_is_no_error() {
+    for none in ["null", "false", "0"] {
+        assert!(
+            !scan(&[format!(r#"{{"error":{none},"choices":[]}}"#).as_bytes()])
+                .1
+                .error,
+            "{none}"
+        );
+    }
+    assert!(scan(&[br#"{"error":"overloaded"}"#]).1.error);
+}
+
+#[test]
 fn huge_usage_is_too_long_not_absent() {
     let text = format!(r#"{{"usage":{{"a":"{}"}}}}"#, "x".repeat(20_000));
     let (_, found, _) = scan(&[text.as_bytes()]);

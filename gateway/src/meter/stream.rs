@@ -41,6 +41,7 @@ pub struct StreamMeter {
     document_len: usize,
     first_bytes: SmallVec<[u8; 8]>,
     hold: Option<Hold>,
+    cut_off: bool,
 }
 
 /// The event that is being held.
@@ -66,6 +67,7 @@ impl StreamMeter {
             document_len: 0,
             first_bytes: SmallVec::new(),
             hold: (usage_for == UsageFor::UsOnly).then(Hold::default),
+            cut_off: false,
         }
     }
 
@@ -87,10 +89,17 @@ impl StreamMeter {
         passing
     }
 
+    /// Whether the stream ended inside of an event's document.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.cut_off
+    }
+
     /// The stream ends: gives what was still held.
     pub fn finish(&mut self, found: &mut Findings) -> Passing {
         let mut passing = Passing::new();
         let unfinished = self.splitter.finish();
+        self.cut_off = unfinished && !self.scan.is_whole();
         if unfinished
             || self
                 .hold

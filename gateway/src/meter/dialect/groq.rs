@@ -36,7 +36,8 @@ pub(super) fn by_model(found: &Findings, draft: &mut Draft) -> Option<Vec<(Strin
     let whole = &draft.units;
     let is_whole = |models: &Vec<(String, Units)>| {
         !models.is_empty()
-            && models.len() <= MAX_LINES
+            // A line of the tools may come after them.
+            && models.len() < MAX_LINES
             && TOKENS.iter().all(|unit| {
                 let sum: i64 = models
                     .iter()
