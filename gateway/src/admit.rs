@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use schemas::name::Text;
 use schemas::{Admission, AuthMethod, RouteReason, WIRE_VERSION};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::arrival::Arrival;
@@ -68,7 +69,7 @@ pub async fn admit(
         .pseudonyms
         .labels(&principal, headers, arrival.received)
         .map_err(|error| unwritable(&error))?;
-    let body = read_body(arrival, headers, body).await?;
+    let body = read_body(arrival, &gate.bodies, headers, body).await?;
     let request = door::read_chat(&body, arrival.snapshot.settings.max_json_depth)?;
     arrival.model = Text::cut(&request.model);
     arrival.stream = request.stream;
@@ -82,9 +83,10 @@ pub async fn admit(
     runtime::failpoint::hit("gateway.after_admission");
     let sending = sending(arrival, headers, &route, &request);
     let snapshot = arrival.snapshot.clone();
+    let room = arrival.room.take();
     // From here on the exchange answers for the request.
     door.arrival = None;
-    let mut exchange = Exchange::new(gate, snapshot, route, open, request.body);
+    let mut exchange = Exchange::new(gate, snapshot, route, open, (request.body, room));
     if !wait_durable(durability, &ticket).await {
         exchange.close_unanswered(Ending::NotRecorded, 503);
         return Err(Refusal::MeteringUnavailable);
@@ -99,6 +101,7 @@ fn unwritable(error: &dyn std::fmt::Display) -> Refusal {
 
 async fn read_body(
     arrival: &mut Arrival,
+    bodies: &Arc<Semaphore>,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Bytes, Refusal> {
@@ -115,13 +118,40 @@ async fn read_body(
         return Err(Refusal::TooLarge(limit));
     }
     let until = arrival.started + Duration::from_millis(time_ms);
-    let reading = collect(arrival, body, limit);
+    let reading = collect(arrival, bodies, body, limit);
     tokio::time::timeout_at(until, reading)
         .await
         .map_err(|_| Refusal::BodyTimeout(time_ms))?
 }
 
-async fn collect(arrival: &mut Arrival, mut body: Body, limit: usize) -> Result<Bytes, Refusal> {
+/// Takes so much of all bodies' memory as the body has by now; gives it back with the request.
+fn take_room(arrival: &mut Arrival, bodies: &Arc<Semaphore>) -> Result<(), Refusal> {
+    let has = arrival
+        .room
+        .as_ref()
+        .map_or(0, OwnedSemaphorePermit::num_permits);
+    let needs = arrival.body_bytes.div_ceil(1 << 10).saturating_sub(has);
+    if needs == 0 {
+        return Ok(());
+    }
+    let needs = u32::try_from(needs).map_err(|_| Refusal::Busy)?;
+    let more = bodies
+        .clone()
+        .try_acquire_many_owned(needs)
+        .map_err(|_| Refusal::Busy)?;
+    match &mut arrival.room {
+        Some(room) => room.merge(more),
+        None => arrival.room = Some(more),
+    }
+    Ok(())
+}
+
+async fn collect(
+    arrival: &mut Arrival,
+    bodies: &Arc<Semaphore>,
+    mut body: Body,
+    limit: usize,
+) -> Result<Bytes, Refusal> {
     let mut first: Option<Bytes> = None;
     let mut more = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -132,6 +162,7 @@ async fn collect(arrival: &mut Arrival, mut body: Body, limit: usize) -> Result<
         if arrival.body_bytes > limit {
             return Err(Refusal::TooLarge(limit));
         }
+        take_room(arrival, bodies)?;
         match first.take() {
             None if more.is_empty() => first = Some(chunk),
             None => more.extend_from_slice(&chunk),

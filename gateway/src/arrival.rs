@@ -10,6 +10,7 @@ use schemas::{
     Api, AuthMethod, Billable, ClockQuality, Durability, EventId, Micros, Outcome, Units,
     UsageEvent, UsageQuality, UsageSource, WIRE_VERSION,
 };
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::ledger::Ledger;
@@ -43,6 +44,8 @@ pub struct Arrival {
     pub stream: bool,
     /// Bytes of its body so far.
     pub body_bytes: usize,
+    /// The room that its body takes of all bodies' memory, in KiB.
+    pub room: Option<OwnedSemaphorePermit>,
 }
 
 impl Arrival {

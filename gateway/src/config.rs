@@ -37,6 +37,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// All request bodies in memory at once, in MiB; beyond it requests are refused with 503.
+    pub max_bodies_mib: usize,
     /// The largest request head, in bytes.
     pub max_head_bytes: usize,
     /// The most headers in a request.
@@ -75,6 +77,7 @@ impl Default for Settings {
             workers: 0,
             max_connections: 16_384,
             max_body_bytes: 32 << 20,
+            max_bodies_mib: 256,
             max_head_bytes: 32 << 10,
             max_headers: 100,
             max_json_depth: 128,

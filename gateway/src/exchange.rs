@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use schemas::Units;
 
 use crate::conclude::Ending;
@@ -14,7 +13,7 @@ use crate::drain;
 use crate::gate::Gate;
 use crate::ledger::OpenRequest;
 use crate::snapshot::{Route, Snapshot};
-use crate::state::{Stage, State};
+use crate::state::{RoomyBody, Stage, State};
 
 /// An admitted request.
 pub struct Exchange {
@@ -28,7 +27,7 @@ impl Exchange {
         snapshot: Arc<Snapshot>,
         route: Arc<Route>,
         open: OpenRequest,
-        body: Bytes,
+        body: RoomyBody,
     ) -> Self {
         let state = State::new(gate, snapshot, route, open, body);
         Self {

@@ -38,6 +38,8 @@ pub struct Gate {
     pub estimator: Estimator,
     /// Names for claims.
     pub pseudonyms: Pseudonyms,
+    /// Memory for request bodies, in KiB.
+    pub bodies: Arc<Semaphore>,
     /// Places for reading on after an app has gone.
     pub drains: Arc<Semaphore>,
     /// Work that outlives its connection; waited for at the end.
@@ -72,6 +74,7 @@ impl Gate {
             model: Text::default(),
             stream: false,
             body_bytes: 0,
+            room: None,
         }
     }
 

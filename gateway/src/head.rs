@@ -1,5 +1,6 @@
 //! The head of a provider's answer: what it says, and how the body must be read.
 
+use axum::http::{HeaderValue, header};
 use schemas::event::Throttle;
 use schemas::name::Text;
 
@@ -48,6 +49,15 @@ fn media(content_type: Option<&str>) -> Media {
     }
 }
 
+/// Whether the head says that no body follows.
+fn is_empty(parts: &http::response::Parts) -> bool {
+    let length = parts
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .map(HeaderValue::as_bytes);
+    length == Some(b"0") || matches!(parts.status.as_u16(), 204 | 205 | 304)
+}
+
 /// The head of the provider's answer: notes what it says and makes the exchange one that is being answered.
 pub fn read_head(state: &mut State, response: Answer) -> http::response::Parts {
     let (parts, body) = response.into_parts();
@@ -75,9 +85,10 @@ pub fn read_head(state: &mut State, response: Answer) -> http::response::Parts {
             state.reader = Reader::Document(Box::<Scan>::default());
             state.call.unexpected_content = Some(JSON_FOR_STREAM);
         }
-        // A provider that does not say what it sends most likely sends what it was asked for.
-        Media::Events | Media::Json | Media::Unsaid => {}
-        Media::Other => {
+        Media::Events | Media::Json => {}
+        // A provider that does not say what it sends most likely sends what it was asked for, if it sends anything.
+        Media::Unsaid if parts.status.is_success() && !is_empty(&parts) => {}
+        Media::Unsaid | Media::Other => {
             state.reader = Reader::Opaque;
             state.call.unexpected_content = Some(NOT_JSON);
         }

@@ -55,6 +55,9 @@ pub enum Refusal {
     /// A model that this credential may not use.
     #[error("this API key may not use the model `{0}`")]
     ModelForbidden(String),
+    /// No memory for another body.
+    #[error("the gateway holds as many request bodies as it may; try again in a few seconds")]
+    Busy,
     /// Nothing can be recorded.
     #[error(
         "the gateway cannot record usage right now, so it takes no new requests; try again later"
@@ -76,7 +79,7 @@ impl Refusal {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,
             Self::ModelForbidden(_) => StatusCode::FORBIDDEN,
-            Self::MeteringUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::MeteringUnavailable | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -96,6 +99,7 @@ impl Refusal {
             Self::Door(error) => error.code(),
             Self::NoSuchModel(_) => "model_not_found",
             Self::ModelForbidden(_) => "model_not_allowed",
+            Self::Busy => "server_busy",
             Self::MeteringUnavailable => "metering_unavailable",
         }
     }
@@ -106,7 +110,7 @@ impl Refusal {
         match self {
             Self::NoKey | Self::TwoKeys | Self::BadKey => Outcome::RefusedAuth,
             Self::ModelForbidden(_) => Outcome::RefusedPolicy,
-            Self::MeteringUnavailable => Outcome::RefusedLimit,
+            Self::MeteringUnavailable | Self::Busy => Outcome::RefusedLimit,
             Self::BodyAborted => Outcome::ClientAborted,
             _ => Outcome::RefusedInvalid,
         }

@@ -142,6 +142,7 @@ pub async fn prepare(start: Start, registry: &mut Registry) -> Result<Prepared, 
                 .join(fs_names::SECRETS_DIR)
                 .join("pseudonyms"),
         ),
+        bodies: Arc::new(Semaphore::new(settings.max_bodies_mib << 10)),
         drains: Arc::new(Semaphore::new(settings.drain.at_once)),
         tasks: TaskTracker::new(),
         hurry: CancellationToken::new(),

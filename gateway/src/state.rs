@@ -12,6 +12,8 @@ use hyper::body::Incoming;
 use journal::Ticket;
 use schemas::{Api, Durability, Micros, Units};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::conclude::{Call, Ending, Facts, conclude};
 use crate::estimate::Question;
 use crate::gate::Gate;
@@ -42,6 +44,9 @@ pub enum Stage {
     Over,
 }
 
+/// A request's body and the room it takes, in KiB.
+pub type RoomyBody = (Bytes, Option<OwnedSemaphorePermit>);
+
 /// Everything about an admitted request.
 pub struct State {
     /// What all requests share.
@@ -52,6 +57,8 @@ pub struct State {
     pub route: Arc<Route>,
     /// The record to be closed.
     open: Option<OpenRequest>,
+    /// The room that its body takes of all bodies' memory, until it is closed.
+    _room: Option<OwnedSemaphorePermit>,
     /// Its body, for counting where the provider does not, unless it is too large to keep.
     body: Option<Bytes>,
     /// How far the call has come.
@@ -79,13 +86,14 @@ impl State {
         snapshot: Arc<Snapshot>,
         route: Arc<Route>,
         open: OpenRequest,
-        body: Bytes,
+        (body, room): RoomyBody,
     ) -> Self {
         Self {
             gate,
             snapshot,
             route,
             open: Some(open),
+            _room: room,
             body: Some(body).filter(|body| body.len() <= MAX_KEPT_BODY_BYTES),
             stage: Stage::Admitted,
             call: Call::default(),

@@ -49,7 +49,19 @@ pub fn read_chat(body: &Bytes, max_depth: usize) -> Result<ChatRequest, DoorErro
     })
 }
 
+/// The members that are read here. A parser that ignores case, as some providers' do, would take `MODEL` for `model`.
+const READ: &[&str] = &[
+    "model",
+    "messages",
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+];
+
 fn read_members(members: &Members<'_>, text: &str) -> Result<ChatRequest, DoorError> {
+    members.refuse_other_case(READ)?;
     let model_raw = members.get("model").ok_or(DoorError::Missing("model"))?;
     let wrong = DoorError::WrongType {
         name: "model",
@@ -106,6 +118,7 @@ fn stream_options(
         });
     }
     let options = Members::parse(raw.get())?;
+    options.refuse_other_case(&["include_usage"])?;
     let asked = options.0.iter().find(|(name, _)| *name == "include_usage");
     places.include_usage = asked.map(|(_, value)| place_in(text, value.get()));
     options.flag("include_usage")
@@ -229,6 +242,14 @@ mod tests {
                 "duplicate_parameter",
             ),
             (r#"{"\u006dodel":"a","messages":[]}"#, "escaped_parameter"),
+            (
+                r#"{"model":"a","messages":[],"MODEL":"b"}"#,
+                "ambiguous_parameter",
+            ),
+            (
+                r#"{"model":"a","messages":[],"stream_options":{"Include_Usage":false}}"#,
+                "ambiguous_parameter",
+            ),
             (r#"{"model":"a","messages":[]}{}"#, "invalid_json"),
             (r#"{"model":"a","messages":[]"#, "invalid_json"),
             (r#"[{"model":"a"}]"#, "invalid_json"),

@@ -15,6 +15,14 @@ pub enum DoorError {
     /// A member stands twice.
     #[error("`{0}` stands twice in the body")]
     Duplicate(String),
+    /// A member's name differs only in case from one that is read here.
+    #[error("`{given}` could be read as `{read}`; write it as `{read}` or leave it out")]
+    OtherCase {
+        /// As written.
+        given: String,
+        /// As read here.
+        read: &'static str,
+    },
     /// A member's name is written with escapes.
     #[error("a name in the body is written with escapes; write `model`, not `\\u006dodel`")]
     EscapedName,
@@ -39,6 +47,7 @@ impl DoorError {
             Self::NotUtf8(_) | Self::NotJson(_) => "invalid_json",
             Self::TooDeep(_) => "json_too_deep",
             Self::Duplicate(_) => "duplicate_parameter",
+            Self::OtherCase { .. } => "ambiguous_parameter",
             Self::EscapedName => "escaped_parameter",
             Self::Missing(_) => "missing_required_parameter",
             Self::WrongType { .. } => "invalid_type",
@@ -50,7 +59,7 @@ impl DoorError {
     pub fn param(&self) -> Option<&str> {
         match self {
             Self::Missing(name) | Self::WrongType { name, .. } => Some(name),
-            Self::Duplicate(name) => Some(name),
+            Self::Duplicate(name) | Self::OtherCase { given: name, .. } => Some(name),
             _ => None,
         }
     }

@@ -53,6 +53,20 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// Refuses a name that differs only in case from one of `read`.
+    pub(super) fn refuse_other_case(&self, read: &[&'static str]) -> Result<(), DoorError> {
+        for (given, _) in &self.0 {
+            let same = read
+                .iter()
+                .find(|read| read.eq_ignore_ascii_case(given) && *read != given);
+            if let Some(read) = same {
+                let given = given.chars().take(64).collect();
+                return Err(DoorError::OtherCase { given, read });
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&'a str> {
         let found = self.0.iter().find(|(member, _)| *member == name);
         found

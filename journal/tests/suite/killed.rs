@@ -145,7 +145,9 @@ fn check(dir: &Path, acknowledged: &[(u64, u64, u64)]) {
         expected_position += 1;
         if frame.kind == journal::BOOT_KIND {
             let (boot, recovered_end) = journal::Boot::from_frame(&frame.payload).unwrap();
-            assert_eq!((boot.counter, recovered_end), (child + 1, frame.position));
+            // A start that was killed between counting itself and its first frame leaves its number unused.
+            assert!(boot.counter > child, "{boot:?} after {child}");
+            assert_eq!(recovered_end, frame.position);
             (child, next_record) = (boot.counter, 0);
             continue;
         }

@@ -25,7 +25,7 @@ an empty error | empty | | stream | 503 | | upstream_error | upstream_status_503
 no content | no-content | | plain | 204 | | upstream_error | unexpected_content_type
 no HTTP | garbage | | plain | 502 | upstream_reset | upstream_error | upstream_reset
 an end at once | closing | | stream | 502 | upstream_reset | upstream_error | upstream_reset
-JSON that is none | broken-json | | plain | 200 | | completed |
+JSON that is none | broken-json | | plain | 200 | | upstream_error | answer_ended_early
 a document too short | too-short | | plain | 200 | | upstream_error | upstream_reset
 a head without an end | huge-head | | plain | 502 | upstream_reset | upstream_error | upstream_reset
 an error as text | error-text | | plain | 503 | | upstream_error | upstream_status_503

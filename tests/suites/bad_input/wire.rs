@@ -249,3 +249,45 @@ async fn a_head_has_bounds_and_a_request_that_never_was_has_no_record() {
         "the gateway serves on"
     );
 }
+
+/// All bodies together have a bound: what does not fit is refused, and the room comes back with the requests.
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_share_a_bounded_memory() {
+    let plan = tests::Plan {
+        gateway: "max_bodies_mib = 1".to_owned(),
+        ..tests::Plan::default()
+    };
+    let plan = plan
+        .simulated(&["gpt-4o-mini"])
+        .tenant("acme", "", &[("k", "room-app-key", "")]);
+    let rig = Rig::start(plan).await;
+    let call = async |bytes: usize| {
+        let body = serde_json::json!({
+            "model": "gpt-4o-mini", "max_tokens": 1,
+            "messages": [{"role": "user", "content": "x ".repeat(bytes / 2)}],
+        });
+        let url = rig.url("/v1/chat/completions");
+        let sent = rig
+            .http()
+            .post(url)
+            .bearer_auth("room-app-key")
+            .json(&body)
+            .send()
+            .await;
+        let answer = sent.expect("the gateway answers");
+        let status = answer.status().as_u16();
+        (status, answer.text().await.expect("the answer is whole"))
+    };
+    for _ in 0..3 {
+        assert_eq!(call(700_000).await.0, 200, "{}", rig.log());
+        let (status, text) = call(1_200_000).await;
+        assert_eq!(status, 503, "{text}");
+        let body: Value = serde_json::from_str(&text).expect("an error in the provider's shape");
+        assert_eq!(body["error"]["code"], "server_busy");
+    }
+    let events = rig.events().await;
+    let refused = events
+        .iter()
+        .filter(|event| event["outcome"] == "refused_limit");
+    assert_eq!((events.len(), refused.count()), (6, 3));
+}
