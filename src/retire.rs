@@ -1,6 +1,7 @@
 //! Old segments of the journal go when they are in the store, found again there by the audit, and more than is kept.
 //!
-//! Nothing that is not confirmed ever goes: a journal that is full of it refuses new work instead.
+//! Nothing that is not confirmed ever goes: a journal that is full of it refuses new work instead. Refusals that are confirmed
+//! give their lane free, long before their segments go.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,13 +25,10 @@ pub async fn watch(
         .await
         .is_some()
     {
-        let verified = consumer
-            .lock()
-            .as_ref()
-            .map_or(0, |handle| handle.status().verified);
-        let confirmed = u64::try_from(verified)
-            .unwrap_or(0)
-            .min(running.settled_below());
+        let Some(confirmed) = confirmed(&journal, &running, &consumer).await else {
+            continue;
+        };
+        journal.refusals_confirmed_below(confirmed);
         let stats = journal.stats();
         let Some(position) =
             retire_below(stats.first, stats.end, stats.bytes, keep_bytes, confirmed)
@@ -47,6 +45,22 @@ pub async fn watch(
             Err(error) => tracing::warn!(%error, "old segments of the journal were not removed"),
         }
     }
+}
+
+/// Everything below is in the store, and every request that was admitted there is closed, durably.
+async fn confirmed(
+    journal: &journal::Journal,
+    running: &gateway::Running,
+    consumer: &Mutex<Option<consumer::Handle>>,
+) -> Option<u64> {
+    // In this order: the outcomes that closed what lies below are synced before anything of it may go.
+    let settled = running.settled_below();
+    journal.sync_now().await.ok()?;
+    let verified = consumer
+        .lock()
+        .as_ref()
+        .map_or(0, |handle| handle.status().verified);
+    Some(settled.min(u64::try_from(verified).unwrap_or(0)))
 }
 
 /// Below which position segments may go: about as many as are too many, and never what is not confirmed.

@@ -7,7 +7,7 @@ use journal::cursor::Cursor;
 use schemas::rows::Source as Place;
 
 use crate::audit::{Repaired, Wanted, repair};
-use crate::commit::{self, Commit, Mark};
+use crate::commit::{self, Commit, Loaded, Mark};
 use crate::error::Halt;
 use crate::source::Source;
 use crate::start::{self, Known};
@@ -25,24 +25,45 @@ struct Cuts {
 pub(crate) async fn begin<S: Source>(source: &S, writer: &Writer) -> Result<Commit, Halt> {
     let place = source.place();
     let cursor = Cursor::new(&writer.options.cursor, Arc::new(RealLayer));
-    let mark = commit::load(&cursor, place)?;
+    let mark = match commit::load(&cursor, place)? {
+        Loaded::Nothing => None,
+        Loaded::Mark(mark) => Some(mark),
+        Loaded::OtherJournal { topic } => {
+            begin_anew(writer, place, &topic);
+            None
+        }
+    };
     let cuts = cuts(writer, place).await?;
     let known = Known {
         mark: mark.as_ref(),
         last_cut: cuts.as_ref().map(|cuts| cuts.last),
         first_kept: source.first_kept(),
         readable_end: source.readable_end(),
+        written_by: mark
+            .as_ref()
+            .and_then(|mark| source.written_by(mark.committed - 1)),
     };
     let begin = start::begin(&known)?;
     let mut mark = mark.unwrap_or_else(|| new_mark(place, cuts.as_ref(), begin));
     if let Some(lost) = begin.lost_from {
         lose(writer, &mut mark, lost, begin.at);
     }
+    mark.written_by = source.written_by(mark.committed - 1).or(mark.written_by);
     let mut commit = Commit::new(cursor, mark)?;
     finish_repair(source, writer, &mut commit).await?;
     writer.news.committed(commit.mark().committed);
     writer.news.state(State::Running);
     Ok(commit)
+}
+
+/// The journal is another one than before: a log of its own, with rows and cuts of its own, read from its own beginning. Nothing
+/// of it is passed over, and a person hears that the old one may have held what the store does not have.
+fn begin_anew(writer: &Writer, place: &Place, old: &str) {
+    writer.news.alarm(format!(
+        "the journal is {}, the one read before was {old}: it is read from its beginning as a new log; what the old one held and the \
+         store does not have is missing until that journal is put back",
+        place.topic
+    ));
 }
 
 fn new_mark(place: &Place, cuts: Option<&Cuts>, begin: start::Begin) -> Mark {

@@ -6,7 +6,10 @@ use schemas::rows::Source as Place;
 use serde::{Deserialize, Serialize};
 
 /// The version of the cursor's content.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// The version whose topics did not name the journal's identity and that did not say who wrote what was read.
+const WITHOUT_IDENTITY: u32 = 1;
 
 /// A batch whose inserts may have begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +40,23 @@ pub struct Mark {
     pub in_work: Option<InWork>,
     /// The last repair epoch that was used; it only grows.
     pub repair_epoch: u32,
+    /// Who wrote the last record before `committed`, if that is known.
+    #[serde(default)]
+    pub written_by: Option<String>,
+}
+
+/// What the cursor file says of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loaded {
+    /// Nothing was read yet.
+    Nothing,
+    /// It was read so far.
+    Mark(Mark),
+    /// A journal with another identity was read before, under the same producer.
+    OtherJournal {
+        /// The topic of that one.
+        topic: String,
+    },
 }
 
 /// Why the cursor can not be used.
@@ -73,6 +93,7 @@ impl Mark {
             committed: origin,
             in_work: None,
             repair_epoch,
+            written_by: None,
         }
     }
 
@@ -82,10 +103,25 @@ impl Mark {
         self.in_work = Some(batch);
     }
 
-    /// The batch in work is in the store. A repaired one does not move the boundary back.
-    pub(crate) fn finish(&mut self) {
-        if let Some(batch) = self.in_work.take() {
-            self.committed = self.committed.max(batch.last + 1);
+    /// The batch in work, whose last record `written_by` wrote, is in the store. A repaired one does not move the boundary back.
+    pub(crate) fn finish(&mut self, written_by: Option<String>) {
+        if let Some(batch) = self.in_work.take()
+            && batch.last >= self.committed
+        {
+            self.committed = batch.last + 1;
+            self.written_by = written_by;
+        }
+    }
+
+    /// Takes over what an earlier version read of `place`. Its rows stay under the old topic: they are not looked for here, and a
+    /// repair of them that was begun is left.
+    fn with_identity(self, place: &Place) -> Self {
+        Self {
+            version: VERSION,
+            topic: place.topic.to_string(),
+            origin: self.committed,
+            in_work: self.in_work.filter(|begun| begun.repair_epoch == 0),
+            ..self
         }
     }
 }
@@ -115,8 +151,8 @@ impl Commit {
     }
 
     /// After the last insert of the batch.
-    pub(crate) fn finish(&mut self) -> Result<(), CommitError> {
-        self.mark.finish();
+    pub(crate) fn finish(&mut self, written_by: Option<String>) -> Result<(), CommitError> {
+        self.mark.finish(written_by);
         store(&self.cursor, &self.mark)
     }
 
@@ -128,22 +164,44 @@ impl Commit {
 }
 
 /// Reads the mark of `place`, if there is one.
-pub fn load(cursor: &Cursor, place: &Place) -> Result<Option<Mark>, CommitError> {
+pub fn load(cursor: &Cursor, place: &Place) -> Result<Loaded, CommitError> {
     let Some(bytes) = cursor.load()? else {
-        return Ok(None);
+        return Ok(Loaded::Nothing);
     };
     let mark: Mark = serde_json::from_slice(&bytes)
         .map_err(|error| CommitError::Unreadable(error.to_string()))?;
-    if mark.version != VERSION {
-        return Err(CommitError::Unreadable(format!("version {}", mark.version)));
-    }
-    if mark.topic != place.topic.as_str() || mark.partition != place.partition {
-        return Err(CommitError::Foreign {
+    let wanted = place.topic.as_str();
+    let (wanted_of, _) = identified(wanted).unzip();
+    let same_partition = mark.partition == place.partition;
+    match mark.version {
+        VERSION if same_partition && mark.topic == wanted => Ok(Loaded::Mark(mark)),
+        VERSION if same_partition && is_other_journal(&mark.topic, wanted) => {
+            Ok(Loaded::OtherJournal { topic: mark.topic })
+        }
+        WITHOUT_IDENTITY if same_partition && wanted_of == Some(mark.topic.as_str()) => {
+            Ok(Loaded::Mark(mark.with_identity(place)))
+        }
+        VERSION | WITHOUT_IDENTITY => Err(CommitError::Foreign {
             found: format!("{}/{}", mark.topic, mark.partition),
             wanted: format!("{}/{}", place.topic, place.partition),
-        });
+        }),
+        other => Err(CommitError::Unreadable(format!("version {other}"))),
     }
-    Ok(Some(mark))
+}
+
+/// The topic of a journal in two: whose, and which.
+fn identified(topic: &str) -> Option<(&str, &str)> {
+    topic
+        .strip_prefix("journal:")
+        .and_then(|_| topic.rsplit_once(':'))
+        .filter(|(of, _)| of.len() > "journal".len())
+}
+
+fn is_other_journal(found: &str, wanted: &str) -> bool {
+    match (identified(found), identified(wanted)) {
+        (Some((of, was)), Some((wanted_of, is))) => of == wanted_of && was != is,
+        _ => false,
+    }
 }
 
 /// Stores the mark, durable when this returns.
@@ -169,7 +227,7 @@ mod tests {
     fn a_mark_survives_and_a_foreign_or_damaged_one_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let cursor = Cursor::new(dir.path().join("c.cursor"), Arc::new(journal::RealLayer));
-        assert_eq!(load(&cursor, &place("a")).unwrap(), None);
+        assert_eq!(load(&cursor, &place("a")).unwrap(), Loaded::Nothing);
         let mut mark = Mark::new(&place("a"), 3, 0);
         mark.begin(InWork {
             first: 3,
@@ -177,7 +235,7 @@ mod tests {
             repair_epoch: 0,
         });
         store(&cursor, &mark).unwrap();
-        assert_eq!(load(&cursor, &place("a")).unwrap(), Some(mark));
+        assert_eq!(load(&cursor, &place("a")).unwrap(), Loaded::Mark(mark));
         assert!(matches!(
             load(&cursor, &place("b")),
             Err(CommitError::Foreign { .. })
@@ -190,6 +248,38 @@ mod tests {
     }
 
     #[test]
+    fn a_new_journal_is_told_from_a_foreign_log_and_an_old_cursor_is_taken_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let cursor = Cursor::new(dir.path().join("c.cursor"), Arc::new(journal::RealLayer));
+        let new = place("journal:gw-1:00000002");
+        let topic = "journal:gw-1:00000001".to_owned();
+        store(&cursor, &Mark::new(&place(&topic), 3, 0)).unwrap();
+        assert_eq!(load(&cursor, &new).unwrap(), Loaded::OtherJournal { topic });
+        for foreign in ["journal:gw-2:00000001", "journal:gw-1", "gw-1:00000001"] {
+            store(&cursor, &Mark::new(&place(foreign), 3, 0)).unwrap();
+            let loaded = load(&cursor, &new);
+            assert!(
+                matches!(loaded, Err(CommitError::Foreign { .. })),
+                "{foreign}"
+            );
+        }
+        let old = br#"{"version":1,"topic":"journal:gw-1","partition":0,"origin":2,"committed":7,"in_work":null,"repair_epoch":4}"#;
+        cursor.store(old).unwrap();
+        let taken = Mark {
+            repair_epoch: 4,
+            ..Mark::new(&new, 7, 4)
+        };
+        assert_eq!(load(&cursor, &new).unwrap(), Loaded::Mark(taken));
+        cursor
+            .store(&[b"{\"version\":3,", &old[13..]].concat())
+            .unwrap();
+        assert!(matches!(
+            load(&cursor, &new),
+            Err(CommitError::Unreadable(_))
+        ));
+    }
+
+    #[test]
     fn a_repair_does_not_move_the_boundary_and_its_epoch_is_never_used_again() {
         let mut mark = Mark::new(&place("a"), 0, 0);
         mark.begin(InWork {
@@ -197,14 +287,15 @@ mod tests {
             last: 9,
             repair_epoch: 0,
         });
-        mark.finish();
+        mark.finish(Some("1-aa".into()));
         assert_eq!(mark.committed, 10);
         mark.begin(InWork {
             first: 2,
             last: 4,
             repair_epoch: 5,
         });
-        mark.finish();
+        mark.finish(Some("9-bb".into()));
+        assert_eq!(mark.written_by.as_deref(), Some("1-aa"));
         assert_eq!(
             (mark.committed, mark.repair_epoch, mark.in_work),
             (10, 5, None)

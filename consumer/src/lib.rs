@@ -28,7 +28,7 @@ mod start;
 mod status;
 mod write;
 
-pub use commit::{CommitError, InWork, Mark, load as load_mark};
+pub use commit::{CommitError, InWork, Loaded, Mark, load as load_mark};
 pub use decode::{ByMonth, Newer, Rows};
 pub use error::Halt;
 pub use handle::{Handle, THREAD_NAME, spawn};

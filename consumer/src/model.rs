@@ -198,7 +198,7 @@ impl World {
         if fate < 12 {
             return Err(Died);
         }
-        self.mark.finish();
+        self.mark.finish(None);
         if fate < 24 {
             let old: Vec<i64> = self
                 .store

@@ -45,6 +45,7 @@ pub(crate) async fn run<S: Source>(
         join(
             reading,
             write_commit(Sink {
+                source,
                 writer,
                 commit,
                 auditor,
@@ -99,6 +100,7 @@ async fn read_cut_decode<S: Source>(
 }
 
 struct Sink<'a, S: Source> {
+    source: &'a S,
     writer: Writer,
     commit: Commit,
     auditor: Auditor<'a, S>,
@@ -123,7 +125,8 @@ async fn write_commit<S: Source>(mut sink: Sink<'_, S>) -> Result<(), Halt> {
         let Some(batch) = batch else {
             return Ok(());
         };
-        write_one(&sink.writer, &mut sink.commit, &batch).await?;
+        let written_by = sink.source.written_by(batch.rows.last());
+        write_one(&sink.writer, &mut sink.commit, &batch, written_by).await?;
     }
 }
 
@@ -142,7 +145,12 @@ async fn audit<S: Source>(sink: &mut Sink<'_, S>) -> Result<(), Halt> {
 }
 
 /// Write ▸ commit of one batch: the cursor names it before the first insert, and forgets it after the last.
-async fn write_one(writer: &Writer, commit: &mut Commit, batch: &Batch) -> Result<(), Halt> {
+async fn write_one(
+    writer: &Writer,
+    commit: &mut Commit,
+    batch: &Batch,
+    written_by: Option<String>,
+) -> Result<(), Halt> {
     let (rows, metrics) = (&batch.rows, &writer.news.metrics);
     writer
         .news
@@ -158,7 +166,7 @@ async fn write_one(writer: &Writer, commit: &mut Commit, batch: &Batch) -> Resul
         .options
         .pass("consumer.between_insert_and_commit")
         .await;
-    commit.finish()?;
+    commit.finish(written_by)?;
     writer.options.pass("consumer.after_commit").await;
     metrics.batches.inc();
     let count = |n: i64| u64::try_from(n).unwrap_or(0);

@@ -13,6 +13,8 @@ pub(crate) struct Known<'a> {
     pub first_kept: i64,
     /// All places of the log below can be read.
     pub readable_end: i64,
+    /// Who wrote the last record before the mark's boundary, if the log knows.
+    pub written_by: Option<String>,
 }
 
 /// Where reading begins.
@@ -26,12 +28,29 @@ pub(crate) struct Begin {
 
 /// The cursor or the store speaks of records that the log does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the store has records up to {known}, the log ends at {end}: it is not the log that was read before; put the journal back, or give this one a new producer name"
-)]
-pub struct NotThisLog {
-    known: i64,
-    end: i64,
+pub enum NotThisLog {
+    /// It ends before what was read.
+    #[error(
+        "the store has records up to {known}, the log ends at {end}: it is not the log that was read before; put the journal back, or give this one a new producer name"
+    )]
+    Shorter {
+        /// The last record that was read.
+        known: i64,
+        /// The log's end.
+        end: i64,
+    },
+    /// It is as long, but says something else there: an older copy was put back and written on.
+    #[error(
+        "the store has records up to {known}, which boot {read} wrote, but in this log boot {found} wrote there: it is not the log that was read before; put the journal back, or give this one a new producer name"
+    )]
+    Rewritten {
+        /// The last record that was read.
+        known: i64,
+        /// Who wrote it then.
+        read: String,
+        /// Who wrote it now.
+        found: String,
+    },
 }
 
 /// Decides where to begin. With no cursor the store's last cut says where to go on, never an end of the log.
@@ -39,9 +58,19 @@ pub(crate) fn begin(known: &Known<'_>) -> Result<Begin, NotThisLog> {
     let next_cut = known.last_cut.map_or(0, |last| last + 1);
     let wanted = known.mark.map_or(next_cut, |mark| mark.committed);
     if wanted > known.readable_end {
-        return Err(NotThisLog {
+        return Err(NotThisLog::Shorter {
             known: wanted - 1,
             end: known.readable_end,
+        });
+    }
+    let read_then = known.mark.and_then(|mark| mark.written_by.clone());
+    if let (Some(read), Some(found)) = (read_then, known.written_by.clone())
+        && read != found
+    {
+        return Err(NotThisLog::Rewritten {
+            known: wanted - 1,
+            read,
+            found,
         });
     }
     let lost_from = (wanted < known.first_kept).then_some(wanted);
@@ -74,6 +103,7 @@ mod tests {
             last_cut,
             first_kept: kept.0,
             readable_end: kept.1,
+            written_by: None,
         })
     }
 
@@ -111,5 +141,35 @@ mod tests {
         );
         assert!(at(Some(51), None, (0, 50)).is_err());
         assert!(at(None, Some(50), (0, 50)).is_err());
+    }
+
+    #[test]
+    fn a_log_that_another_boot_wrote_is_refused_whatever_its_length() {
+        let place = Place {
+            topic: schemas::Text::cut("t"),
+            partition: 0,
+        };
+        let begins = |read: Option<&str>, found: Option<&str>| {
+            let mark = Mark {
+                committed: 10,
+                written_by: read.map(Into::into),
+                ..Mark::new(&place, 0, 0)
+            };
+            begin(&Known {
+                mark: Some(&mark),
+                last_cut: None,
+                first_kept: 0,
+                readable_end: 50,
+                written_by: found.map(Into::into),
+            })
+        };
+        assert!(matches!(
+            begins(Some("2-aa"), Some("2-bb")),
+            Err(NotThisLog::Rewritten { known: 9, .. })
+        ));
+        assert!(begins(Some("2-aa"), Some("2-aa")).is_ok());
+        // an older cursor, a boot frame that is gone
+        assert!(begins(None, Some("2-aa")).is_ok());
+        assert!(begins(Some("2-aa"), None).is_ok());
     }
 }

@@ -124,11 +124,23 @@ impl Gate {
         }
     }
 
+    /// Writes what is still folded at the end. There is no later flush, so it does not wait for room in the refusals' lane.
+    pub fn write_last_strangers(&self) {
+        for (_, event) in self.strangers.flush() {
+            let count = u64::try_from(event.count).unwrap_or(0);
+            self.metrics.folded_refusals.inc_by(count);
+            match self.ledger.record(event.clone()) {
+                Ok(_) => request_log::line(&event),
+                Err(error) => tracing::error!(%error, count, "folded refusals not recorded"),
+            }
+        }
+    }
+
     /// Records an answer that the gateway gave itself.
     pub fn record_local(&self, arrival: &Arrival, status: u16) -> Result<(), Refusal> {
         let event = arrival.local_event(&self.ledger, self.clock.now(), Outcome::Completed, status);
         self.ledger
-            .refuse(event.clone())
+            .record(event.clone())
             .map_err(|_| Refusal::MeteringUnavailable)?;
         request_log::line(&event);
         Ok(())

@@ -110,7 +110,7 @@ impl Ledger {
         Ok((open, ticket))
     }
 
-    /// Writes the record of a request that was never admitted.
+    /// Writes the record of a request that was never admitted, into the bounded lane for refusals.
     pub fn refuse(&self, event: UsageEvent) -> Result<Ticket, AppendError> {
         self.append_numbered(event, |payload| {
             self.journal
@@ -118,8 +118,8 @@ impl Ledger {
         })
     }
 
-    /// Writes the record of a request of an earlier start that nobody closed.
-    pub fn close_orphan(&self, event: UsageEvent) -> Result<Ticket, AppendError> {
+    /// Writes a record that no admission reserved room for, where any record may go.
+    pub fn record(&self, event: UsageEvent) -> Result<Ticket, AppendError> {
         self.append_numbered(event, |payload| {
             self.journal.append(RecordKind::Usage as u8, payload)
         })

@@ -48,7 +48,7 @@ pub fn close_orphans(
             ..admission.open_event(ledger.producer(), ledger.boot())
         };
         tracing::warn!(event_id = %event.event_id, tenant = event.tenant.as_str(), "a request of an earlier start was never closed: recorded as unknown");
-        ledger.close_orphan(event)?;
+        ledger.record(event)?;
     }
     Ok(count)
 }

@@ -321,10 +321,12 @@ impl Running {
                 tracing::error!("requests did not end; the next start closes them as unknown");
             }
         }
-        self.gate.flush_strangers();
+        // Once before the last sign of life, which names the last number, and once after everybody who folds has ended.
+        self.gate.write_last_strangers();
         self.stop_ops.cancel();
         self.services.close();
         self.services.wait().await;
+        self.gate.write_last_strangers();
         if let Err(error) = self.gate.ledger.journal().sync_now().await {
             tracing::error!(%error, "the journal could not be synced");
         }

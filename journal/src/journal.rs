@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
+use crate::boot::Boot;
 use crate::error::{AppendError, OpenError, Poisoned, ReadError};
 use crate::frame::Lane;
 use crate::layer::{FileLayer, LayerLock};
@@ -111,10 +113,32 @@ impl Journal {
             .append((kind, Lane::Main), payload, Promise::Keep)
     }
 
-    /// Appends a frame into the bounded lane for refusals.
+    /// Appends a frame into the lane for refusals, which bounds those that nobody has confirmed.
     pub fn append_refusal(&self, kind: u8, payload: &[u8]) -> Result<Ticket, AppendError> {
         self.shared()
             .append((kind, Lane::Refusal), payload, Promise::Keep)
+    }
+
+    /// Refusals below `position` are kept elsewhere too: they take no more of their lane. After a start
+    /// all that is found counts until it is confirmed again.
+    pub fn refusals_confirmed_below(&self, position: u64) {
+        let below = position.min(self.synced_end());
+        self.shared().writer.lock().lane.confirm_below(below);
+    }
+
+    /// Tells this journal from every other that was begun anew, and stays for as long as it has a segment.
+    pub fn identity(&self) -> [u8; 4] {
+        let salt = self.shared().writer.lock().salt;
+        // Not the salt itself: it guards payloads against posing as frames.
+        let digest: [u8; 32] =
+            Sha256::digest([b"tollgate journal", &salt.to_le_bytes()[..]].concat()).into();
+        [digest[0], digest[1], digest[2], digest[3]]
+    }
+
+    /// The boot that wrote `position`, if that is known: its frame may have been retired or damaged.
+    /// Of two journals that were one once it differs from where their ways parted.
+    pub fn written_by(&self, position: u64) -> Option<Boot> {
+        self.shared().writer.lock().writers.at(position)
     }
 
     /// All positions below are durable.
@@ -225,6 +249,8 @@ impl Shared {
             if let Some(segment) = writer.segments.forget_oldest(segment.base) {
                 writer.closed_bytes -= segment.bytes;
                 writer.refusal_bytes -= segment.refusal_bytes;
+                let first = writer.segments.first_base().unwrap_or(writer.end);
+                writer.lane.confirm_below(first);
             }
             retired += 1;
         }

@@ -24,6 +24,7 @@ mod error;
 mod frame;
 mod header;
 mod journal;
+mod lane;
 mod layer;
 mod offline;
 mod open;
@@ -43,6 +44,7 @@ mod sync;
 pub mod testing;
 mod ticket;
 mod writer;
+mod writers;
 
 pub use crate::boot::Boot;
 pub use crate::damage::{Alarm, Damage, DamageCause};

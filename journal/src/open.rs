@@ -41,6 +41,7 @@ pub(crate) fn open(options: Options, layer: &Arc<dyn FileLayer>) -> Result<Opene
     let mut found = Repair {
         layer: &**layer,
         dir: &dir,
+        refusal_lane_bytes: options.refusal_lane_bytes,
     }
     .run()?;
     let boot = Boot {
@@ -203,6 +204,8 @@ fn make_writer(
             .iter()
             .map(|segment| segment.refusal_bytes)
             .sum(),
+        lane: found.lane,
+        writers: found.writers,
         options,
         layer,
         salt,
@@ -300,7 +303,10 @@ fn begin_boot(writer: &mut Writer, boot: Boot) -> Result<(), OpenError> {
     })?;
     let payload = boot.to_frame(writer.end);
     match writer.append((BOOT_KIND, Lane::Main), &payload, 0) {
-        Ok(_) => Ok(()),
+        Ok(position) => {
+            writer.writers.note(position, boot);
+            Ok(())
+        }
         Err(AppendError::Full { .. }) => Err(no_room(&writer.options)),
         Err(error) => Err(failed("appending to", &path)(io::Error::other(
             error.to_string(),

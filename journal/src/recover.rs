@@ -11,11 +11,13 @@ use crate::durable;
 use crate::error::OpenError;
 use crate::frame::{BOOT_KIND, Frame, Lane, frame_bytes};
 use crate::header::{self, BOOT_FILE, FORMAT_VERSION, HeaderRead, SEGMENT_HEADER_BYTES};
+use crate::lane::RefusalLane;
 use crate::layer::{FileLayer, LayerFile, OpenMode};
 use crate::quarantine;
 use crate::scan::{Limit, Scan, Step};
 use crate::segments::{Segment, SegmentList};
 use crate::suspect;
+use crate::writers::Writers;
 
 /// What opening found and did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +50,8 @@ pub(crate) struct Found {
     pub(crate) last_is_sound: bool,
     pub(crate) end: u64,
     pub(crate) boots: BootsSeen,
+    pub(crate) writers: Writers,
+    pub(crate) lane: RefusalLane,
     pub(crate) boot_file: Option<Boot>,
     pub(crate) torn_tail: Option<Damage>,
     pub(crate) damage: Vec<Damage>,
@@ -57,6 +61,7 @@ pub(crate) struct Found {
 pub(crate) struct Repair<'a> {
     pub(crate) layer: &'a dyn FileLayer,
     pub(crate) dir: &'a Path,
+    pub(crate) refusal_lane_bytes: u64,
 }
 
 type Outcome<T> = Result<T, OpenError>;
@@ -94,6 +99,8 @@ impl Repair<'_> {
             last_is_sound: false,
             end: bases.first().copied().unwrap_or(0),
             boots: BootsSeen::default(),
+            writers: Writers::default(),
+            lane: RefusalLane::new(self.refusal_lane_bytes),
             boot_file: boot_file.map(|file| file.boot),
             torn_tail: None,
             damage: Vec::new(),
@@ -166,6 +173,7 @@ impl Repair<'_> {
             });
         }
         if base > found.end {
+            found.writers.note_damage(found.end);
             found.damage.push(missing(&path, found.end, base));
         }
         found.end = found.end.max(base);
@@ -238,6 +246,7 @@ impl Repair<'_> {
                 } => {
                     let region = (offset, bytes);
                     let positions = (first_position, scan.position);
+                    found.writers.note_damage(first_position);
                     let damage = self.set_aside(walk, DamageCause::Frame, region, positions)?;
                     found.damage.push(damage);
                 }
@@ -253,6 +262,7 @@ impl Repair<'_> {
     fn bad_tail(&self, found: &mut Found, walk: &mut Walk, region: (u64, u64)) -> Outcome<()> {
         if let Some(next) = walk.next {
             if next > found.end {
+                found.writers.note_damage(found.end);
                 let positions = (found.end, next);
                 let damage = self.set_aside(walk, DamageCause::Frame, region, positions)?;
                 found.damage.push(damage);
@@ -317,12 +327,15 @@ struct Walk {
 
 fn note_frame(found: &mut Found, walk: &mut Walk, frame: &Frame) {
     if frame.lane == Lane::Refusal {
-        walk.refusal_bytes += frame_bytes(&frame.payload);
+        let bytes = frame_bytes(&frame.payload);
+        walk.refusal_bytes += bytes;
+        found.lane.note(frame.position, bytes);
     }
     if frame.kind == BOOT_KIND
         && let Some((boot, _)) = Boot::from_frame(&frame.payload)
     {
         found.boots.note(boot);
+        found.writers.note(frame.position, boot);
     }
 }
 

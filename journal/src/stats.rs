@@ -22,6 +22,8 @@ pub struct Stats {
     pub abandoned: u64,
     /// Bytes of refusals in kept segments.
     pub refusal_bytes: u64,
+    /// Bytes of refusals that nobody has confirmed: what their lane bounds.
+    pub unconfirmed_refusal_bytes: u64,
     /// Bytes that capacity still allows beside open reservations; the disk may allow less.
     pub room_bytes: u64,
     /// Nothing is taken until a restart.
@@ -43,6 +45,7 @@ impl Shared {
             reserved: writer.reserved,
             abandoned: writer.abandoned,
             refusal_bytes: writer.refusal_bytes,
+            unconfirmed_refusal_bytes: writer.lane.bytes(),
             room_bytes: writer
                 .options
                 .capacity_bytes

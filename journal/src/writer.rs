@@ -9,10 +9,12 @@ use std::sync::Arc;
 use crate::error::{AppendError, Poisoned};
 use crate::frame::{self, HEADER, Lane, frame_bytes};
 use crate::header::{self, SEGMENT_HEADER_BYTES};
+use crate::lane::RefusalLane;
 use crate::layer::{FileLayer, LayerFile, OpenMode, is_full, write_full};
 use crate::options::Options;
 use crate::room::{Place, Room};
 use crate::segments::{Segment, SegmentList};
+use crate::writers::Writers;
 
 /// Whether frames are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +62,11 @@ pub(crate) struct Writer {
     pub(crate) end: u64,
     pub(crate) reserved: u64,
     pub(crate) abandoned: u64,
+    /// Refusals in kept segments.
     pub(crate) refusal_bytes: u64,
+    /// Those of them that bound the lane.
+    pub(crate) lane: RefusalLane,
+    pub(crate) writers: Writers,
     pub(crate) unsynced_bytes: u64,
     pub(crate) unsynced_sealed: Vec<Sealed>,
     pub(crate) dir_dirty: bool,
@@ -93,7 +99,7 @@ impl Writer {
         self.check_size(payload)?;
         let bytes = frame_bytes(payload);
         let in_refusal_lane = kind_and_lane.1 == Lane::Refusal;
-        if in_refusal_lane && self.refusal_bytes + bytes > self.options.refusal_lane_bytes {
+        if in_refusal_lane && !self.lane.has_room_for(bytes) {
             return Err(AppendError::RefusalLaneFull);
         }
         self.make_place(bytes, reserved_after)?;
@@ -111,6 +117,7 @@ impl Writer {
         self.unsynced_bytes += bytes;
         if in_refusal_lane {
             self.refusal_bytes += bytes;
+            self.lane.note(self.end, bytes);
             if let Some(segment) = self.segments.last_mut() {
                 segment.refusal_bytes += bytes;
             }

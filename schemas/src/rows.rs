@@ -24,7 +24,7 @@ pub trait Columns: Serialize {
 /// Where a record stands in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Source {
-    /// `journal:<producer>`, or the id of a Kafka topic.
+    /// `journal:<producer>:<the journal's identity>`, or the id of a Kafka topic.
     pub topic: Text,
     /// Partition; 0 for a journal.
     pub partition: i32,

@@ -77,6 +77,8 @@ pub struct Setup {
     pub gateway: String,
     /// Lines of `[gateway.drain]`.
     pub drain: String,
+    /// How much refusals may take of the journal until the store has them.
+    pub refusals_mib: u64,
     /// How often the store is audited, in seconds.
     pub audit_seconds: u64,
     /// Whether the provider's traffic is on no bill.
@@ -97,6 +99,7 @@ impl Default for Setup {
             durability: ["written", "synced", "written"],
             gateway: String::new(),
             drain: String::new(),
+            refusals_mib: 256,
             audit_seconds: 30,
             synthetic: false,
             disabled_keys: Vec::new(),
@@ -113,11 +116,12 @@ impl Setup {
         let provider_url = self.provider_url.as_deref().unwrap_or(simulator_url);
         let prices = Path::new(env!("CARGO_MANIFEST_DIR")).join("../prices.csv");
         let mut text = format!(
-            "data_dir = \"data\"\nprices = \"{prices}\"\n\n[journal]\nsegment_mib = 16\ncapacity_mib = 1024\nrefusals_mib = 256\n\n\
+            "data_dir = \"data\"\nprices = \"{prices}\"\n\n[journal]\nsegment_mib = 16\ncapacity_mib = 1024\nrefusals_mib = {refusals}\n\n\
              [consumer]\naudit_seconds = {audit}\n\n[gateway]\nlisten = \"{app}\"\nops_listen = \"{ops}\"\n{gateway}\n\n\
              [gateway.drain]\n{drain}\n\n[[deployments]]\nid = \"simulator\"\nprovider = \"openai\"\n\
              base_url = \"{provider_url}\"\nauth = \"none\"\nsynthetic = {synthetic}\n",
             prices = prices.display(),
+            refusals = self.refusals_mib,
             audit = self.audit_seconds,
             gateway = self.gateway,
             drain = self.drain,

@@ -129,3 +129,42 @@ async fn a_second_signal_does_not_wait_and_the_next_start_closes_what_was_open()
     assert_eq!(books.faults_of_the_log(), Vec::<String>::new());
     assert_eq!(books.event("forced").outcome, "unknown");
 }
+
+/// Calls that are refused, each by a known key, for a model that nobody serves.
+async fn refused(stack: &Stack, calls: usize) {
+    for number in 0..calls {
+        let ask = Ask::new(format!("refused-{number}")).model("no-such-model");
+        let answer = stack.app().begin(&ask).await.expect("an answer");
+        assert_eq!(answer.status(), 404);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_with_a_full_lane_of_refusals_loses_none() {
+    let mut stack = Stack::start(Setup {
+        refusals_mib: 1,
+        audit_seconds: 3_600,
+        ..Setup::default()
+    })
+    .await;
+    let mut sent = 0;
+    // Refusals of known keys are only ever folded where their lane is full.
+    while stack.metric("folded_refusals_total").await.unwrap_or(0) == 0 {
+        refused(&stack, 100).await;
+        sent += 100;
+        assert!(sent < 100_000, "the lane never fills");
+    }
+    refused(&stack, 50).await;
+    sent += 50;
+    stack.terminate().await;
+    let journal = stack.journal();
+    let refusals = journal.events.iter();
+    let refusals = refusals.filter(|event| event.outcome == schemas::Outcome::RefusedInvalid);
+    let counts: Vec<i64> = refusals.map(|event| event.count).collect();
+    assert_eq!(counts.iter().sum::<i64>(), sent);
+    assert!(
+        counts.iter().any(|count| *count >= 50),
+        "what is folded is one record"
+    );
+    assert_eq!(journal.gaps(), Vec::<String>::new());
+}

@@ -91,7 +91,7 @@ pub(crate) async fn repair<S: Source>(
             .options
             .pass("consumer.between_repair_and_commit")
             .await;
-        commit.finish()?;
+        commit.finish(source.written_by(rows.last()))?;
         done += 1;
         writer.news.metrics.repairs.inc();
         writer.news.change(|status| status.repairs += 1);

@@ -1,13 +1,17 @@
-//! The gateway's journal as a log: offset = journal position, topic = `journal:<producer>`, partition 0.
+//! The gateway's journal as a log: offset = journal position, topic = `journal:<producer>:<identity>`, partition 0.
+//! The identity is the journal's own: records of a journal that was begun anew are never taken for those of another.
 //! Only the synced prefix is read; what is not published is passed over.
 
 use journal::{AppendError, BOOT_KIND, Item, Journal, ReadError};
 use schemas::RecordKind;
-use schemas::name::Text;
+use schemas::name::{MAX_TEXT_BYTES, Text};
 use schemas::rows::Source as Place;
 use schemas::wire::CUT_RECORD;
 
 use super::{Read, Reader, Record, Source, SourceError};
+
+/// What a topic says beside the producer: `journal:`, `:` and eight hex digits.
+const REST_OF_TOPIC_BYTES: usize = 17;
 
 /// A journal, read as a log of one partition.
 #[derive(Debug)]
@@ -19,7 +23,7 @@ pub struct JournalSource {
 impl JournalSource {
     /// The journal of `producer`.
     pub fn new(journal: Journal, producer: &str) -> Self {
-        let topic = Text::cut(&format!("journal:{producer}"));
+        let topic = topic(producer, journal.identity());
         Self {
             journal,
             place: Place {
@@ -28,6 +32,16 @@ impl JournalSource {
             },
         }
     }
+}
+
+/// The identity stays whole, however long the producer's name is.
+fn topic(producer: &str, identity: [u8; 4]) -> Text {
+    let mut end = producer.len().min(MAX_TEXT_BYTES - REST_OF_TOPIC_BYTES);
+    while !producer.is_char_boundary(end) {
+        end -= 1;
+    }
+    let (producer, identity) = (&producer[..end], hex::encode(identity));
+    Text::cut(&format!("journal:{producer}:{identity}"))
 }
 
 impl Source for JournalSource {
@@ -43,6 +57,11 @@ impl Source for JournalSource {
 
     fn readable_end(&self) -> i64 {
         offset_of(self.journal.synced_end())
+    }
+
+    fn written_by(&self, offset: i64) -> Option<String> {
+        let position = u64::try_from(offset).ok()?;
+        Some(self.journal.written_by(position)?.to_string())
     }
 
     fn read_from(&self, offset: i64) -> JournalReader {
@@ -129,4 +148,19 @@ fn offset_of(position: u64) -> i64 {
 
 fn position_of(offset: i64) -> u64 {
     u64::try_from(offset).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_ends_with_the_whole_identity() {
+        assert_eq!(
+            topic("gw-1", [0xab, 1, 2, 3]).as_str(),
+            "journal:gw-1:ab010203"
+        );
+        let long = topic(&"\u{e9}".repeat(MAX_TEXT_BYTES), [0xab, 1, 2, 3]);
+        assert!(long.as_str().ends_with("\u{e9}:ab010203"), "{long}");
+    }
 }

@@ -84,6 +84,9 @@ pub trait Source: Send + 'static {
     /// All places below can be read.
     fn readable_end(&self) -> i64;
 
+    /// Who wrote the record at `offset`, if that is known: where another did, the log is not the one that was read before.
+    fn written_by(&self, offset: i64) -> Option<String>;
+
     /// A reader that starts at `offset`.
     fn read_from(&self, offset: i64) -> Self::Reader;
 

@@ -200,3 +200,63 @@ fn limits_are_refused_by_name() {
         Journal::open(bad, Arc::new(layer)).unwrap_err();
     }
 }
+
+/// Refuses until the lane is full; says how many fitted.
+fn fill_lane(journal: &Journal) -> usize {
+    std::iter::from_fn(|| journal.append_refusal(3, &[3; 100]).ok()).count()
+}
+
+#[tokio::test]
+async fn confirmed_refusals_leave_their_lane_also_after_a_restart() {
+    let layer = memory();
+    let (journal, _) = open(&layer);
+    let whole = fill_lane(&journal);
+    journal.refusals_confirmed_below(u64::MAX);
+    assert_eq!(
+        fill_lane(&journal),
+        0,
+        "what is not durable is not confirmed"
+    );
+    journal.sync_now().await.unwrap();
+    let half = journal.stats().end / 2;
+    journal.refusals_confirmed_below(half);
+    let again = fill_lane(&journal);
+    assert!(
+        again >= whole / 2 - 2 && again < whole,
+        "{again} of {whole}"
+    );
+    for _round in 0..3 {
+        journal.sync_now().await.unwrap();
+        journal.refusals_confirmed_below(journal.stats().end);
+        assert_eq!(journal.stats().unconfirmed_refusal_bytes, 0);
+        assert_eq!(fill_lane(&journal), whole);
+    }
+    journal.close().unwrap();
+    let (journal, _) = open(&layer);
+    assert_eq!(fill_lane(&journal), 0, "a start knows of no confirmation");
+    journal.refusals_confirmed_below(journal.stats().end);
+    assert_eq!(fill_lane(&journal), whole);
+    let kept = journal.stats();
+    assert!(
+        kept.refusal_bytes > kept.unconfirmed_refusal_bytes,
+        "nothing was retired"
+    );
+}
+
+#[test]
+fn a_journal_keeps_its_identity_and_knows_who_wrote_what() {
+    let layer = memory();
+    let (journal, first) = open(&layer);
+    let identity = journal.identity();
+    journal.append(1, b"of the first").unwrap();
+    journal.close().unwrap();
+    let (journal, second) = open(&layer);
+    assert_eq!(journal.identity(), identity);
+    let wrote = [0, 1, 2, 3].map(|position| journal.written_by(position));
+    assert_eq!(
+        wrote,
+        [first.boot, first.boot, second.boot, second.boot].map(Some)
+    );
+    let (other, _) = open(&memory());
+    assert_ne!(other.identity(), identity);
+}
