@@ -31,7 +31,7 @@ pub(crate) struct Begin {
 pub enum NotThisLog {
     /// It ends before what was read.
     #[error(
-        "the store has records up to {known}, the log ends at {end}: it is not the log that was read before; put the journal back, or give this one a new producer name"
+        "the store has records up to {known}, the log ends at {end}: it is not the log that was read before; put the journal back, or give this one a new producer name and remove the consumer's cursor: it is then read from its beginning as a log of its own"
     )]
     Shorter {
         /// The last record that was read.
@@ -41,7 +41,7 @@ pub enum NotThisLog {
     },
     /// It is as long, but says something else there: an older copy was put back and written on.
     #[error(
-        "the store has records up to {known}, which boot {read} wrote, but in this log boot {found} wrote there: it is not the log that was read before; put the journal back, or give this one a new producer name"
+        "the store has records up to {known}, which boot {read} wrote, but in this log boot {found} wrote there: it is not the log that was read before; put the journal back, or give this one a new producer name and remove the consumer's cursor: it is then read from its beginning as a log of its own"
     )]
     Rewritten {
         /// The last record that was read.

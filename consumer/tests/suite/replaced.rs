@@ -103,7 +103,7 @@ async fn an_older_copy_of_the_journal_that_was_written_on_is_refused_at_every_st
         assert_eq!(world.events().await, 50);
         change_journal(&mut world, |_| {});
     }
-    // The way out that the alarm names: a new producer name makes it a log of its own.
+    // The way out that the alarm names.
     std::fs::remove_file(world.dir.path().join("consumer.cursor")).unwrap();
     let source = consumer::JournalSource::new(world.journal.clone(), "gw-2");
     let consumer = consumer::spawn(source, world.options()).unwrap();
