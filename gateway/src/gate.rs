@@ -106,7 +106,7 @@ impl Gate {
     /// Writes the record of a refusal; where its lane is full it is folded and tried again.
     pub fn write_refusal(&self, peer: IpAddr, event: schemas::UsageEvent) {
         match self.ledger.refuse(event.clone()) {
-            Ok(_) => request_log::line(&event),
+            Ok(_) => self.refusal_is_written(&event),
             Err(error) => {
                 tracing::warn!(%error, "refusal folded");
                 self.strangers.fold(peer, event);
@@ -117,21 +117,26 @@ impl Gate {
     /// Writes what was folded since the last time.
     pub fn flush_strangers(&self) {
         for (peer, event) in self.strangers.flush() {
-            self.metrics
-                .folded_refusals
-                .inc_by(u64::try_from(event.count).unwrap_or(0));
             self.write_refusal(peer, event);
+        }
+    }
+
+    fn refusal_is_written(&self, event: &schemas::UsageEvent) {
+        request_log::line(event);
+        if event.count > 1 {
+            let count = u64::try_from(event.count).unwrap_or(0);
+            self.metrics.folded_refusals.inc_by(count);
         }
     }
 
     /// Writes what is still folded at the end. There is no later flush, so it does not wait for room in the refusals' lane.
     pub fn write_last_strangers(&self) {
         for (_, event) in self.strangers.flush() {
-            let count = u64::try_from(event.count).unwrap_or(0);
-            self.metrics.folded_refusals.inc_by(count);
             match self.ledger.record(event.clone()) {
-                Ok(_) => request_log::line(&event),
-                Err(error) => tracing::error!(%error, count, "folded refusals not recorded"),
+                Ok(_) => self.refusal_is_written(&event),
+                Err(error) => {
+                    tracing::error!(%error, count = event.count, "folded refusals not recorded");
+                }
             }
         }
     }
