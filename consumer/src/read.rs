@@ -17,7 +17,7 @@ const RECORDS_A_TURN: u32 = 128;
 
 /// A batch that has so many records at the end of the log is ended before its linger: what is held in memory stays
 /// small, and an extra cut only makes a smaller batch, for everybody alike.
-const RECORDS_ENOUGH: i64 = 8_192;
+const RECORDS_ENOUGH: i64 = 2_048;
 
 /// A batch and when its first record was read.
 #[derive(Debug)]
