@@ -267,27 +267,30 @@ async fn bodies_share_a_bounded_memory() {
             "messages": [{"role": "user", "content": "x ".repeat(bytes / 2)}],
         });
         let url = rig.url("/v1/chat/completions");
-        let sent = rig
-            .http()
-            .post(url)
-            .bearer_auth("room-app-key")
+        let request = rig.http().post(url).bearer_auth("room-app-key");
+        let sent = request
+            .header("connection", "close")
             .json(&body)
             .send()
             .await;
-        let answer = sent.expect("the gateway answers");
+        let answer = sent.ok()?;
         let status = answer.status().as_u16();
-        (status, answer.text().await.expect("the answer is whole"))
+        Some((status, answer.text().await.ok()?))
     };
     for _ in 0..3 {
-        assert_eq!(call(700_000).await.0, 200, "{}", rig.log());
-        let (status, text) = call(1_200_000).await;
-        assert_eq!(status, 503, "{text}");
-        let body: Value = serde_json::from_str(&text).expect("an error in the provider's shape");
-        assert_eq!(body["error"]["code"], "server_busy");
+        let (status, text) = call(700_000).await.expect("the gateway answers");
+        assert_eq!(status, 200, "{text}\n{}", rig.log());
+        // An app that is still sending may find its connection closed before it has read why: the record says it.
+        if let Some((status, text)) = call(1_200_000).await {
+            assert_eq!(status, 503, "{text}");
+            let body: Value =
+                serde_json::from_str(&text).expect("an error in the provider's shape");
+            assert_eq!(body["error"]["code"], "server_busy");
+        }
     }
     let events = rig.events().await;
     let refused = events
         .iter()
-        .filter(|event| event["outcome"] == "refused_limit");
+        .filter(|event| event["outcome_detail"] == "server_busy");
     assert_eq!((events.len(), refused.count()), (6, 3));
 }
