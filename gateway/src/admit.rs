@@ -1,28 +1,31 @@
-//! The way of a chat call up to its admission: who sends it, what it asks, where it goes, the book.
+//! The way of a call up to its admission: who sends it, what it asks, where it goes, the book.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, header};
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri};
+use bytes::Bytes;
+use http_body_util::Full;
 use schemas::name::Text;
-use schemas::{Admission, AuthMethod, RouteReason, WIRE_VERSION};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use schemas::{Admission, AuthMethod, RouteReason, Unit, Units, WIRE_VERSION};
 use tokio::time::Instant;
 
 use crate::arrival::Arrival;
 use crate::conclude::Ending;
-use crate::door::{self, ChatRequest};
-use crate::estimate::reserve;
+use crate::door::{Asked, Changes, DoorError, read_json};
+use crate::endpoint::{BodyKind, Endpoint};
 use crate::exchange::Exchange;
 use crate::gate::Gate;
 use crate::headers::to_provider;
+use crate::limits::{self, Limited};
 use crate::meter::stream::UsageFor;
 use crate::refusal::Refusal;
-use crate::snapshot::Route;
-use crate::state::wait_durable;
+use crate::request_body::{Form, open_form, read_whole};
+use crate::snapshot::{Query, Route};
+use crate::state::{Asking, wait_durable};
+use crate::upload::{self, Sent};
 
 /// Records a request that goes away before it is admitted.
 pub struct AtTheDoor {
@@ -40,12 +43,25 @@ impl Drop for AtTheDoor {
     }
 }
 
+/// Where a request was sent.
+#[derive(Clone, Debug)]
+pub struct Address {
+    /// Which endpoint.
+    pub endpoint: Endpoint,
+    /// The deployment that the path names, as Azure's does.
+    pub deployment: Option<String>,
+    /// The rest of it.
+    pub query: Query,
+}
+
 /// What goes to the provider.
 pub struct Sending {
+    /// Where to.
+    pub url: Uri,
     /// The headers of the call.
     pub headers: HeaderMap,
     /// Its body.
-    pub body: Bytes,
+    pub body: Sent,
     /// Whether a stream is asked for.
     pub wants_stream: bool,
     /// Who asked for usage in it.
@@ -54,41 +70,81 @@ pub struct Sending {
     pub whole_until: Instant,
 }
 
+/// A body that has been read as far as it must be.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the larger one is the usual one, and lives on the stack for moments"
+)]
+enum Came {
+    Whole(Bytes, Asked),
+    Form(Box<Form>),
+}
+
+impl Came {
+    fn asked_model(&self) -> Option<&str> {
+        match self {
+            Self::Whole(_, asked) => asked.model.as_deref(),
+            Self::Form(form) => form.scan.model().map(|(model, _)| model),
+        }
+    }
+
+    fn stream(&self) -> bool {
+        match self {
+            Self::Whole(_, asked) => asked.stream,
+            Self::Form(form) => form.scan.stream(),
+        }
+    }
+}
+
 /// Reads the request, says who sends it and where it goes, and enters it into the book.
 pub async fn admit(
     door: &mut AtTheDoor,
-    headers: &HeaderMap,
+    address: &Address,
+    head: &Parts,
     body: Body,
 ) -> Result<(Exchange, Sending), Refusal> {
     let gate = door.gate.clone();
     let Some(arrival) = &mut door.arrival else {
         return Err(Refusal::BodyAborted);
     };
-    let principal = arrival.authenticate(headers)?;
+    let principal = arrival.identify(head)?;
     arrival.labels = gate
         .pseudonyms
-        .labels(&principal, headers, arrival.received)
+        .labels(&principal, &head.headers, arrival.received)
         .map_err(|error| unwritable(&error))?;
-    let body = read_body(arrival, &gate.bodies, headers, body).await?;
-    let request = door::read_chat(&body, arrival.snapshot.settings.max_json_depth)?;
-    arrival.model = Text::cut(&request.model);
-    arrival.stream = request.stream;
-    let route = find_route(arrival, &request)?;
-    let admission = admission(&gate, arrival, &route, &request);
+    let mut came = read(&gate, arrival, address.endpoint, &head.headers, body).await?;
+    arrival.stream = came.stream();
+    let model = named_model(address, &came)?;
+    arrival.model = Text::cut(&model);
+    let route = find_route(arrival, &model)?;
+    refuse_other_model(arrival, address, &came, &route)?;
+    if let (Came::Form(form), Some(limit)) = (&mut came, route.limits.body_bytes) {
+        form.limit_to(limit);
+    }
+    let limited = limited(&gate, arrival, address.endpoint, &came, &route).await?;
+    let admission = admission(&gate, arrival, &route, limited.estimate.clone());
     let durability = admission.durability;
     let (open, ticket) = gate
         .ledger
         .admit(admission)
         .map_err(|error| unwritable(&error))?;
     runtime::failpoint::hit("gateway.after_admission");
-    let sending = sending(arrival, headers, &route, &request);
+    let request = Asking {
+        endpoint: address.endpoint,
+        body: kept_body(&came),
+        room: arrival.room.take(),
+        upload: None,
+        counted: counted(&came),
+        policies: limited.policies(),
+    };
+    let (sending, upload) = sending(arrival, address, head, &route, came, &limited);
     let snapshot = arrival.snapshot.clone();
-    let room = arrival.room.take();
     // From here on the exchange answers for the request.
     door.arrival = None;
-    let mut exchange = Exchange::new(gate, snapshot, route, open, (request.body, room));
+    let request = Asking { upload, ..request };
+    let mut exchange = Exchange::new(gate, snapshot, route, open, request);
     if !wait_durable(durability, &ticket).await {
-        exchange.close_unanswered(Ending::NotRecorded, 503);
+        exchange.close_unanswered(Ending::NotRecorded, Some(503));
         return Err(Refusal::MeteringUnavailable);
     }
     Ok((exchange, sending))
@@ -99,90 +155,40 @@ fn unwritable(error: &dyn std::fmt::Display) -> Refusal {
     Refusal::MeteringUnavailable
 }
 
-async fn read_body(
+async fn read(
+    gate: &Gate,
     arrival: &mut Arrival,
-    bodies: &Arc<Semaphore>,
+    endpoint: Endpoint,
     headers: &HeaderMap,
     body: Body,
-) -> Result<Bytes, Refusal> {
-    let encoding = headers
-        .get(header::CONTENT_ENCODING)
-        .map(header::HeaderValue::as_bytes);
-    if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
-        return Err(Refusal::Compressed);
-    }
-    let limit = arrival.snapshot.settings.max_body_bytes;
-    let time_ms = arrival.snapshot.settings.body_timeout_ms;
-    let announced = http_body::Body::size_hint(&body).lower();
-    if announced > limit as u64 {
-        return Err(Refusal::TooLarge(limit));
-    }
-    let until = arrival.started + Duration::from_millis(time_ms);
-    let reading = collect(arrival, bodies, body, limit);
-    tokio::time::timeout_at(until, reading)
-        .await
-        .map_err(|_| Refusal::BodyTimeout(time_ms))?
-}
-
-/// Takes so much of all bodies' memory as the body has by now; gives it back with the request.
-fn take_room(arrival: &mut Arrival, bodies: &Arc<Semaphore>) -> Result<(), Refusal> {
-    let has = arrival
-        .room
-        .as_ref()
-        .map_or(0, OwnedSemaphorePermit::num_permits);
-    let needs = arrival.body_bytes.div_ceil(1 << 10).saturating_sub(has);
-    if needs == 0 {
-        return Ok(());
-    }
-    let needs = u32::try_from(needs).map_err(|_| Refusal::Busy)?;
-    let more = bodies
-        .clone()
-        .try_acquire_many_owned(needs)
-        .map_err(|_| Refusal::Busy)?;
-    match &mut arrival.room {
-        Some(room) => room.merge(more),
-        None => arrival.room = Some(more),
-    }
-    Ok(())
-}
-
-async fn collect(
-    arrival: &mut Arrival,
-    bodies: &Arc<Semaphore>,
-    mut body: Body,
-    limit: usize,
-) -> Result<Bytes, Refusal> {
-    let mut first: Option<Bytes> = None;
-    let mut more = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(chunk) = frame.map_err(|_| Refusal::BodyAborted)?.into_data() else {
-            continue;
-        };
-        arrival.body_bytes += chunk.len();
-        if arrival.body_bytes > limit {
-            return Err(Refusal::TooLarge(limit));
+) -> Result<Came, Refusal> {
+    match endpoint.body() {
+        BodyKind::Json => {
+            let depth = arrival.snapshot.settings.max_json_depth;
+            let body = read_whole(arrival, &gate.bodies, headers, body).await?;
+            let asked = read_json(endpoint, &body, depth)?;
+            Ok(Came::Whole(body, asked))
         }
-        take_room(arrival, bodies)?;
-        match first.take() {
-            None if more.is_empty() => first = Some(chunk),
-            None => more.extend_from_slice(&chunk),
-            Some(whole) => {
-                more.reserve(
-                    usize::try_from(http_body::Body::size_hint(&body).lower()).unwrap_or(0),
-                );
-                more.extend_from_slice(&whole);
-                more.extend_from_slice(&chunk);
-            }
+        BodyKind::Form => {
+            let form = open_form(arrival, &gate.bodies, headers, body).await?;
+            Ok(Came::Form(Box::new(form)))
         }
     }
-    Ok(first.unwrap_or_else(|| more.freeze()))
 }
 
-fn find_route(arrival: &Arrival, request: &ChatRequest) -> Result<Arc<Route>, Refusal> {
-    let shown = || request.model.chars().take(64).collect::<String>();
+/// The model asked for: the path's, the body's, or the endpoint's usual one.
+fn named_model(address: &Address, came: &Came) -> Result<String, Refusal> {
+    let named = address.deployment.as_deref().or(came.asked_model());
+    let named = named.or(address.endpoint.default_model());
+    let named = named.ok_or(DoorError::Missing("model"))?;
+    Ok(named.to_owned())
+}
+
+fn find_route(arrival: &Arrival, model: &str) -> Result<Arc<Route>, Refusal> {
+    let shown = || model.chars().take(64).collect::<String>();
     let route = arrival
         .snapshot
-        .route(&request.model)
+        .route(model)
         .ok_or_else(|| Refusal::NoSuchModel(shown()))?;
     let allowed = arrival
         .principal
@@ -194,11 +200,71 @@ fn find_route(arrival: &Arrival, request: &ChatRequest) -> Result<Arc<Route>, Re
     Ok(route.clone())
 }
 
-fn admission(gate: &Gate, arrival: &Arrival, route: &Route, request: &ChatRequest) -> Admission {
-    let settings = &arrival.snapshot.settings;
-    let most = request
-        .max_output_tokens
-        .unwrap_or(settings.default_max_output_tokens);
+/// Where the path decides, a body that names another model is not sent: whoever reads the body would serve that one.
+fn refuse_other_model(
+    arrival: &Arrival,
+    address: &Address,
+    came: &Came,
+    route: &Arc<Route>,
+) -> Result<(), Refusal> {
+    let (Some(deployment), Some(named)) = (&address.deployment, came.asked_model()) else {
+        return Ok(());
+    };
+    let is_same = named == deployment
+        || arrival
+            .snapshot
+            .route(named)
+            .is_some_and(|other| Arc::ptr_eq(other, route));
+    if is_same {
+        return Ok(());
+    }
+    Err(DoorError::OtherModel.into())
+}
+
+/// The body, where it may have to be counted.
+fn kept_body(came: &Came) -> Option<Bytes> {
+    match came {
+        Came::Whole(body, _) => Some(body.clone()),
+        Came::Form(_) => None,
+    }
+}
+
+/// What the request itself counts.
+fn counted(came: &Came) -> Units {
+    let mut units = Units::default();
+    if let Came::Whole(_, asked) = came
+        && let Some(characters) = asked.characters
+    {
+        // A count of characters is never below 0.
+        drop(units.set(Unit::Characters, characters));
+    }
+    units
+}
+
+/// Holds a request to its route's bounds. Takes what it needs of the body beforehand: a body that still comes cannot
+/// be shared while something is waited for.
+fn limited<'a>(
+    gate: &'a Gate,
+    arrival: &Arrival,
+    endpoint: Endpoint,
+    came: &Came,
+    route: &'a Route,
+) -> impl Future<Output = Result<Limited, Refusal>> + use<'a> {
+    let (asked, body) = match came {
+        Came::Whole(body, asked) => (asked.clone(), Some(body.clone())),
+        Came::Form(form) => (form.scan.asked(), None),
+    };
+    let request = limits::Request {
+        endpoint,
+        asked,
+        body,
+        body_bytes: arrival.body_bytes,
+        default_output: arrival.snapshot.settings.default_max_output_tokens,
+    };
+    async move { limits::apply(&request, route, &gate.estimator).await }
+}
+
+fn admission(gate: &Gate, arrival: &Arrival, route: &Route, estimate: Units) -> Admission {
     let who = arrival.principal.as_deref();
     let backend = &route.backend;
     Admission {
@@ -213,7 +279,7 @@ fn admission(gate: &Gate, arrival: &Arrival, route: &Route, request: &ChatReques
         conversation: None,
         labels: arrival.labels.clone(),
         api: arrival.api,
-        stream: request.stream,
+        stream: arrival.stream,
         model_requested: arrival.model.clone(),
         route: route.model.clone(),
         deployment: backend.id.clone(),
@@ -225,7 +291,7 @@ fn admission(gate: &Gate, arrival: &Arrival, route: &Route, request: &ChatReques
         received_us: arrival.received,
         admitted_us: gate.clock.now(),
         request_bytes: i64::try_from(arrival.body_bytes).unwrap_or(i64::MAX),
-        estimated_units: reserve(arrival.body_bytes, most, request.n),
+        estimated_units: estimate,
         price_version: None,
         config_digest: arrival.snapshot.digest.clone(),
         durability: who.map_or(schemas::Durability::Written, |p| p.durability),
@@ -235,26 +301,49 @@ fn admission(gate: &Gate, arrival: &Arrival, route: &Route, request: &ChatReques
 
 fn sending(
     arrival: &Arrival,
-    headers: &HeaderMap,
+    address: &Address,
+    head: &Parts,
     route: &Route,
-    request: &ChatRequest,
-) -> Sending {
-    let ask_usage = route.backend.stream_usage;
-    let only_we_asked = request.stream && ask_usage && !request.asks_usage;
+    came: Came,
+    limited: &Limited,
+) -> (Sending, Option<Arc<upload::Facts>>) {
+    let endpoint = address.endpoint;
     let total = Duration::from_millis(arrival.snapshot.settings.total_timeout_ms);
-    Sending {
+    let model = Some(route.upstream_model.as_str())
+        .filter(|_| came.asked_model().is_some() || !route.url_names_model(endpoint));
+    let wants_stream = came.stream();
+    let ask_usage = route.backend.stream_usage && endpoint.has_stream_options();
+    let mut usage_for = UsageFor::Client;
+    let (body, facts) = match came {
+        Came::Whole(body, asked) => {
+            if asked.stream && ask_usage && !asked.asks_usage {
+                usage_for = UsageFor::UsOnly;
+            }
+            let changes = Changes {
+                model,
+                ask_usage,
+                counts: &limited.set,
+            };
+            let body = asked.upstream_body(&body, &changes);
+            (Sent::Whole(Full::new(body)), None)
+        }
+        Came::Form(form) => {
+            let upload = form.into_upload(model);
+            let facts = upload.facts();
+            (Sent::Passing(Box::new(upload)), Some(facts))
+        }
+    };
+    let sending = Sending {
+        url: route.url(endpoint, &address.query),
         headers: to_provider(
-            headers,
+            &head.headers,
             &arrival.request_id,
             route.backend.credential.as_ref(),
         ),
-        body: request.upstream_body(&route.upstream_model, ask_usage),
-        wants_stream: request.stream,
-        usage_for: if only_we_asked {
-            UsageFor::UsOnly
-        } else {
-            UsageFor::Client
-        },
+        body,
+        wants_stream,
+        usage_for,
         whole_until: arrival.started + total,
-    }
+    };
+    (sending, facts)
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use schemas::event::Labels;
 use schemas::name::Text;
@@ -49,8 +50,17 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// Says who sends it, or why it is refused.
-    pub fn authenticate(&mut self, headers: &HeaderMap) -> Result<Arc<Principal>, Refusal> {
+    /// Holds its head to the bounds and says who sends it, or why it is refused.
+    pub fn identify(&mut self, head: &Parts) -> Result<Arc<Principal>, Refusal> {
+        let settings = &self.snapshot.settings;
+        let (bytes, headers) = (settings.max_head_bytes, settings.max_headers);
+        if head_bytes(head) > bytes || head.headers.len() > headers {
+            return Err(Refusal::HeadTooLarge { bytes, headers });
+        }
+        self.authenticate(&head.headers)
+    }
+
+    fn authenticate(&mut self, headers: &HeaderMap) -> Result<Arc<Principal>, Refusal> {
         let principal = self
             .snapshot
             .principal(secret(headers)?)
@@ -139,6 +149,15 @@ impl Arrival {
             producer_seq: 0,
         }
     }
+}
+
+/// The bytes of a head as it came, give or take blanks.
+fn head_bytes(head: &Parts) -> usize {
+    let uri = &head.uri;
+    let line = head.method.as_str().len() + uri.path().len() + uri.query().map_or(0, str::len);
+    let headers = head.headers.iter();
+    let fields = headers.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    line + " HTTP/1.1\r\n\r\n".len() + fields.sum::<usize>()
 }
 
 /// The one credential of a request.

@@ -55,7 +55,7 @@ async fn try_all(gate: &Gate) {
     let snapshot = gate.snapshot.load_full();
     let doors: BTreeMap<Text, Uri> = snapshot
         .backends()
-        .map(|backend| (backend.id.clone(), backend.chat_url.clone()))
+        .map(|backend| (backend.id.clone(), backend.door.clone()))
         .collect();
     for (id, url) in doors {
         tries.spawn(async move { (id, answers(&url).await) });

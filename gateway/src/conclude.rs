@@ -30,6 +30,8 @@ pub enum Ending {
     TimedOut(&'static str),
     /// The admission could not be made durable, so nothing was called.
     NotRecorded,
+    /// What came of the request after its admission was wrong; why.
+    Refused(&'static str),
 }
 
 /// What was seen of a call to a provider.
@@ -64,6 +66,8 @@ pub struct Facts<'a> {
     pub dialect: Dialect,
     /// The API that was called.
     pub api: Api,
+    /// What the request itself counts: what is billed by it where the answer says nothing.
+    pub counted: &'a Units,
     /// The name the backend was asked for.
     pub upstream_model: &'a str,
     /// When the app got its first byte.
@@ -198,6 +202,7 @@ fn outcome(facts: &Facts<'_>) -> Outcome {
         Ending::Drained | Ending::Cancelled(_) | Ending::NeverCalled => Outcome::ClientAborted,
         Ending::TimedOut(_) => Outcome::Timeout,
         Ending::NotRecorded => Outcome::RefusedLimit,
+        Ending::Refused(_) => Outcome::RefusedInvalid,
         _ if filtered => Outcome::Filtered,
         Ending::Broken(_) => Outcome::UpstreamError,
         Ending::Completed if !facts.was_served() || facts.found.error => Outcome::UpstreamError,
@@ -210,7 +215,10 @@ fn outcome(facts: &Facts<'_>) -> Outcome {
 
 fn detail(facts: &Facts<'_>) -> Option<String> {
     match facts.ending {
-        Ending::Cancelled(why) | Ending::Broken(why) | Ending::TimedOut(why) => Some(why.into()),
+        Ending::Cancelled(why)
+        | Ending::Broken(why)
+        | Ending::TimedOut(why)
+        | Ending::Refused(why) => Some(why.into()),
         Ending::NeverCalled => Some("before_upstream".into()),
         Ending::NotRecorded => Some("metering_unavailable".into()),
         Ending::Completed | Ending::Drained => match facts.call.status {
@@ -266,8 +274,13 @@ fn thinks_unseen(model: &str) -> bool {
 fn usage(facts: &Facts<'_>, reading: Reading, estimate: &Units) -> Usage {
     let mut lines = reading.lines;
     let reported = !lines.is_empty();
+    // Characters are no tokens: where the answer has figures, those are the bill.
+    let by_request = !reported && facts.was_served() && !facts.counted.is_empty();
+    if by_request {
+        add_counted(&mut lines, facts.found, facts.counted);
+    }
     add_counted(&mut lines, facts.found, estimate);
-    let estimated = !estimate.is_empty();
+    let estimated = by_request || !estimate.is_empty();
     let whole = [Side::Input, Side::Output]
         .iter()
         .all(|side| lines.iter().any(|line| line.units.total(*side).is_some()));
@@ -275,6 +288,7 @@ fn usage(facts: &Facts<'_>, reading: Reading, estimate: &Units) -> Usage {
         (true, false) if facts.ending == Ending::Drained => UsageSource::Drained,
         (true, false) => UsageSource::Provider,
         (true, true) => UsageSource::Partial,
+        (false, true) if by_request => UsageSource::Estimated,
         (false, true) if !whole || thinks_unseen(facts.upstream_model) => UsageSource::Partial,
         (false, true) => UsageSource::Estimated,
         (false, false) => UsageSource::None,

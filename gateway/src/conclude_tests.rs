@@ -57,6 +57,8 @@ struct Case {
 }
 
 const USAGE: &str = r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15}"#;
+static NOTHING: std::sync::LazyLock<Units> = std::sync::LazyLock::new(Units::default);
+
 const BOTH: &[(Unit, i64)] = &[(Unit::InputText, 9), (Unit::OutputText, 4)];
 
 impl Case {
@@ -90,6 +92,7 @@ impl Case {
             found: &found,
             dialect: Dialect::OpenAi,
             api: Api::Chat,
+            counted: &NOTHING,
             upstream_model: "gpt-4o",
             first_byte: None,
             now: Micros(1_005_000),
@@ -330,6 +333,7 @@ fn nothing_is_counted_of_what_was_not_read() {
             found,
             dialect: Dialect::OpenAi,
             api: Api::Chat,
+            counted: &NOTHING,
             upstream_model: "gpt-4o",
             first_byte: None,
             now: Micros(1),
@@ -412,6 +416,7 @@ fn several_models_are_several_lines_and_what_the_provider_charges_is_kept_apart(
         found: &found,
         dialect: Dialect::OpenRouter,
         api: Api::Responses,
+        counted: &NOTHING,
         upstream_model: "gpt-5.6-sol",
         first_byte: None,
         now: Micros(1_005_000),
@@ -461,6 +466,7 @@ fn pictures_sound_and_moderations_are_never_counted_by_a_tokenizer() {
             found: &found,
             dialect: Dialect::OpenAi,
             api,
+            counted: &NOTHING,
             upstream_model: "m",
             first_byte: None,
             now: Micros(1),

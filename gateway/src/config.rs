@@ -128,8 +128,10 @@ pub struct Deployment {
     pub provider: String,
     /// How it words its usage; by its provider's name if absent.
     pub dialect: Option<Dialect>,
-    /// Up to and with `/v1`.
+    /// Up to and with `/v1`; of Azure's versioned API, up to and without `/openai`.
     pub base_url: String,
+    /// It has Azure's versioned API (`/openai/deployments/…?api-version=…`), in this version where an app names none.
+    pub api_version: Option<String>,
     /// How its credential is given.
     #[serde(default)]
     pub auth: UpstreamAuth,
@@ -189,6 +191,38 @@ pub struct Route {
     /// What happens when the app goes away.
     #[serde(default)]
     pub on_client_gone: OnClientGone,
+    /// What a request may ask of it.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// `[routes.limits]`: the most that one request may ask. Nothing is bounded that is not named.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Tokens of one answer.
+    pub max_output_tokens: Option<i64>,
+    /// Answers.
+    pub n: Option<i64>,
+    /// Answers that the best is chosen from.
+    pub best_of: Option<i64>,
+    /// Tokens of the input, counted here where the body is long enough to have so many.
+    pub context_tokens: Option<i64>,
+    /// Bytes of the body.
+    pub body_bytes: Option<usize>,
+    /// What happens to a count above its bound. A body or a context that is too long is always refused.
+    pub when_over: WhenOver,
+}
+
+/// What happens to a request that asks for more than it may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenOver {
+    /// 400.
+    #[default]
+    Refuse,
+    /// The count is set to its bound, and the record says so.
+    Clamp,
 }
 
 /// What happens to a running answer when its app has gone.

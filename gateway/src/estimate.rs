@@ -1,14 +1,12 @@
 //! Counting tokens ourselves, where the provider did not: off the reactor, in a bounded pool, over bounded
 //! input. What comes of it is always marked as an estimate.
-//!
-//! Chat overhead as OpenAI documents it ("How to count tokens with tiktoken", OpenAI cookbook): three tokens
-//! a message, one more for a name, three to prime the answer.
+
+mod prompt;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use schemas::{Unit, Units};
-use serde_json::Value;
+use schemas::{Api, Unit, Units};
 use tiktoken_rs::CoreBPE;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -17,11 +15,6 @@ use crate::vocabulary::{Encoding, Vocabularies};
 
 /// More text than this is counted in part and extrapolated.
 const MAX_COUNTED_BYTES: usize = 256 * 1024;
-const TOKENS_PER_MESSAGE: i64 = 3;
-const TOKENS_PER_NAME: i64 = 1;
-const TOKENS_TO_PRIME: i64 = 3;
-/// Bytes of JSON for a token, at the least: what admission reserves with.
-const BYTES_PER_TOKEN_AT_LEAST: i64 = 2;
 
 /// The bounded pool.
 #[derive(Clone)]
@@ -35,6 +28,8 @@ pub struct Estimator {
 pub struct Question {
     /// Picks the vocabulary.
     pub model: String,
+    /// Says where the texts of the request stand.
+    pub api: Api,
     /// The request's body, if the input is wanted.
     pub request: Option<Bytes>,
     /// The text generated so far and the factor for what was not kept, if the output is wanted.
@@ -71,25 +66,12 @@ impl Estimator {
     }
 }
 
-/// What admission reserves, from lengths alone: an upper bound of the input, the asked or default output.
-#[must_use]
-pub fn reserve(body_bytes: usize, max_output_tokens: i64, n: i64) -> Units {
-    let mut units = Units::default();
-    let input = i64::try_from(body_bytes).unwrap_or(i64::MAX) / BYTES_PER_TOKEN_AT_LEAST;
-    // Both are at least 0, so neither can be refused.
-    let set = units
-        .set(Unit::InputText, input)
-        .and_then(|()| units.set(Unit::OutputText, max_output_tokens.saturating_mul(n)));
-    debug_assert!(set.is_ok());
-    units
-}
-
 fn count(vocabulary: &CoreBPE, question: &Question) -> Units {
     let mut units = Units::default();
     if let Some(tokens) = question
         .request
         .as_deref()
-        .and_then(|body| prompt_tokens(vocabulary, body))
+        .and_then(|body| prompt::tokens(vocabulary, question.api, body))
     {
         drop(units.set(Unit::InputText, tokens));
     }
@@ -129,32 +111,6 @@ fn scaled(tokens: i64, factor: f64) -> i64 {
     (tokens as f64 * factor).ceil() as i64
 }
 
-fn prompt_tokens(vocabulary: &CoreBPE, body: &[u8]) -> Option<i64> {
-    let body: Value = serde_json::from_slice(body).ok()?;
-    let mut tokens = TOKENS_TO_PRIME;
-    for message in body.get("messages")?.as_array()? {
-        tokens += TOKENS_PER_MESSAGE;
-        for (name, value) in message.as_object().into_iter().flatten() {
-            tokens += texts_tokens(vocabulary, value);
-            tokens += if name == "name" { TOKENS_PER_NAME } else { 0 };
-        }
-    }
-    Some(tokens)
-}
-
-/// The texts in a value: itself, or the `text` parts of a list. Images and audio are not text.
-fn texts_tokens(vocabulary: &CoreBPE, value: &Value) -> i64 {
-    match value {
-        Value::String(text) => text_tokens(vocabulary, text),
-        Value::Array(parts) => parts
-            .iter()
-            .filter_map(|part| part.get("text").and_then(Value::as_str))
-            .map(|text| text_tokens(vocabulary, text))
-            .sum(),
-        _ => 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +127,7 @@ mod tests {
             {"role":"user","content":"This late pivot means we don't have time to boil the ocean for the client deliverable."}]}"#;
         let question = |model: &str| Question {
             model: model.into(),
+            api: Api::Chat,
             request: Some(Bytes::copy_from_slice(messages.as_bytes())),
             output: Some(("tiktoken is great!".into(), 1.0)),
         };
@@ -184,15 +141,6 @@ mod tests {
         assert_eq!(
             (old.get(Unit::InputText), old.get(Unit::OutputText)),
             (Some(129), Some(6))
-        );
-    }
-
-    #[test]
-    fn reserves_from_lengths() {
-        let units = reserve(1_000, 100, 3);
-        assert_eq!(
-            (units.get(Unit::InputText), units.get(Unit::OutputText)),
-            (Some(500), Some(300))
         );
     }
 }

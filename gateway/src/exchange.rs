@@ -13,7 +13,7 @@ use crate::drain;
 use crate::gate::Gate;
 use crate::ledger::OpenRequest;
 use crate::snapshot::{Route, Snapshot};
-use crate::state::{RoomyBody, Stage, State};
+use crate::state::{Asking, Stage, State};
 
 /// An admitted request.
 pub struct Exchange {
@@ -27,9 +27,9 @@ impl Exchange {
         snapshot: Arc<Snapshot>,
         route: Arc<Route>,
         open: OpenRequest,
-        body: RoomyBody,
+        asking: Asking,
     ) -> Self {
-        let state = State::new(gate, snapshot, route, open, body);
+        let state = State::new(gate, snapshot, route, open, asking);
         Self {
             state: Some(Box::new(state)),
         }
@@ -40,12 +40,12 @@ impl Exchange {
         self.state.as_deref_mut()
     }
 
-    /// Closes a request that gets no answer from a provider; `status` is what its app gets. Without an
+    /// Closes a request that gets no answer from a provider; `status` is what its app gets, if it is still there. Without an
     /// answer there is nothing to count.
-    pub fn close_unanswered(&mut self, ending: Ending, status: u16) {
+    pub fn close_unanswered(&mut self, ending: Ending, status: Option<u16>) {
         let Some(mut state) = self.take() else { return };
         state.stage = Stage::Over;
-        state.app_status = Some(status);
+        state.app_status = status;
         // A failure is logged and counted by the ledger.
         drop(state.settle(ending, &Units::default()));
     }

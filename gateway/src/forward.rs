@@ -1,4 +1,4 @@
-//! A chat call: admitted, sent to its provider, answered.
+//! A call: admitted, sent to its provider, answered.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -6,36 +6,69 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Request, State as Shared};
+use axum::extract::Request;
 use axum::http::{Response, StatusCode, header};
-use schemas::Api;
 use tokio::time::{Instant, sleep_until};
 
-use crate::admit::{AtTheDoor, Sending, admit};
+use crate::admit::{Address, AtTheDoor, Sending, admit};
 use crate::body::MeteredBody;
 use crate::conclude::Ending;
+use crate::endpoint::Endpoint;
 use crate::exchange::Exchange;
 use crate::gate::{Gate, set_request_id};
 use crate::head::{expected_reader, read_head};
 use crate::headers::to_app;
-use crate::refusal::error_response;
+use crate::query;
+use crate::refusal::{Refusal, error_response};
 use crate::state::Stage;
 use crate::upstream::{Answer, CallError};
 
-/// `POST /v1/chat/completions`
-pub async fn chat(
-    Shared(gate): Shared<Arc<Gate>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+/// A call of an endpoint, by a path without a deployment.
+pub async fn by_body(
+    endpoint: Endpoint,
+    gate: Arc<Gate>,
+    peer: SocketAddr,
     request: Request,
 ) -> Response<Body> {
-    let arrival = gate.arrive(peer.ip(), Api::Chat);
+    serve(endpoint, None, &gate, peer, request).await
+}
+
+/// A call of an endpoint, by Azure's path with a deployment.
+pub async fn by_deployment(
+    endpoint: Endpoint,
+    deployment: String,
+    gate: Arc<Gate>,
+    peer: SocketAddr,
+    request: Request,
+) -> Response<Body> {
+    serve(endpoint, Some(deployment), &gate, peer, request).await
+}
+
+async fn serve(
+    endpoint: Endpoint,
+    deployment: Option<String>,
+    gate: &Arc<Gate>,
+    peer: SocketAddr,
+    request: Request,
+) -> Response<Body> {
+    let arrival = gate.arrive(peer.ip(), endpoint.api());
     let request_id = arrival.request_id.clone();
     let mut at_the_door = AtTheDoor {
         gate: gate.clone(),
         arrival: Some(arrival),
     };
     let (parts, body) = request.into_parts();
-    let admitted = admit(&mut at_the_door, &parts.headers, body).await;
+    let admitted = match query::read(parts.uri.query()) {
+        Ok(query) => {
+            let address = Address {
+                endpoint,
+                deployment,
+                query,
+            };
+            admit(&mut at_the_door, &address, &parts, body).await
+        }
+        Err(refusal) => Err(refusal),
+    };
     let mut response = match admitted {
         Ok((exchange, sending)) => call(exchange, sending).await,
         Err(refusal) => match at_the_door.arrival.take() {
@@ -54,8 +87,10 @@ async fn call(mut exchange: Exchange, sending: Sending) -> Response<Body> {
     };
     let first_byte = Duration::from_millis(state.snapshot.settings.first_byte_timeout_ms);
     let until = (Instant::now() + first_byte).min(sending.whole_until);
-    let url = state.route.backend.chat_url.clone();
-    let calling = state.gate.upstream.post(url, sending.headers, sending.body);
+    let calling = state
+        .gate
+        .upstream
+        .post(sending.url, sending.headers, sending.body);
     state.call.started = Some(state.gate.clock.now());
     state.call.reached = true;
     state.reader = expected_reader(sending.wants_stream, sending.usage_for);
@@ -107,7 +142,7 @@ fn has_no_body(status: StatusCode) -> bool {
 }
 
 fn timed_out(exchange: &mut Exchange) -> Response<Body> {
-    exchange.close_unanswered(Ending::TimedOut("first_byte_timeout"), 504);
+    exchange.close_unanswered(Ending::TimedOut("first_byte_timeout"), Some(504));
     let message = "the provider did not begin to answer in time; try again";
     error_response(
         StatusCode::GATEWAY_TIMEOUT,
@@ -118,13 +153,16 @@ fn timed_out(exchange: &mut Exchange) -> Response<Body> {
 }
 
 fn unreachable_provider(exchange: &mut Exchange, error: CallError) -> Response<Body> {
+    if let Some(response) = unsent(exchange) {
+        return response;
+    }
     let connecting = error != CallError::Broken;
     if let Some(state) = exchange.state() {
         state.call.reached = !connecting;
         tracing::warn!(deployment = %state.route.backend.id, %error, "call to the provider failed");
     }
     if error == CallError::ConnectTimeout {
-        exchange.close_unanswered(Ending::TimedOut("connect_timeout"), 504);
+        exchange.close_unanswered(Ending::TimedOut("connect_timeout"), Some(504));
         let message = "the provider could not be reached in time; try again";
         return error_response(
             StatusCode::GATEWAY_TIMEOUT,
@@ -138,9 +176,22 @@ fn unreachable_provider(exchange: &mut Exchange, error: CallError) -> Response<B
     } else {
         "upstream_reset"
     };
-    exchange.close_unanswered(Ending::Broken(code), 502);
+    exchange.close_unanswered(Ending::Broken(code), Some(502));
     let message = "the provider could not be reached or closed the connection; try again";
     error_response(StatusCode::BAD_GATEWAY, code, message, None)
+}
+
+/// The call failed because the request's body did not come as it must.
+fn unsent(exchange: &mut Exchange) -> Option<Response<Body>> {
+    let upload = exchange.state()?.asking.upload.clone()?;
+    let fault = upload.fault()?;
+    if matches!(fault, Refusal::BodyAborted) {
+        exchange.close_unanswered(Ending::Cancelled(fault.code()), None);
+    } else {
+        let status = fault.status().as_u16();
+        exchange.close_unanswered(Ending::Refused(fault.code()), Some(status));
+    }
+    Some(fault.response())
 }
 
 fn broken_gateway() -> Response<Body> {

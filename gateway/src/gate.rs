@@ -88,7 +88,7 @@ impl Gate {
         let now = self.clock.now();
         let mut event = arrival.local_event(&self.ledger, now, refusal.outcome(), status);
         event.outcome_detail = Some(Text::cut(refusal.code()));
-        let is_stranger = refusal.is_from_a_stranger() && arrival.principal.is_none();
+        let is_stranger = refusal.can_come_from_a_stranger() && arrival.principal.is_none();
         let limit = arrival.snapshot.settings.stranger_records_per_second;
         let to_write = if is_stranger {
             self.strangers.take(arrival.peer, event, limit)

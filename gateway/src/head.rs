@@ -30,17 +30,16 @@ enum Media {
 }
 
 /// RFC 9110, 8.3: type and subtype are compared without case, parameters follow a semicolon.
+fn essence(content_type: &str) -> String {
+    let kind = content_type.split(';').next().unwrap_or_default();
+    kind.trim().to_ascii_lowercase()
+}
+
 fn media(content_type: Option<&str>) -> Media {
     let Some(content_type) = content_type else {
         return Media::Unsaid;
     };
-    let kind = content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    match kind.as_str() {
+    match essence(content_type).as_str() {
         "" => Media::Unsaid,
         "text/event-stream" => Media::Events,
         "application/json" => Media::Json,
@@ -90,7 +89,10 @@ pub fn read_head(state: &mut State, response: Answer) -> http::response::Parts {
         Media::Unsaid if parts.status.is_success() && !is_empty(&parts) => {}
         Media::Unsaid | Media::Other => {
             state.reader = Reader::Opaque;
-            state.call.unexpected_content = Some(NOT_JSON);
+            let is_answer = parts.status.is_success()
+                && text("content-type")
+                    .is_some_and(|kind| state.asking.endpoint.answers_with(&essence(kind)));
+            state.call.unexpected_content = (!is_answer).then_some(NOT_JSON);
         }
     }
     if coding.is_some_and(|coding| !coding.trim().eq_ignore_ascii_case("identity")) {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::routing::{get, post};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::config::Settings;
+use crate::endpoint::Endpoint;
 use crate::gate::Gate;
 use crate::{forward, models};
 
@@ -24,19 +25,43 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Well below the four minutes after which balancers drop an idle connection.
 const KEEPALIVE: Duration = Duration::from_mins(1);
 
+/// A head above its bound by no more than this is refused with a code and a record; beyond it, it is not read.
+const HEAD_SPARE_BYTES: usize = 64 << 10;
+const HEADERS_SPARE: usize = 200;
+
 /// The paths that are served. Everything else is refused: no route without a meter.
 pub fn router(gate: Arc<Gate>) -> Router {
-    Router::new()
-        .route(
-            "/v1/chat/completions",
-            post(forward::chat).fallback(models::wrong_method),
-        )
-        .route(
-            "/v1/models",
-            get(models::list).fallback(models::wrong_method),
-        )
-        .fallback(models::unmetered)
-        .with_state(gate)
+    let mut router = Router::new();
+    for endpoint in Endpoint::all() {
+        let by_body = post(
+            move |State(gate), ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request| {
+                forward::by_body(endpoint, gate, peer, request)
+            },
+        );
+        let by_body = by_body.fallback(models::wrong_method);
+        for path in endpoint.paths() {
+            router = router.route(&path, by_body.clone());
+        }
+        if let Some(path) = endpoint.deployment_path() {
+            let by_deployment = post(
+                move |Path(deployment),
+                      State(gate),
+                      ConnectInfo(peer): ConnectInfo<SocketAddr>,
+                      request: Request| {
+                    forward::by_deployment(endpoint, deployment, gate, peer, request)
+                },
+            );
+            router = router.route(&path, by_deployment.fallback(models::wrong_method));
+        }
+    }
+    let list = get(models::list).fallback(models::wrong_method);
+    let one = get(models::one).fallback(models::wrong_method);
+    for base in ["/v1", "/openai/v1", "/openai"] {
+        router = router
+            .route(&format!("{base}/models"), list.clone())
+            .route(&format!("{base}/models/{{*model}}"), one.clone());
+    }
+    router.fallback(models::unmetered).with_state(gate)
 }
 
 /// Serves until `stop`; then waits for running answers until `hurry`.
@@ -100,8 +125,8 @@ fn connection_builder(settings: &Settings) -> hyper::server::conn::http1::Builde
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(settings.head_timeout_ms))
-        .max_buf_size(settings.max_head_bytes.max(8 << 10))
-        .max_headers(settings.max_headers);
+        .max_buf_size(settings.max_head_bytes + HEAD_SPARE_BYTES)
+        .max_headers(settings.max_headers + HEADERS_SPARE);
     builder
 }
 

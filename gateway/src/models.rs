@@ -4,55 +4,77 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderValue, Response, header};
 use schemas::Api;
+use serde_json::Value;
 
 use crate::gate::{Gate, set_request_id};
 use crate::refusal::Refusal;
+use crate::snapshot::{Principal, Snapshot};
 
 /// The longest path that an error repeats.
 const MAX_SHOWN_PATH: usize = 64;
 
-/// `GET /v1/models`
+/// `GET /v1/models` and Azure's forms of it.
 pub async fn list(
     State(gate): State<Arc<Gate>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response<Body> {
-    let mut arrival = gate.arrive(peer.ip(), Api::Models);
-    let answer = match arrival.authenticate(request.headers()) {
-        Ok(principal) => {
-            let snapshot = &arrival.snapshot;
-            let models: Vec<_> = snapshot
-                .models
-                .iter()
-                .filter(|model| principal.may_use(model))
-                .collect();
-            gate.record_local(&arrival, 200)
-                .map(|()| models_response(&models))
+    answer(&gate, peer, request, |snapshot, principal| {
+        let models = snapshot.models.iter();
+        let usable = models.filter(|model| principal.may_use(model));
+        let data: Vec<_> = usable.map(|model| shown(model)).collect();
+        Ok(serde_json::json!({"object": "list", "data": data}))
+    })
+}
+
+/// `GET /v1/models/{model}`
+pub async fn one(
+    Path(model): Path<String>,
+    State(gate): State<Arc<Gate>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response<Body> {
+    answer(&gate, peer, request, |snapshot, principal| {
+        let name = || model.chars().take(MAX_SHOWN_PATH).collect();
+        let route = snapshot
+            .route(&model)
+            .ok_or_else(|| Refusal::NoSuchModel(name()))?;
+        if !principal.may_use(route.model.as_str()) {
+            return Err(Refusal::ModelForbidden(name()));
         }
-        Err(refusal) => Err(refusal),
-    };
-    match answer {
-        Ok(mut response) => {
+        Ok(shown(&model))
+    })
+}
+
+fn shown(model: &str) -> Value {
+    serde_json::json!({"id": model, "object": "model", "created": 0, "owned_by": "tollgate"})
+}
+
+fn answer(
+    gate: &Gate,
+    peer: SocketAddr,
+    request: Request,
+    find: impl FnOnce(&Snapshot, &Principal) -> Result<Value, Refusal>,
+) -> Response<Body> {
+    let mut arrival = gate.arrive(peer.ip(), Api::Models);
+    let (head, _) = request.into_parts();
+    let found = arrival
+        .identify(&head)
+        .and_then(|principal| find(&arrival.snapshot, &principal))
+        .and_then(|found| gate.record_local(&arrival, 200).map(|()| found));
+    match found {
+        Ok(found) => {
+            let mut response = Response::new(Body::from(found.to_string()));
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(header::CONTENT_TYPE, json);
             set_request_id(&mut response, &arrival.request_id);
             response
         }
         Err(refusal) => gate.refuse(&arrival, &refusal),
     }
-}
-
-fn models_response(models: &[&String]) -> Response<Body> {
-    let data: Vec<_> = models
-        .iter()
-        .map(|id| serde_json::json!({"id": id, "object": "model", "created": 0, "owned_by": "tollgate"}))
-        .collect();
-    let body = serde_json::json!({"object": "list", "data": data}).to_string();
-    let mut response = Response::new(Body::from(body));
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    response
 }
 
 /// A metered path, by a method that it does not take.
@@ -61,12 +83,12 @@ pub async fn wrong_method(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response<Body> {
-    let takes = if request.uri().path() == "/v1/models" {
+    let takes = if is_models(request.uri().path()) {
         "GET"
     } else {
         "POST"
     };
-    refuse(&gate, peer, &request, Refusal::WrongMethod(takes))
+    refuse(&gate, peer, request, Refusal::WrongMethod(takes))
 }
 
 /// Every path without a meter.
@@ -75,18 +97,91 @@ pub async fn unmetered(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response<Body> {
-    let refusal = Refusal::Unmetered {
-        method: request.method().as_str().chars().take(16).collect(),
-        path: request.uri().path().chars().take(MAX_SHOWN_PATH).collect(),
+    let method = request.method().as_str().chars().take(16).collect();
+    let path = request.uri().path();
+    let shown = path.chars().take(MAX_SHOWN_PATH).collect();
+    let refusal = if is_provider_state(path) {
+        Refusal::ProviderState {
+            method,
+            path: shown,
+        }
+    } else {
+        Refusal::Unmetered {
+            method,
+            path: shown,
+        }
     };
-    refuse(&gate, peer, &request, refusal)
+    refuse(&gate, peer, request, refusal)
 }
 
-fn refuse(gate: &Gate, peer: SocketAddr, request: &Request, refusal: Refusal) -> Response<Body> {
+fn refuse(gate: &Gate, peer: SocketAddr, request: Request, refusal: Refusal) -> Response<Body> {
     let mut arrival = gate.arrive(peer.ip(), Api::Unmetered);
-    let refusal = arrival
-        .authenticate(request.headers())
-        .err()
-        .unwrap_or(refusal);
+    let (head, _) = request.into_parts();
+    let refusal = arrival.identify(&head).err().unwrap_or(refusal);
     gate.refuse(&arrival, &refusal)
+}
+
+/// A path of the API without what stands before it.
+fn below_the_api(path: &str) -> Option<&str> {
+    ["/v1/", "/openai/v1/", "/openai/"]
+        .iter()
+        .find_map(|base| path.strip_prefix(base))
+}
+
+fn is_models(path: &str) -> bool {
+    below_the_api(path).is_some_and(|path| path.split('/').next() == Some("models"))
+}
+
+/// What the API keeps for its users: stored responses and chats, conversations, files and what is made of them.
+const PROVIDER_STATE: &[&str] = &[
+    "assistants",
+    "batches",
+    "containers",
+    "conversations",
+    "evals",
+    "files",
+    "fine_tuning",
+    "fine-tunes",
+    "skills",
+    "threads",
+    "uploads",
+    "vector_stores",
+    "videos",
+];
+
+fn is_provider_state(path: &str) -> bool {
+    let Some(path) = below_the_api(path) else {
+        return false;
+    };
+    let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+    PROVIDER_STATE.contains(&first)
+        || (first == "responses" && !rest.is_empty())
+        || (first == "chat" && rest.starts_with("completions/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lives_at_the_provider_is_told_apart_from_what_is_unknown() {
+        for path in [
+            "/v1/responses/resp_1",
+            "/v1/responses/resp_1/cancel",
+            "/v1/chat/completions/chatcmpl-1",
+            "/v1/files",
+            "/openai/files",
+            "/openai/v1/vector_stores/vs_1",
+        ] {
+            assert!(is_provider_state(path), "{path}");
+        }
+        for path in [
+            "/v1/rerank",
+            "/v1/chat/completions",
+            "/files",
+            "/v1/filesystem",
+        ] {
+            assert!(!is_provider_state(path), "{path}");
+        }
+    }
 }

@@ -3,6 +3,9 @@
 //! The shape is OpenAI's: `{"error":{"message","type","param","code"}}`. A text never repeats a credential
 //! or a piece of the body.
 
+use std::error::Error;
+use std::io::ErrorKind;
+
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use schemas::Outcome;
@@ -21,9 +24,30 @@ pub enum Refusal {
     /// A credential that nobody has, or that was switched off.
     #[error("the API key is not valid; ask the gateway's operator for a key")]
     BadKey,
+    /// A head that is too large.
+    #[error("the request's head is larger than {bytes} bytes or has more than {headers} headers")]
+    HeadTooLarge {
+        /// The most bytes.
+        bytes: usize,
+        /// The most headers.
+        headers: usize,
+    },
+    /// A path whose objects live at the provider.
+    #[error(
+        "{method} {path} is about objects at the provider, which are not bound to a tenant here yet; send the whole input with each request"
+    )]
+    ProviderState {
+        /// The method.
+        method: String,
+        /// The path, cut.
+        path: String,
+    },
+    /// A query that cannot be passed on.
+    #[error("`api-version` must be named once, as a date such as 2024-10-21")]
+    BadQuery,
     /// A path without a meter.
     #[error(
-        "{method} {path} is not metered here, so it is not served; see `GET /v1/models` and `POST /v1/chat/completions`"
+        "{method} {path} is not metered here, so it is not served; `GET /v1/models` and `POST /v1/chat/completions` are"
     )]
     Unmetered {
         /// The method.
@@ -46,6 +70,9 @@ pub enum Refusal {
     /// The app went away before its request was whole.
     #[error("the request ended before its body was whole")]
     BodyAborted,
+    /// The framing of the body is broken.
+    #[error("the request body is not framed as HTTP/1.1 says")]
+    BodyMalformed,
     /// The body itself.
     #[error(transparent)]
     Door(#[from] DoorError),
@@ -71,9 +98,14 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::NoKey | Self::BadKey => StatusCode::UNAUTHORIZED,
-            Self::TwoKeys | Self::Compressed | Self::BodyAborted | Self::Door(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::TwoKeys
+            | Self::Compressed
+            | Self::BodyAborted
+            | Self::BodyMalformed
+            | Self::BadQuery
+            | Self::ProviderState { .. }
+            | Self::Door(_) => StatusCode::BAD_REQUEST,
+            Self::HeadTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Unmetered { .. } | Self::NoSuchModel(_) => StatusCode::NOT_FOUND,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -90,7 +122,10 @@ impl Refusal {
             Self::NoKey => "missing_api_key",
             Self::TwoKeys => "two_credentials",
             Self::BadKey => "invalid_api_key",
-            Self::Unmetered { .. } => "unsupported_unmetered",
+            Self::HeadTooLarge { .. } => "request_header_fields_too_large",
+            Self::Unmetered { .. } | Self::ProviderState { .. } => "unsupported_unmetered",
+            Self::BadQuery => "invalid_api_version",
+            Self::BodyMalformed => "malformed_body",
             Self::WrongMethod(_) => "method_not_allowed",
             Self::Compressed => "compressed_body",
             Self::TooLarge(_) => "request_too_large",
@@ -116,10 +151,26 @@ impl Refusal {
         }
     }
 
-    /// Whether it comes from somebody unknown.
+    /// Why a body did not come: its app has gone, or frames it wrongly.
     #[must_use]
-    pub fn is_from_a_stranger(&self) -> bool {
-        self.outcome() == Outcome::RefusedAuth
+    pub fn of_body(error: &(dyn Error + 'static)) -> Self {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            let kind = error
+                .downcast_ref::<std::io::Error>()
+                .map(std::io::Error::kind);
+            if matches!(kind, Some(ErrorKind::InvalidInput | ErrorKind::InvalidData)) {
+                return Self::BodyMalformed;
+            }
+            cause = error.source();
+        }
+        Self::BodyAborted
+    }
+
+    /// Whether somebody unknown can be the cause, as often as he likes.
+    #[must_use]
+    pub fn can_come_from_a_stranger(&self) -> bool {
+        self.outcome() == Outcome::RefusedAuth || matches!(self, Self::HeadTooLarge { .. })
     }
 
     /// The answer to the app.

@@ -1,20 +1,22 @@
 //! One configuration, checked and ready to serve with. Requests hold the one they were admitted under.
 
-use std::path::Path;
+mod backends;
+mod keys;
+mod routes;
+
 use std::sync::Arc;
 
-use axum::http::uri::InvalidUri;
-use axum::http::{HeaderName, HeaderValue, Uri, header};
+use axum::http::{HeaderName, HeaderValue, Uri};
 use rustc_hash::FxHashMap;
-use schemas::event::MAX_LABELS;
 use schemas::name::Text;
 use schemas::{Capacity, Durability};
 use sha2::{Digest, Sha256};
 
-use crate::config::{
-    Config, Deployment, Key, OnClientGone, Project, Settings, Tenant, UpstreamAuth,
-};
+use crate::config::{Config, Limits, OnClientGone, Settings};
+use crate::endpoint::Endpoint;
 use crate::meter::dialect::Dialect;
+
+pub use backends::is_api_version;
 
 /// A configuration to serve with.
 #[derive(Debug)]
@@ -81,6 +83,53 @@ pub struct Route {
     pub backend: Arc<Backend>,
     /// What happens when the app goes away.
     pub on_client_gone: OnClientGone,
+    /// What a request may ask of it.
+    pub limits: Limits,
+    /// Where its endpoints are.
+    urls: Vec<Uri>,
+}
+
+impl Route {
+    /// Where an endpoint of it is. An app of Azure's versioned API names the version itself, and may have further
+    /// parameters.
+    #[must_use]
+    pub fn url(&self, endpoint: Endpoint, asked: &Query) -> Uri {
+        let usual = &self.urls[endpoint.index()];
+        if asked.is_empty() {
+            return usual.clone();
+        }
+        let backend = &self.backend;
+        let version = backend.api_version.as_deref();
+        let version = version.map(|version| asked.api_version.as_deref().unwrap_or(version));
+        let mut url = routes::url(backend, &self.upstream_model, endpoint, version);
+        if let Some(others) = &asked.others {
+            url.push(if version.is_some() { '&' } else { '?' });
+            url.push_str(others);
+        }
+        // What stands in a query was part of an address already.
+        url.parse().unwrap_or_else(|_| usual.clone())
+    }
+
+    /// Whether the address names the model, so that the body need not.
+    #[must_use]
+    pub fn url_names_model(&self, endpoint: Endpoint) -> bool {
+        self.backend.api_version.is_some() && endpoint.is_by_deployment()
+    }
+}
+
+/// The query of a request's address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// The version of Azure's API.
+    pub api_version: Option<String>,
+    /// Everything else, as it stands.
+    pub others: Option<String>,
+}
+
+impl Query {
+    fn is_empty(&self) -> bool {
+        self.api_version.is_none() && self.others.is_none()
+    }
 }
 
 /// One concrete backend.
@@ -98,8 +147,12 @@ pub struct Backend {
     pub data_zone: Option<Text>,
     /// How its capacity is paid.
     pub capacity: Capacity,
-    /// Where chats go.
-    pub chat_url: Uri,
+    /// Up to where its endpoints differ.
+    pub base_url: String,
+    /// The same, to see whether somebody answers there.
+    pub door: Uri,
+    /// It has Azure's versioned API: this version where the app names none.
+    pub api_version: Option<String>,
     /// Whether a streamed chat must ask for usage: it takes `stream_options.include_usage`, and does not tell
     /// unasked.
     pub stream_usage: bool,
@@ -140,12 +193,12 @@ fn optional(value: Option<&String>) -> Result<Option<Text>, BadConfig> {
 impl Snapshot {
     /// Checks `config`, reads the secrets it names, and makes it ready. `file` is the text it came from.
     pub fn compile(config: &Config, file: &str) -> Result<Self, BadConfig> {
-        let backends = backends(&config.deployments)?;
-        let (routes, models) = routes(config, &backends)?;
+        let backends = backends::backends(&config.deployments)?;
+        let (routes, models) = routes::routes(config, &backends)?;
         let digest: [u8; 32] = Sha256::digest(file.as_bytes()).into();
         Ok(Self {
             settings: config.settings.clone(),
-            keys: keys(&config.tenants, &models)?,
+            keys: keys::keys(&config.tenants, &models)?,
             routes,
             models,
             all_synthetic: !config.deployments.is_empty()
@@ -174,246 +227,4 @@ impl Snapshot {
     pub fn route(&self, name: &str) -> Option<&Arc<Route>> {
         self.routes.get(name)
     }
-}
-
-fn backends(deployments: &[Deployment]) -> Result<FxHashMap<String, Arc<Backend>>, BadConfig> {
-    let mut backends = FxHashMap::default();
-    for deployment in deployments {
-        let backend = Arc::new(backend(deployment)?);
-        if backends.insert(deployment.id.clone(), backend).is_some() {
-            return Err(bad(
-                &deployment.id,
-                format!("deployment `{}` stands twice", deployment.id),
-            ));
-        }
-    }
-    Ok(backends)
-}
-
-fn backend(deployment: &Deployment) -> Result<Backend, BadConfig> {
-    let url = format!(
-        "{}/chat/completions",
-        deployment.base_url.trim_end_matches('/')
-    );
-    let chat_url: Uri = url.parse().map_err(|error: InvalidUri| {
-        bad(
-            &deployment.base_url,
-            format!("deployment `{}`: base_url: {error}", deployment.id),
-        )
-    })?;
-    if !matches!(chat_url.scheme_str(), Some("http" | "https")) {
-        let message = format!(
-            "deployment `{}`: base_url must begin with http:// or https://",
-            deployment.id
-        );
-        return Err(bad(&deployment.base_url, message));
-    }
-    let by_provider = || Dialect::of_provider(&deployment.provider);
-    let dialect = deployment.dialect.unwrap_or_else(by_provider);
-    Ok(Backend {
-        id: text(&deployment.id)?,
-        provider: text(&deployment.provider)?,
-        dialect,
-        region: optional(deployment.region.as_ref())?,
-        data_zone: optional(deployment.data_zone.as_ref())?,
-        capacity: deployment.capacity,
-        chat_url,
-        stream_usage: deployment.stream_usage && dialect.tells_stream_usage_only_if_asked(),
-        synthetic: deployment.synthetic,
-        credential: credential(deployment)?,
-    })
-}
-
-fn credential(deployment: &Deployment) -> Result<Option<(HeaderName, HeaderValue)>, BadConfig> {
-    let fail = |message: String| {
-        Err(bad(
-            &deployment.id,
-            format!("deployment `{}`: {message}", deployment.id),
-        ))
-    };
-    let secret = match (
-        deployment.auth,
-        &deployment.api_key_env,
-        &deployment.api_key_file,
-    ) {
-        (UpstreamAuth::None, None, None) => return Ok(None),
-        (UpstreamAuth::None, _, _) => {
-            return fail("auth = \"none\" and a credential exclude each other".into());
-        }
-        (_, Some(name), None) => match std::env::var(name) {
-            Ok(secret) => secret,
-            Err(_) => return fail(format!("environment variable {name} is not set")),
-        },
-        (_, None, Some(path)) => match read_secret(path) {
-            Ok(secret) => secret,
-            Err(error) => return fail(format!("cannot read {}: {error}", path.display())),
-        },
-        _ => {
-            return fail(
-                "name its credential: api_key_env or api_key_file, or auth = \"none\"".into(),
-            );
-        }
-    };
-    if secret.trim().is_empty() {
-        return fail("its credential is empty".into());
-    }
-    let (name, value) = match deployment.auth {
-        UpstreamAuth::ApiKey => (HeaderName::from_static("api-key"), secret.trim().to_owned()),
-        _ => (header::AUTHORIZATION, format!("Bearer {}", secret.trim())),
-    };
-    let Ok(mut value) = HeaderValue::from_str(&value) else {
-        return fail("its credential has characters that no header may have".into());
-    };
-    value.set_sensitive(true);
-    Ok(Some((name, value)))
-}
-
-fn read_secret(path: &Path) -> std::io::Result<String> {
-    std::fs::read_to_string(path)
-}
-
-type Routes = (FxHashMap<String, Arc<Route>>, Vec<String>);
-
-fn routes(
-    config: &Config,
-    backends: &FxHashMap<String, Arc<Backend>>,
-) -> Result<Routes, BadConfig> {
-    let mut routes = FxHashMap::default();
-    for route in &config.routes {
-        let Some(backend) = backends.get(&route.deployment) else {
-            let message = format!(
-                "route `{}`: there is no deployment `{}`",
-                route.model, route.deployment
-            );
-            return Err(bad(&route.deployment, message));
-        };
-        let served = Arc::new(Route {
-            model: text(&route.model)?,
-            upstream_model: route
-                .upstream_model
-                .clone()
-                .unwrap_or_else(|| route.model.clone()),
-            backend: backend.clone(),
-            on_client_gone: route.on_client_gone,
-        });
-        for name in std::iter::once(&route.model).chain(&route.aliases) {
-            if routes.insert(name.clone(), served.clone()).is_some() {
-                return Err(bad(
-                    name,
-                    format!("model name `{name}` is given to two routes"),
-                ));
-            }
-        }
-    }
-    Ok((
-        routes,
-        config
-            .routes
-            .iter()
-            .map(|route| route.model.clone())
-            .collect(),
-    ))
-}
-
-/// Two entries of one name would be one on the bill, with the settings of either.
-fn each_once<'a>(what: &str, ids: impl Iterator<Item = &'a String>) -> Result<(), BadConfig> {
-    let mut seen = std::collections::HashSet::new();
-    for id in ids {
-        if !seen.insert(id) {
-            return Err(bad(id, format!("{what} `{id}` stands twice")));
-        }
-    }
-    Ok(())
-}
-
-fn keys(
-    tenants: &[Tenant],
-    models: &[String],
-) -> Result<FxHashMap<[u8; 32], Arc<Principal>>, BadConfig> {
-    let mut keys = FxHashMap::default();
-    let mut key_ids = std::collections::HashSet::new();
-    each_once("tenant", tenants.iter().map(|tenant| &tenant.id))?;
-    for tenant in tenants {
-        each_once("project", tenant.projects.iter().map(|project| &project.id))?;
-        each_once("label", tenant.labels.iter().map(|label| &label.name))?;
-        if tenant.labels.len() > MAX_LABELS {
-            let message = format!("tenant `{}`: more than {MAX_LABELS} labels", tenant.id);
-            return Err(bad(&tenant.id, message));
-        }
-        if tenant.durability == Durability::Replicated {
-            let message = format!(
-                "tenant `{}`: durability `replicated` needs a Kafka log; use written or synced",
-                tenant.id
-            );
-            return Err(bad(&tenant.id, message));
-        }
-        for (project, key) in tenant
-            .projects
-            .iter()
-            .flat_map(|p| p.keys.iter().map(move |k| (p, k)))
-        {
-            if !key_ids.insert(&key.id) {
-                return Err(bad(&key.id, format!("key `{}` stands twice", key.id)));
-            }
-            let principal = Arc::new(principal(tenant, project, key, models)?);
-            if keys.insert(secret_digest(key)?, principal).is_some() {
-                return Err(bad(
-                    &key.id,
-                    format!("key `{}` has the secret of another key", key.id),
-                ));
-            }
-        }
-    }
-    Ok(keys)
-}
-
-fn principal(
-    tenant: &Tenant,
-    project: &Project,
-    key: &Key,
-    models: &[String],
-) -> Result<Principal, BadConfig> {
-    if let Some(model) = key.models.iter().find(|model| !models.contains(model)) {
-        return Err(bad(
-            model,
-            format!("key `{}`: there is no route for model `{model}`", key.id),
-        ));
-    }
-    let labels = tenant.labels.iter().map(|label| {
-        let header = label.header.parse().map_err(|_| {
-            bad(
-                &label.header,
-                format!(
-                    "label `{}`: `{}` is not a header name",
-                    label.name, label.header
-                ),
-            )
-        })?;
-        Ok(AllowedLabel {
-            name: text(&label.name)?,
-            header,
-            plain: label.plain,
-        })
-    });
-    Ok(Principal {
-        tenant: text(&tenant.id)?,
-        project: text(&project.id)?,
-        key_id: text(&key.id)?,
-        durability: tenant.durability,
-        labels: labels.collect::<Result<_, BadConfig>>()?,
-        disabled: key.disabled,
-        models: key.models.clone(),
-    })
-}
-
-fn secret_digest(key: &Key) -> Result<[u8; 32], BadConfig> {
-    let mut digest = [0; 32];
-    hex::decode_to_slice(&key.sha256, &mut digest).map_err(|_| {
-        let message = format!(
-            "key `{}`: sha256 must be 64 hex digits: the SHA-256 of its secret",
-            key.id
-        );
-        bad(&key.id, message)
-    })?;
-    Ok(digest)
 }

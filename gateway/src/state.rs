@@ -10,11 +10,13 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
 use journal::Ticket;
-use schemas::{Api, Durability, Micros, Units};
+use schemas::name::Text;
+use schemas::{Durability, Micros, Units};
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::conclude::{Call, Ending, Facts, conclude};
+use crate::endpoint::Endpoint;
 use crate::estimate::Question;
 use crate::gate::Gate;
 use crate::ledger::OpenRequest;
@@ -22,6 +24,7 @@ use crate::meter::findings::{Findings, TextTally};
 use crate::meter::reader::Reader;
 use crate::request_log;
 use crate::snapshot::{Route, Snapshot};
+use crate::upload;
 use crate::upstream::{Answer, CallError};
 
 /// How long a record may wait for its fsync; then the answer goes on and the missed promise is logged.
@@ -44,8 +47,23 @@ pub enum Stage {
     Over,
 }
 
-/// A request's body and the room it takes, in KiB.
-pub type RoomyBody = (Bytes, Option<OwnedSemaphorePermit>);
+/// What a request brings that outlives its admission.
+#[derive(Debug)]
+pub struct Asking {
+    /// Where it was sent.
+    pub endpoint: Endpoint,
+    /// Its body, where it may have to be counted.
+    pub body: Option<Bytes>,
+    /// The room that its body takes of all bodies' memory, in KiB.
+    #[expect(dead_code, reason = "held until the request is closed, not read")]
+    pub room: Option<OwnedSemaphorePermit>,
+    /// What is known of a body that passes while it comes.
+    pub upload: Option<Arc<upload::Facts>>,
+    /// What the request itself counts.
+    pub counted: Units,
+    /// What was decided of it.
+    pub policies: Text,
+}
 
 /// Everything about an admitted request.
 pub struct State {
@@ -57,10 +75,9 @@ pub struct State {
     pub route: Arc<Route>,
     /// The record to be closed.
     open: Option<OpenRequest>,
-    /// The room that its body takes of all bodies' memory, until it is closed.
-    _room: Option<OwnedSemaphorePermit>,
-    /// Its body, for counting where the provider does not, unless it is too large to keep.
-    body: Option<Bytes>,
+    /// What it asked. Its body is there for counting where the provider does not, unless it is too large to keep; the
+    /// room that it takes is given back when the request is closed.
+    pub asking: Asking,
     /// How far the call has come.
     pub stage: Stage,
     /// What was seen of the call.
@@ -86,15 +103,15 @@ impl State {
         snapshot: Arc<Snapshot>,
         route: Arc<Route>,
         open: OpenRequest,
-        (body, room): RoomyBody,
+        mut asking: Asking,
     ) -> Self {
+        asking.body = asking.body.filter(|body| body.len() <= MAX_KEPT_BODY_BYTES);
         Self {
             gate,
             snapshot,
             route,
             open: Some(open),
-            _room: room,
-            body: Some(body).filter(|body| body.len() <= MAX_KEPT_BODY_BYTES),
+            asking,
             stage: Stage::Admitted,
             call: Call::default(),
             reader: Reader::default(),
@@ -106,20 +123,14 @@ impl State {
         }
     }
 
-    /// The API that was called; only chats are served yet.
-    fn api(&self) -> Api {
-        self.open
-            .as_ref()
-            .map_or(Api::Chat, |open| open.admission().api)
-    }
-
     fn facts(&self, ending: Ending) -> Facts<'_> {
         Facts {
             ending,
             call: &self.call,
             found: &self.found,
             dialect: self.route.backend.dialect,
-            api: self.api(),
+            api: self.asking.endpoint.api(),
+            counted: &self.asking.counted,
             upstream_model: &self.route.upstream_model,
             first_byte: self.first_byte,
             now: self.gate.clock.now(),
@@ -137,10 +148,24 @@ impl State {
     /// Closes the record with what is known now. Does nothing the second time.
     pub fn settle(&mut self, ending: Ending, estimate: &Units) -> Option<Ticket> {
         let open = self.open.take()?;
-        let event = conclude(open.open_event(), &self.facts(ending), estimate);
+        self.note_upload();
+        let mut event = conclude(open.open_event(), &self.facts(ending), estimate);
+        event.policies = self.asking.policies.clone();
+        if let Some(upload) = &self.asking.upload {
+            event.stream = upload.streams();
+            event.request_bytes = i64::try_from(upload.bytes()).unwrap_or(i64::MAX);
+        }
         request_log::line(&event);
         // A failure is logged and counted by the ledger; the next start closes the request.
         open.close(event).ok()
+    }
+
+    /// A provider that never had the whole request, and did not answer it, did nothing for it.
+    fn note_upload(&mut self) {
+        let upload = self.asking.upload.as_ref();
+        if upload.is_some_and(|upload| !upload.is_whole()) && self.call.status.is_none() {
+            self.call.reached = false;
+        }
     }
 
     /// Closes the record: counts what must be counted, and waits as long as the tenant's durability asks.
@@ -168,7 +193,8 @@ impl State {
         let wanted = self.facts(ending).wanted();
         wanted.any().then(|| Question {
             model: self.route.upstream_model.clone(),
-            request: self.body.clone().filter(|_| wanted.input),
+            api: self.asking.endpoint.api(),
+            request: self.asking.body.clone().filter(|_| wanted.input),
             output: wanted.output.then(|| self.tally.text()),
         })
     }

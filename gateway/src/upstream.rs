@@ -6,9 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, Request, Response, Uri};
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::Client;
@@ -16,6 +14,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tower::Service;
+
+use crate::upload::Sent;
 
 /// The most that is read of an answer at once, and the longest head of one, in bytes. Some pieces of this size wait in
 /// memory for an app that reads slowly; a thousand of those must fit.
@@ -60,7 +60,7 @@ impl CallError {
 /// The client of all providers. Follows no redirect, uses no proxy, sends nothing twice.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    client: Client<Connector, Full<Bytes>>,
+    client: Client<Connector, Sent>,
 }
 
 impl Upstream {
@@ -90,9 +90,9 @@ impl Upstream {
         &self,
         url: Uri,
         headers: HeaderMap,
-        body: Bytes,
+        body: Sent,
     ) -> BoxFuture<'static, Result<Answer, CallError>> {
-        let mut request = Request::new(Full::new(body));
+        let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = url;
         *request.headers_mut() = headers;

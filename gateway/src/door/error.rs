@@ -37,6 +37,32 @@ pub enum DoorError {
         /// What it must be.
         wanted: &'static str,
     },
+    /// It names an object that lives at the provider, or leaves one there.
+    #[error(
+        "`{0}` names an object at the provider, which is not bound to a tenant here yet; send the whole input instead"
+    )]
+    ProviderState(&'static str),
+    /// Two names of a model that are not the same model's.
+    #[error(
+        "the body's `model` is not the deployment that the URL names; leave it out or make them the same"
+    )]
+    OtherModel,
+    /// Not a form.
+    #[error("the body must be `multipart/form-data` with a `boundary`")]
+    NotAForm,
+    /// A form that cannot be read with certainty.
+    #[error("the form cannot be read: {0}")]
+    BadForm(&'static str),
+    /// More than a policy allows.
+    #[error("`{name}` is {given}, and this route allows {bound} at the most")]
+    OverBound {
+        /// Which.
+        name: &'static str,
+        /// As given, or as counted.
+        given: i64,
+        /// What is allowed.
+        bound: i64,
+    },
 }
 
 impl DoorError {
@@ -51,6 +77,14 @@ impl DoorError {
             Self::EscapedName => "escaped_parameter",
             Self::Missing(_) => "missing_required_parameter",
             Self::WrongType { .. } => "invalid_type",
+            Self::ProviderState(_) => "unsupported_unmetered",
+            Self::OtherModel => "model_mismatch",
+            Self::NotAForm => "invalid_content_type",
+            Self::BadForm(_) => "invalid_form",
+            Self::OverBound {
+                name: "context", ..
+            } => "context_length_exceeded",
+            Self::OverBound { .. } => "parameter_above_limit",
         }
     }
 
@@ -58,7 +92,11 @@ impl DoorError {
     #[must_use]
     pub fn param(&self) -> Option<&str> {
         match self {
-            Self::Missing(name) | Self::WrongType { name, .. } => Some(name),
+            Self::Missing(name)
+            | Self::WrongType { name, .. }
+            | Self::ProviderState(name)
+            | Self::OverBound { name, .. } => Some(name),
+            Self::OtherModel => Some("model"),
             Self::Duplicate(name) | Self::OtherCase { given: name, .. } => Some(name),
             _ => None,
         }

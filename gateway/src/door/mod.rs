@@ -3,9 +3,14 @@
 //!
 //! The body is never re-serialised: what must change is spliced in, every other byte stays.
 
-mod chat;
+mod asked;
 mod error;
+mod form;
+mod json;
 mod members;
+mod provider_state;
 
-pub use chat::{ChatRequest, read_chat};
+pub use asked::{Asked, Bound, Changes};
 pub use error::DoorError;
+pub use form::{FormScan, boundary};
+pub use json::read_json;
