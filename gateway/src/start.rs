@@ -147,8 +147,7 @@ pub async fn prepare(start: Start, registry: &mut Registry) -> Result<Prepared, 
         tasks: TaskTracker::new(),
         hurry: CancellationToken::new(),
         runtime: tokio::runtime::Handle::current(),
-        upstream: Upstream::new(Duration::from_millis(settings.connect_timeout_ms))
-            .map_err(StartError::Client)?,
+        upstream: Upstream::new(connect_timeout(&settings)).map_err(StartError::Client)?,
         strangers: Strangers::default(),
         backends: Backends::default(),
         snapshot: ArcSwap::from_pointee(snapshot),
@@ -160,6 +159,12 @@ pub async fn prepare(start: Start, registry: &mut Registry) -> Result<Prepared, 
         ops,
         orphans,
     })
+}
+
+/// A connection takes no longer than the whole wait for a first byte: who had none was never asked.
+fn connect_timeout(settings: &Settings) -> Duration {
+    let shortest = settings.connect_timeout_ms.min(settings.first_byte_timeout_ms);
+    Duration::from_millis(shortest)
 }
 
 fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, StartError> {

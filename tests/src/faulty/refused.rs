@@ -54,10 +54,15 @@ a header twice | 400 | two_credentials | authorization: Bearer SECRET;authorizat
 const PLACES: &str = "
 a model that nobody serves | 404 | model_not_found | refused_invalid | POST | /v1/chat/completions | authorization: Bearer SECRET; | gpt-nowhere
 a model that the key may not use | 403 | model_not_allowed | refused_policy | POST | /v1/chat/completions | api-key: LIMITED; | gpt-4o-mini
-a path without a meter | 404 | unsupported_unmetered | refused_invalid | POST | /v1/embeddings | authorization: Bearer SECRET; | gpt-4o
+a path without a meter | 404 | unsupported_unmetered | refused_invalid | POST | /v1/rerank | authorization: Bearer SECRET; | gpt-4o
+a stored answer | 400 | unsupported_unmetered | refused_invalid | GET | /v1/responses/resp_1 | authorization: Bearer SECRET; |
+a deployment that nobody serves | 404 | model_not_found | refused_invalid | POST | /openai/deployments/gpt-nowhere/chat/completions?api-version=2024-10-21 | api-key: SECRET; | gpt-nowhere
+a body that names another model than the path | 400 | model_mismatch | refused_invalid | POST | /openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21 | api-key: SECRET; | gpt-4o-mini
+a version of the API named twice | 400 | invalid_api_version | refused_invalid | POST | /openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21&api-version=2025-01-01 | api-key: SECRET; | gpt-4o
+a body that is no form | 400 | invalid_content_type | refused_invalid | POST | /v1/audio/transcriptions | authorization: Bearer SECRET; | gpt-4o
 the root | 404 | unsupported_unmetered | refused_invalid | GET | / | authorization: Bearer SECRET; |
 a path that goes up | 404 | unsupported_unmetered | refused_invalid | POST | /v1/models/../chat/completions | authorization: Bearer SECRET; | gpt-4o
-a query with a key | 404 | unsupported_unmetered | refused_invalid | POST | /v1/files?key=SECRET&prompt=PROMPT | authorization: Bearer SECRET; |
+a query with a key | 400 | unsupported_unmetered | refused_invalid | POST | /v1/files?key=SECRET&prompt=PROMPT | authorization: Bearer SECRET; |
 a path without a meter, and no key | 401 | missing_api_key | refused_auth | POST | /v1/files | |
 another method | 405 | method_not_allowed | refused_invalid | GET | /v1/chat/completions | authorization: Bearer SECRET; |
 another method for the models | 405 | method_not_allowed | refused_invalid | POST | /v1/models | authorization: Bearer SECRET; |
@@ -182,7 +187,7 @@ fn bytes(carried: &Carried) -> Vec<Case> {
 }
 
 /// Bodies that are compressed, too long, or never whole.
-fn framing(carried: &Carried) -> [Case; 4] {
+fn framing(carried: &Carried) -> [Case; 5] {
     let headers = bearer(&carried.secret);
     let good = good_body("gpt-4o-mini", "", false, &carried.prompt);
     let long = good.replace(
@@ -214,6 +219,17 @@ fn framing(carried: &Carried) -> [Case; 4] {
             "request_too_large",
         ),
         invalid("a body that does not come", part, 408, "request_timeout"),
+        invalid(
+            "a chunk without a length",
+            chunked(&headers, &good)
+                .iter()
+                .copied()
+                .take_while(|byte| *byte != b'{')
+                .chain(*b"{}\r\nzz\r\n")
+                .collect(),
+            400,
+            "malformed_body",
+        ),
     ]
 }
 

@@ -195,7 +195,11 @@ async fn a_head_has_bounds_and_a_request_that_never_was_has_no_record() {
             format!("{line}x-filling: {}\r\n\r\n", "x".repeat(200_000)),
             [431, 431],
         ),
-        ("too many headers", format!("{line}{many}\r\n"), [431, 431]),
+        (
+            "far too many headers",
+            format!("{line}{}\r\n", many.repeat(4)),
+            [431, 431],
+        ),
         (
             "a long path",
             format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(200_000)),
@@ -237,7 +241,29 @@ async fn a_head_has_bounds_and_a_request_that_never_was_has_no_record() {
         rig.events().await.is_empty(),
         "what is no request has no record"
     );
+    // A head that is a little above a bound is a request, and refused as one; a little below, it is served.
     let body = good_body("gpt-4o-mini", "", false, "Say something.");
+    let key = format!("authorization: Bearer {}\r\n", carried.secret);
+    for (headers, status) in [
+        (format!("{key}{many}"), 431),
+        (format!("x-filling: {}\r\n{key}", "x".repeat(40_000)), 431),
+        (format!("x-filling: {}\r\n{key}", "x".repeat(32_000)), 200),
+    ] {
+        let request = post("/v1/chat/completions", &headers, body.as_bytes());
+        let answer = send(rig.app(), &[&request]).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        let code = if status == 200 {
+            ""
+        } else {
+            "request_header_fields_too_large"
+        };
+        assert_eq!(answer.code(), code);
+    }
+    let events = rig.events().await;
+    let refused = events
+        .iter()
+        .filter(|event| event["outcome_detail"] == "request_header_fields_too_large");
+    assert_eq!((events.len(), refused.count()), (3, 2), "each has its record");
     let good = post(
         "/v1/chat/completions",
         &format!("authorization: Bearer {}\r\n", carried.secret),
