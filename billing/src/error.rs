@@ -27,4 +27,7 @@ pub enum BillingError {
     /// The period has more days than are listed.
     #[error("the period has more than {0} days: take a shorter period, or leave `day` out of --by")]
     TooManyDays(usize),
+    /// Prices change more often in the period than is listed.
+    #[error("prices change more than {0} times in the period: take a shorter period")]
+    TooManyIntervals(usize),
 }

@@ -174,15 +174,8 @@ mod tests {
                 Unit::OutputText,
                 Unit::OutputReasoning,
             ] {
-                let query = Query {
-                    provider: "openai",
-                    model,
-                    unit,
-                    service_tier: "default",
-                    region_class: "",
-                    context_tokens: 1_000,
-                    at: schemas::Micros(1_796_000_000_000_000),
-                };
+                let at = schemas::Micros(1_796_000_000_000_000);
+                let query = Query::new("openai", model, unit, at);
                 assert!(book.lookup(&query).is_some(), "{model} {unit}");
             }
         }

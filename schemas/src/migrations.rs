@@ -15,6 +15,11 @@ pub const ALL: &[(u32, &str, &str)] = &[
         include_str!("../migrations/0002_usage_events.sql"),
     ),
     (3, "cuts", include_str!("../migrations/0003_cuts.sql")),
+    (
+        4,
+        "usage_extra_lines",
+        include_str!("../migrations/0004_usage_extra_lines.sql"),
+    ),
 ];
 
 #[cfg(test)]
@@ -51,15 +56,31 @@ mod tests {
             .collect()
     }
 
+    /// The columns of a table after the migrations that add to it: `ADD COLUMN IF NOT EXISTS name type AFTER other`.
+    fn columns_after_all(table: &str, created: usize) -> Vec<String> {
+        let mut columns = columns_of(ALL[created].2);
+        let altered = format!("ALTER TABLE {table}\n");
+        for (_, _, sql) in ALL.iter().filter(|(_, _, sql)| sql.contains(&altered)) {
+            for added in sql.split("ADD COLUMN IF NOT EXISTS ").skip(1) {
+                let name = added.split_whitespace().next().unwrap();
+                let (_, after) = added.split_once(" AFTER ").unwrap();
+                let after = after.split([',', '\n']).next().unwrap();
+                let at = columns.iter().position(|column| column == after).unwrap();
+                columns.insert(at + 1, name.to_owned());
+            }
+        }
+        columns
+    }
+
     #[test]
     fn every_column_of_a_row_is_a_column_of_its_table_and_the_other_way_round() {
-        let tables: [(&[&str], usize); 3] = [
-            (AuditRow::COLUMNS, 0),
-            (UsageRow::COLUMNS, 1),
-            (CutRow::COLUMNS, 2),
+        let tables: [(&str, &[&str], usize); 3] = [
+            (AuditRow::TABLE, AuditRow::COLUMNS, 0),
+            (UsageRow::TABLE, UsageRow::COLUMNS, 1),
+            (CutRow::TABLE, CutRow::COLUMNS, 2),
         ];
-        for (columns, file) in tables {
-            assert_eq!(columns_of(ALL[file].2), columns, "{}", ALL[file].1);
+        for (table, columns, file) in tables {
+            assert_eq!(columns_after_all(table, file), columns, "{table}");
         }
     }
 

@@ -35,6 +35,12 @@ pub enum MoneyError {
     /// A rate must not be below zero.
     #[error("rate `{0}` is negative")]
     NegativeRate(String),
+    /// A factor must be above zero.
+    #[error("factor `{0}` is not above zero: leave the line out where something is free")]
+    BadFactor(String),
+    /// A product that would have to be rounded.
+    #[error("the product has more than 18 decimal places")]
+    Inexact,
     /// A price is for one, a thousand or a million units.
     #[error("per = {0}: a price is per 1, 1000 or 1000000 units")]
     BadPer(i64),
@@ -146,6 +152,18 @@ impl Rate {
         self.per_unit
     }
 
+    /// The exact price of one unit, times a factor.
+    pub fn scaled(self, factor: Factor) -> Result<Self, MoneyError> {
+        let product = self.per_unit.0.checked_mul(factor.digits);
+        let product = product.ok_or(MoneyError::Overflow)?;
+        if product % factor.step != 0 {
+            return Err(MoneyError::Inexact);
+        }
+        Ok(Self {
+            per_unit: Money(product / factor.step),
+        })
+    }
+
     /// The exact price of `count` units.
     pub fn times(self, count: i128) -> Result<Money, MoneyError> {
         self.per_unit
@@ -153,6 +171,37 @@ impl Rate {
             .checked_mul(count)
             .map(Money)
             .ok_or(MoneyError::Overflow)
+    }
+}
+
+/// What a price is multiplied by: a decimal above zero, in lowest terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Factor {
+    /// The factor times `step`.
+    digits: i128,
+    /// A power of ten.
+    step: i128,
+}
+
+impl FromStr for Factor {
+    type Err = MoneyError;
+
+    fn from_str(text: &str) -> Result<Self, MoneyError> {
+        let (mut digits, mut step) = (parse_decimal(text, MAX_RATE_PLACES)?, ONE);
+        if digits <= 0 {
+            return Err(MoneyError::BadFactor(text.to_owned()));
+        }
+        while step > 1 && digits % 10 == 0 {
+            (digits, step) = (digits / 10, step / 10);
+        }
+        Ok(Self { digits, step })
+    }
+}
+
+impl fmt::Display for Factor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let money = Money(self.digits * (ONE / self.step));
+        f.pad(&money.to_string())
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemas::price::Priced;
 use schemas::units::Side;
 use schemas::{Currency, Micros, Money, PriceBook, Unit};
 use serde::Serialize;
@@ -77,15 +78,17 @@ impl Exposure {
         &mut self,
         unit: Unit,
         count: i128,
-        price: Option<&schemas::Price>,
+        price: Option<Priced<'_>>,
     ) -> Result<bool, BillingError> {
         add_count(self.units.entry(unit).or_insert(0), count)?;
-        let Some(price) = price else { return Ok(false) };
-        let money = price
+        let Some(priced) = price else {
+            return Ok(false);
+        };
+        let money = priced
             .rate
             .times(count)
             .map_err(|_| BillingError::TooLarge(format!("{count} {unit}")))?;
-        self.add_money(price.currency, money)?;
+        self.add_money(priced.price.currency, money)?;
         Ok(true)
     }
 

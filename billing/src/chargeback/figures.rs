@@ -7,7 +7,7 @@ use schemas::{Currency, Money, Unit};
 use serde::Serialize;
 
 use crate::BillingError;
-use crate::chargeback::Exposure;
+use crate::chargeback::{Coverage, Exposure};
 
 /// Requests, units and money of a row or of the whole report.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -46,6 +46,8 @@ pub struct Figures {
     pub complete: bool,
     /// What may come on top.
     pub exposure: Exposure,
+    /// How well all this was measured.
+    pub coverage: Coverage,
 }
 
 /// Money of one currency.
@@ -129,6 +131,7 @@ impl Figures {
             self.add_unpriced(unpriced.clone())?;
         }
         self.complete &= other.complete;
+        self.coverage.add(&other.coverage)?;
         self.exposure.add(&other.exposure)
     }
 

@@ -21,10 +21,23 @@ pub(crate) struct RawGroup {
     quality: UsageQuality,
     synthetic: bool,
     is_reserved: bool,
+    others: Vec<RawLine>,
+    used: u64,
     request_count: String,
     unit_sums: Vec<String>,
     extra_sums: Vec<String>,
     estimated_sums: Vec<String>,
+}
+
+/// A later line of an event, as its first line's group names it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLine {
+    model: String,
+    tier: String,
+    speed: String,
+    geography: String,
+    used: u64,
 }
 
 /// What a price is looked up by, as the events have it.
@@ -37,7 +50,21 @@ pub(crate) struct Sku {
     pub(crate) speed: String,
     pub(crate) geography: String,
     pub(crate) zone: String,
+    pub(crate) region: String,
     pub(crate) capacity: String,
+}
+
+impl Sku {
+    /// The same request's line of another model.
+    pub(crate) fn of_line(&self, model: &str, tier: &str, speed: &str, geography: &str) -> Self {
+        Self {
+            model: model.to_owned(),
+            tier: tier.to_owned(),
+            speed: speed.to_owned(),
+            geography: geography.to_owned(),
+            ..self.clone()
+        }
+    }
 }
 
 /// A group with its sums as numbers.
@@ -58,6 +85,9 @@ pub(crate) struct Group {
     pub(crate) is_reserved: bool,
     /// Requests, each counted with its first line.
     pub(crate) requests: i128,
+    /// Of each of these requests, the later lines: what they are and which units they used. All alike.
+    pub(crate) others: Vec<(Sku, Vec<Unit>)>,
+    /// All events of a group used the same units, so a unit that is here was used by each.
     pub(crate) units: BTreeMap<Unit, i128>,
     /// What admission reserved; only where [`Self::is_bounded_by_reservation`].
     pub(crate) estimated: BTreeMap<Unit, i128>,
@@ -69,6 +99,11 @@ impl Group {
         let is_reported = matches!(self.source, UsageSource::Provider | UsageSource::Drained);
         self.outcome == Outcome::Unknown || (self.billable == Billable::Unclear && !is_reported)
     }
+
+    /// Whether each of its requests used nothing, on any line.
+    pub(crate) fn is_all_zero(&self) -> bool {
+        self.units.is_empty() && self.others.iter().all(|(_, used)| used.is_empty())
+    }
 }
 
 impl TryFrom<RawGroup> for Group {
@@ -78,9 +113,20 @@ impl TryFrom<RawGroup> for Group {
         let mut units = BTreeMap::new();
         add_units(&mut units, &raw.unit_sums)?;
         add_units(&mut units, &raw.extra_sums)?;
+        if !units.keys().copied().eq(units_of(raw.used)) {
+            let text = "a sum of units that its events did not use, or none of one that they did";
+            return Err(BillingError::Answer(text.to_owned()));
+        }
         let mut estimated = BTreeMap::new();
         add_units(&mut estimated, &raw.estimated_sums)?;
+        let other = |line: &RawLine| {
+            let sku = raw
+                .sku
+                .of_line(&line.model, &line.tier, &line.speed, &line.geography);
+            (sku, units_of(line.used))
+        };
         Ok(Self {
+            others: raw.others.iter().map(other).collect(),
             dims: raw.dims,
             sku: raw.sku,
             at: raw.at,
@@ -107,6 +153,13 @@ pub(crate) fn read(answer: &[u8]) -> Result<Vec<Group>, BillingError> {
                 .try_into()
         })
         .collect()
+}
+
+/// The units of a set of bits, in the order of the unit numbers.
+fn units_of(bits: u64) -> Vec<Unit> {
+    let is_set = |(at, _): &(usize, &Unit)| bits >> at & 1 == 1;
+    let all = Unit::ALL.iter().enumerate();
+    all.filter(is_set).map(|(_, unit)| *unit).collect()
 }
 
 fn number(text: &str) -> Result<i128, BillingError> {

@@ -3,7 +3,9 @@
 //! One query adds the units up over the *set* of events, per column of the report and per everything that decides
 //! a price; the rest is pure: each sum is multiplied once, exactly, and added. Nothing here rounds.
 
+mod coverage;
 mod dimension;
+mod event;
 mod exposure;
 mod figures;
 mod groups;
@@ -13,7 +15,9 @@ mod report;
 mod request;
 mod sql;
 
+pub use coverage::{Coverage, Share};
 pub use dimension::{BadDimension, Dimension};
+pub use event::rate_event;
 pub use exposure::Exposure;
 pub use figures::{Amount, Figures, Unpriced, Why};
 pub use report::{LogPosition, PeriodSpan, Report, Row, report};

@@ -1,7 +1,7 @@
-//! From a group to its price: which names of the events mean which names of the price book.
+//! From what a record says to its price: which names of the records mean which names of the price book.
 
-use schemas::price::Query;
-use schemas::{Micros, Price, PriceBook, Unit};
+use schemas::price::{Priced, Query};
+use schemas::{Micros, PriceBook, Unit};
 
 use crate::chargeback::Why;
 use crate::chargeback::groups::Sku;
@@ -13,27 +13,45 @@ pub(super) fn price<'a>(
     unit: Unit,
     at: i64,
     context: i64,
-) -> Result<&'a Price, Why> {
-    if sku.capacity == "ptu" {
-        return Err(Why::Ptu);
-    }
-    // The book has no rates by these yet, and the common rate would be too low.
-    if !matches!(sku.speed.as_str(), "" | "standard" | "default") {
-        return Err(Why::Speed);
-    }
-    if !matches!(sku.geography.as_str(), "" | "global" | "not_available") {
-        return Err(Why::Geography);
-    }
+) -> Result<Priced<'a>, Why> {
     let query = Query {
         provider: &sku.provider,
         model: &sku.model,
         unit,
         service_tier: tier(&sku.tier),
+        speed: speed(&sku.speed),
+        capacity: capacity(&sku.capacity),
         region_class: class(&sku.zone),
+        region: &sku.region,
+        geography: geography(&sku.geography),
         context_tokens: context,
         at: Micros(at),
     };
-    book.lookup(&query).ok_or(Why::NoRate)
+    book.lookup(&query).ok_or_else(|| why(book, &query))
+}
+
+/// What the price fails on: the first of these without which there would be one.
+fn why(book: &PriceBook, query: &Query<'_>) -> Why {
+    if !query.capacity.is_empty() {
+        return Why::Ptu;
+    }
+    let has_without = |other: Query<'_>| book.lookup(&other).is_some();
+    if !query.speed.is_empty()
+        && has_without(Query {
+            speed: "",
+            ..*query
+        })
+    {
+        return Why::Speed;
+    }
+    let anywhere = Query {
+        geography: "",
+        ..*query
+    };
+    if !query.geography.is_empty() && has_without(anywhere) {
+        return Why::Geography;
+    }
+    Why::NoRate
 }
 
 /// A provider that reports no tier has one; Anthropic's name for it is `standard`; `OpenAI` renamed `priority`
@@ -42,6 +60,28 @@ fn tier(reported: &str) -> &str {
     match reported {
         "" | "standard" => "default",
         "fast" => "priority",
+        other => other,
+    }
+}
+
+fn speed(reported: &str) -> &str {
+    match reported {
+        "standard" | "default" => "",
+        other => other,
+    }
+}
+
+/// Only capacity by the hour is priced apart.
+fn capacity(name: &str) -> &str {
+    match name {
+        "paygo" => "",
+        other => other,
+    }
+}
+
+fn geography(reported: &str) -> &str {
+    match reported {
+        "global" | "not_available" => "",
         other => other,
     }
 }

@@ -8,10 +8,10 @@
 //! | any other | no | counted; free by the provider's rules |
 //! | any other | unclear | exposure: what the provider told, at its price; else what was reserved, at the dearest |
 
-use schemas::{Billable, Outcome, PriceBook, UsageQuality, UsageSource};
+use schemas::{Billable, Money, Outcome, PriceBook, Unit, UsageQuality, UsageSource};
 
 use crate::BillingError;
-use crate::chargeback::groups::Group;
+use crate::chargeback::groups::{Group, Sku};
 use crate::chargeback::{Amount, Figures, Unpriced, pricing};
 
 /// The figures of one group.
@@ -20,6 +20,7 @@ pub(super) fn figures(group: &Group, book: &PriceBook) -> Result<Figures, Billin
         requests: group.requests,
         ..Figures::none()
     };
+    figures.coverage.share_of(group).requests = group.requests;
     if group.outcome == Outcome::ClientAborted {
         figures.aborted_requests = group.requests;
     }
@@ -63,19 +64,17 @@ fn charge(figures: &mut Figures, group: &Group, book: &PriceBook) -> Result<(), 
     for (unit, count) in &group.units {
         figures.add_units(*unit, *count, is_estimated)?;
         match pricing::price(book, &group.sku, *unit, group.at, group.context) {
-            Ok(price) => {
+            Ok(priced) => {
                 let too_large =
                     |_| BillingError::TooLarge(format!("{count} {unit} of {}", group.sku.model));
-                let cost = price.rate.times(*count).map_err(too_large)?;
-                let estimated_cost = if is_estimated {
-                    cost
-                } else {
-                    schemas::Money::ZERO
-                };
+                let cost = priced.rate.times(*count).map_err(too_large)?;
+                let currency = priced.price.currency;
+                let share = figures.coverage.share_of(group);
+                share.add_cost(currency, cost)?;
                 figures.add_amount(&Amount {
-                    currency: price.currency,
+                    currency,
                     cost,
-                    estimated_cost,
+                    estimated_cost: if is_estimated { cost } else { Money::ZERO },
                 })?;
             }
             Err(why) => figures.add_unpriced(Unpriced {
@@ -88,5 +87,17 @@ fn charge(figures: &mut Figures, group: &Group, book: &PriceBook) -> Result<(), 
             })?,
         }
     }
+    if has_unpriced_line(group, book) {
+        figures.coverage.unpriced_requests = group.requests;
+    }
     Ok(())
+}
+
+/// Whether a unit of any line of these requests has no price.
+fn has_unpriced_line(group: &Group, book: &PriceBook) -> bool {
+    let unpriced =
+        |sku: &Sku, unit: Unit| pricing::price(book, sku, unit, group.at, group.context).is_err();
+    let mut others = group.others.iter();
+    group.units.keys().any(|unit| unpriced(&group.sku, *unit))
+        || others.any(|(sku, used)| used.iter().any(|unit| unpriced(sku, *unit)))
 }

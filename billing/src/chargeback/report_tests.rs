@@ -52,6 +52,7 @@ fn group(tenant: &str, model: &str, units: &[(Unit, i128)]) -> Group {
         synthetic: false,
         is_reserved: false,
         requests: 1,
+        others: Vec::new(),
         units: units.iter().copied().collect(),
         estimated: BTreeMap::new(),
     }

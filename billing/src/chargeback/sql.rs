@@ -3,6 +3,7 @@
 //! Over `FINAL`, so a copy of an event counts once. The first line of an event stands in columns, later ones in
 //! arrays; `ARRAY JOIN` makes a row of each. Sums are taken in 128 bits: 2⁶⁴ events would not fill them.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use schemas::units::Side;
@@ -16,6 +17,8 @@ use crate::sql::instant;
 pub(crate) const MAX_GROUPS: usize = 1_000_000;
 /// More days than this are not listed.
 pub(crate) const MAX_DAYS: usize = 3_700;
+/// More changes of prices in a period than this are not listed; hours of the day change four times on a working day.
+pub(crate) const MAX_INTERVALS: usize = 4_000;
 
 /// Where the bound of an event is what admission reserved: `Group::is_bounded_by_reservation` says the same.
 const RESERVED_COUNTS: &str =
@@ -56,29 +59,31 @@ pub(crate) fn query(
     bound.extend(request.tenant.clone());
     let sql = format!(
         "SELECT {dims} AS dims, \
-         CAST(tuple(x_provider, l.model, l.tier, l.speed, l.geography, x_zone, x_capacity), \
-         'Tuple(provider String, model String, tier String, speed String, geography String, zone String, capacity String)') AS sku, \
+         CAST(tuple(x_provider, l.model, l.tier, l.speed, l.geography, x_zone, x_region, x_capacity), \
+         'Tuple(provider String, model String, tier String, speed String, geography String, zone String, region String, capacity String)') AS sku, \
          x_at AS at, x_context AS context, toString(outcome) AS outcome, toString(billable) AS billable, \
          toString(usage_source) AS source, toString(usage_quality) AS quality, synthetic, toBool(notEmpty(x_estimated)) AS is_reserved, \
+         if(l.is_first, x_others, []) AS others, l.used AS used, \
          toString(sumIf(toInt128(count), l.is_first)) AS request_count, \
          [{first_sums}] AS unit_sums, \
          arrayMap(n -> toString(n), sumForEach(l.extra)) AS extra_sums, \
          arrayMap(n -> toString(n), sumForEachIf(x_estimated, l.is_first)) AS estimated_sums \
-         FROM (SELECT *, {inner}ifNull(toString(provider), '') AS x_provider, ifNull(toString(data_zone), '') AS x_zone, \
+         FROM (SELECT *, {inner}ifNull(toString(provider), '') AS x_provider, ifNull(toString(data_zone), '') AS x_zone, {region} AS x_region, \
          ifNull(toString(capacity), '') AS x_capacity, {at} AS x_at, {context} AS x_context, \
-         if(({reserved_counts}) AND notEmpty(estimated_units), {estimated}, []) AS x_estimated, {lines} AS x_lines \
+         if(({reserved_counts}) AND notEmpty(estimated_units), {estimated}, []) AS x_estimated, {later} AS x_later, \
+         arrayMap(l -> CAST(tuple(l.model, l.tier, l.speed, l.geography, l.used), {OTHERS}), x_later) AS x_others, \
+         arrayConcat([{first}], x_later) AS x_lines \
          FROM usage_events FINAL \
          WHERE received >= {start} AND received < {end}{tenant}) \
          ARRAY JOIN x_lines AS l GROUP BY ALL ORDER BY ALL LIMIT {limit}",
         first_sums = first_sums(),
-        at = rounded_down(
-            "toUnixTimestamp64Micro(received)",
-            &price_instants(request, book)
-        ),
+        region = region(book),
+        at = at(request, book)?,
         context = context(book),
         reserved_counts = RESERVED_COUNTS,
         estimated = counts_of("estimated_units"),
-        lines = lines(),
+        first = first_line(),
+        later = later_lines(),
         start = instant(request.period.start()),
         end = instant(request.period.end()),
         limit = MAX_GROUPS + 1,
@@ -127,17 +132,38 @@ fn day(request: &Request) -> Result<String, BillingError> {
     ))
 }
 
-/// The period's start and every change of a price in it: between two of them no price changes.
-fn price_instants(request: &Request, book: &PriceBook) -> Vec<i64> {
+/// An instant at which everything is priced as at the event's: the same hours of two days give the same.
+fn at(request: &Request, book: &PriceBook) -> Result<String, BillingError> {
     let (start, end) = (request.period.start(), request.period.end());
-    let changes = book
-        .boundaries()
-        .into_iter()
-        .filter(|at| start < *at && *at < end);
-    std::iter::once(start)
-        .chain(changes)
-        .map(|at| at.0)
-        .collect()
+    let intervals = book
+        .intervals(start, end, MAX_INTERVALS)
+        .ok_or(BillingError::TooManyIntervals(MAX_INTERVALS))?;
+    let starts: Vec<_> = intervals.iter().map(|part| part.from.0).collect();
+    let began = rounded_down("toUnixTimestamp64Micro(received)", &starts);
+    let distinct: BTreeSet<_> = intervals.iter().map(|part| part.priced_as.0).collect();
+    if distinct.len() == starts.len() {
+        return Ok(began);
+    }
+    let distinct: Vec<_> = distinct.into_iter().collect();
+    let number_of = |at: i64| distinct.partition_point(|other| *other <= at);
+    let chosen: Vec<_> = intervals
+        .iter()
+        .map(|part| number_of(part.priced_as.0).to_string())
+        .collect();
+    Ok(format!(
+        "transform({began}, {starts}, arrayMap(n -> {distinct}[n], [{chosen}]), toInt64(0))",
+        starts = numbers(&starts),
+        distinct = numbers(&distinct),
+        chosen = chosen.join(", ")
+    ))
+}
+
+/// The region, where a price can depend on it: else one group would become many.
+fn region(book: &PriceBook) -> &'static str {
+    if book.regions().is_empty() {
+        return "''";
+    }
+    "ifNull(toString(region), '')"
 }
 
 /// The smallest count of the request's context band, from all its input units. The band binds the whole request.
@@ -177,17 +203,38 @@ fn first_sums() -> String {
     sums.join(", ")
 }
 
-/// An event's lines: the first without counts (they are in columns), then those of the arrays.
-fn lines() -> String {
-    const LINE: &str = "'Tuple(is_first Bool, model String, tier String, speed String, geography String, extra Array(Int128))'";
-    let first = "tuple(true, coalesce(toString(model), toString(model_served), toString(model_requested)), \
-                 ifNull(toString(service_tier), ''), ifNull(toString(speed), ''), ifNull(toString(geography), ''), [])";
-    let later = format!(
-        "arrayMap((m, t, u) -> CAST(tuple(false, toString(m), toString(t), '', '', {}), {LINE}), \
-         extra_models, extra_service_tiers, extra_units)",
-        counts_of("u")
-    );
-    format!("arrayConcat([CAST({first}, {LINE})], {later})")
+const LINE: &str = "'Tuple(is_first Bool, model String, tier String, speed String, geography String, used UInt64, extra Array(Int128))'";
+const OTHERS: &str =
+    "'Tuple(model String, tier String, speed String, geography String, used UInt64)'";
+
+/// An event's first line, without counts: these are in columns.
+fn first_line() -> String {
+    let bits = Unit::ALL.iter().enumerate();
+    let used: Vec<_> = bits
+        .map(|(at, unit)| format!("if(ifNull({unit}, 0) != 0, {}, 0)", 1_u64 << at))
+        .collect();
+    format!(
+        "CAST(tuple(true, coalesce(toString(model), toString(model_served), toString(model_requested)), \
+         ifNull(toString(service_tier), ''), ifNull(toString(speed), ''), ifNull(toString(geography), ''), \
+         toUInt64({}), []), {LINE})",
+        used.join(" + ")
+    )
+}
+
+/// An event's later lines. Rows that were written before speed and geography had columns have neither, and no
+/// gateway of that time recorded them.
+fn later_lines() -> String {
+    let bits: Vec<_> = (0..Unit::ALL.len())
+        .map(|at| (1_u64 << at).to_string())
+        .collect();
+    let counts = counts_of("u");
+    format!(
+        "arrayMap((m, t, s, g, u) -> CAST(tuple(false, toString(m), toString(t), toString(s), toString(g), \
+         toUInt64(arraySum(arrayMap((n, bit) -> if(n != 0, bit, 0), {counts}, [{}]))), {counts}), {LINE}), \
+         extra_models, extra_service_tiers, arrayResize(extra_speeds, length(extra_models), ''), \
+         arrayResize(extra_geographies, length(extra_models), ''), extra_units)",
+        bits.join(", ")
+    )
 }
 
 /// A map's counts in the order of the unit numbers.
@@ -201,9 +248,6 @@ fn rounded_down(expression: &str, starts: &[i64]) -> String {
 }
 
 fn numbers(list: &[i64]) -> String {
-    let list: Vec<_> = list
-        .iter()
-        .map(|number| format!("toInt64({number})"))
-        .collect();
-    format!("[{}]", list.join(", "))
+    let list: Vec<_> = list.iter().map(ToString::to_string).collect();
+    format!("CAST([{}], 'Array(Int64)')", list.join(", "))
 }

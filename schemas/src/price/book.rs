@@ -3,20 +3,22 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use sha2::{Digest, Sha256};
-
-use crate::money::Currency;
-use crate::price::error::{PriceError, Problem};
-use crate::price::row::{Price, RawPrice};
+use crate::money::{Currency, Rate};
+use crate::price::alias::Alias;
+use crate::price::build::Draft;
+use crate::price::calendar::Calendar;
+use crate::price::entry::{Entry, Item};
+use crate::price::error::PriceError;
+use crate::price::raw::RawPrice;
+use crate::price::row::Price;
+use crate::price::sku::{Place, Sku};
+use crate::price::timeline::Timeline;
+use crate::price::uplift::{Uplift, UpliftUnit};
 use crate::time::Micros;
 use crate::units::{Side, Unit};
 
 /// The name of a price that holds for every model of a provider.
 pub const ANY_MODEL: &str = "*";
-/// The region class of a deployment that may run anywhere.
-const GLOBAL: &str = "global";
-/// Hex digits of a version.
-const VERSION_DIGITS: usize = 12;
 
 /// What a price is asked for: everything that one request decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,99 +31,138 @@ pub struct Query<'a> {
     pub unit: Unit,
     /// The tier that the provider reported.
     pub service_tier: &'a str,
+    /// The speed that the provider reported; empty for the common one.
+    pub speed: &'a str,
+    /// `ptu` on capacity that is paid by the hour; else empty.
+    pub capacity: &'a str,
     /// The region class of the deployment; empty where there is none.
     pub region_class: &'a str,
+    /// The region of the deployment; empty where it is not known.
+    pub region: &'a str,
+    /// Where the model ran, as the provider reported it; empty for anywhere.
+    pub geography: &'a str,
     /// All input units of the request: its context band binds the whole of it.
     pub context_tokens: i64,
     /// When the request was received.
     pub at: Micros,
 }
 
+impl<'a> Query<'a> {
+    /// A query for the common case: default tier, common speed, anywhere, base band.
+    #[must_use]
+    pub const fn new(provider: &'a str, model: &'a str, unit: Unit, at: Micros) -> Self {
+        Self {
+            provider,
+            model,
+            unit,
+            service_tier: "default",
+            speed: "",
+            capacity: "",
+            region_class: "",
+            region: "",
+            geography: "",
+            context_tokens: 0,
+            at,
+        }
+    }
+}
+
+/// A price that was found, and what the place adds to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Priced<'a> {
+    /// The price.
+    pub price: &'a Price,
+    /// What is on top of it.
+    pub uplift: Option<&'a Uplift>,
+    /// The exact price of one unit, with what is on top.
+    pub rate: Rate,
+}
+
+impl<'a> Priced<'a> {
+    fn plain(price: &'a Price) -> Self {
+        Self {
+            price,
+            uplift: None,
+            rate: price.rate,
+        }
+    }
+
+    /// `None` where the product is not exact; a book with such a product is refused when it is made.
+    fn uplifted(price: &'a Price, uplift: &'a Uplift) -> Option<Self> {
+        Some(Self {
+            price,
+            uplift: Some(uplift),
+            rate: price.rate.scaled(uplift.factor).ok()?,
+        })
+    }
+}
+
+/// A part of a period in which no price changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval {
+    /// Its first instant.
+    pub from: Micros,
+    /// An instant of the period at which everything has the price that it has in this part.
+    pub priced_as: Micros,
+}
+
+/// Key of an uplift: model, unit, region class, geography.
+pub(super) type UpliftKey = (String, UpliftUnit, String, String);
+
+/// All that is known of one provider.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shelf {
+    pub(super) skus: BTreeMap<String, Sku>,
+    pub(super) aliases: BTreeMap<String, Timeline<Alias>>,
+    pub(super) uplifts: BTreeMap<UpliftKey, Timeline<Uplift>>,
+    pub(super) calendar: Calendar,
+}
+
 /// A set of prices without contradiction.
 #[derive(Clone, Debug, Default)]
 pub struct PriceBook {
-    skus: BTreeMap<(String, String), Sku>,
+    shelves: BTreeMap<String, Shelf>,
+    entries: Vec<Entry>,
     version: String,
-}
-
-/// All prices of one name at one provider.
-#[derive(Clone, Debug, Default)]
-struct Sku {
-    slots: BTreeMap<Slot, Vec<Held>>,
-    has_undated: bool,
-    has_classes: bool,
-    prices_reasoning: bool,
-}
-
-/// Which of a name's prices.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Slot {
-    unit: Unit,
-    service_tier: String,
-    region_class: String,
-    context_over: Option<i64>,
-}
-
-/// A price with the time in which it holds: a later price of its slot has replaced it at `until`.
-#[derive(Clone, Debug)]
-struct Held {
-    price: Price,
-    until: Option<Micros>,
-}
-
-impl Held {
-    fn holds(&self, at: Micros) -> bool {
-        self.price.valid_from.is_none_or(|from| from <= at)
-            && self.until.is_none_or(|until| at < until)
-    }
 }
 
 impl PriceBook {
     /// Parses the lines of a file and checks them against one another; every error is told.
     pub fn new(rows: &[RawPrice]) -> Result<Self, Vec<PriceError>> {
-        let mut errors = Vec::new();
-        let mut prices = Vec::with_capacity(rows.len());
-        for row in rows {
-            match Price::parse(row) {
-                Ok(price) => prices.push(price),
-                Err(problems) => errors.extend(problems),
-            }
-        }
-        let version = version_of(&prices);
-        let mut skus = BTreeMap::<_, Sku>::new();
-        for price in prices {
-            let name = (price.provider.clone(), price.full_name());
-            skus.entry(name).or_default().add(price);
-        }
-        for sku in skus.values_mut() {
-            for held in sku.slots.values_mut() {
-                settle(held, &mut errors);
-            }
-        }
-        if !errors.is_empty() {
-            errors.sort_by_key(|error| error.line);
-            return Err(errors);
-        }
-        Ok(Self { skus, version })
+        let draft = Draft::read(rows).finish()?;
+        Ok(Self {
+            shelves: draft.shelves,
+            entries: draft.entries,
+            version: draft.version,
+        })
     }
 
     /// The one price that holds, or `None`: unpriced. Never another tier, another band, or a similar name.
     ///
-    /// The name is looked up whole (model and version); if the book does not have it, without a trailing
-    /// `-YYYY-MM-DD`, where the undated price applies. A name that the book has is never mixed with another.
-    /// A price for any model (`*`) fills what the name's own prices leave open.
+    /// The name is looked up whole (model and version), then as an alias; if the book has neither, without a
+    /// trailing `-YYYY-MM-DD`, where the undated price applies. A name that the book has is never mixed with
+    /// another. A price for any model (`*`) fills what the name's own prices leave open.
     #[must_use]
-    pub fn lookup(&self, query: &Query<'_>) -> Option<&Price> {
-        let own = self.sku(query.provider, query.model);
-        own.and_then(|sku| sku.lookup(query)).or_else(|| {
-            let any = self.named(query.provider, ANY_MODEL)?;
-            any.lookup(query)
-        })
+    pub fn lookup(&self, query: &Query<'_>) -> Option<Priced<'_>> {
+        let sold = self.shelves.get(query.provider)?;
+        let own = sold.resolve(query.model, query.at);
+        own.and_then(|(name, sku)| sold.priced(name, sku, query))
+            .or_else(|| {
+                let any = sold.skus.get(ANY_MODEL)?;
+                sold.priced(ANY_MODEL, any, query)
+            })
     }
 
-    /// The dearest price of any unit of a side, over all tiers, classes and bands: the bound of what a request
-    /// may cost of which only an estimate is known. Without a provider, over all that sell the model. `None`
-    /// where nothing is priced, or where prices in two currencies cannot be compared.
+    /// The name whose prices a served name has at an instant; `None` where the book knows neither.
+    #[must_use]
+    pub fn priced_name(&self, provider: &str, served: &str, at: Micros) -> Option<&str> {
+        let (name, _) = self.shelves.get(provider)?.resolve(served, at)?;
+        Some(name)
+    }
+
+    /// The dearest price of any unit of a side, over all tiers, classes, places, hours and bands: the bound of
+    /// what a request may cost of which only an estimate is known. Without a provider, over all that sell the
+    /// model. `None` where nothing is priced, or where prices in two currencies cannot be compared.
     #[must_use]
     pub fn dearest(
         &self,
@@ -129,182 +170,175 @@ impl PriceBook {
         model: &str,
         side: Side,
         at: Micros,
-    ) -> Option<&Price> {
-        let providers: BTreeSet<_> = match provider {
-            Some(one) => BTreeSet::from([one]),
-            None => self.skus.keys().map(|(name, _)| name.as_str()).collect(),
-        };
-        let skus = providers.iter().filter_map(|name| self.sku(name, model));
-        let prices: Vec<_> = skus
-            .flat_map(Sku::held)
-            .filter(|held| held.price.unit.side() == side && held.holds(at))
-            .map(|held| &held.price)
+    ) -> Option<Priced<'_>> {
+        let shelves = self.shelves.iter();
+        let sold_by = shelves.filter(|(name, _)| provider.is_none_or(|one| one == name.as_str()));
+        let prices: Vec<_> = sold_by
+            .filter_map(|(_, shelf)| Some((shelf, shelf.resolve(model, at)?)))
+            .flat_map(|(shelf, (name, sku))| shelf.dearest(name, sku, side, at))
             .collect();
-        let currencies: BTreeSet<_> = prices.iter().map(|price| price.currency).collect();
+        let currencies: BTreeSet<_> = prices.iter().map(|priced| priced.price.currency).collect();
         if currencies.len() > 1 {
             return None;
         }
         prices
             .into_iter()
-            .max_by_key(|price| (price.rate.per_unit(), Reverse(price.line)))
+            .max_by_key(|priced| (priced.rate.per_unit(), Reverse(priced.price.line)))
     }
 
-    /// All instants at which some price begins or ends, in order.
+    /// All instants at which a price, an uplift or an alias begins or ends, in order.
     #[must_use]
     pub fn boundaries(&self) -> Vec<Micros> {
-        let ends = |held: &Held| [held.price.valid_from, held.until];
-        let all: BTreeSet<_> = self.all().flat_map(ends).flatten().collect();
+        let of_calendar = |entry: &&Entry| matches!(entry.item, Item::Hours(_) | Item::Holiday(_));
+        let fixed = self.entries.iter().filter(|entry| !of_calendar(entry));
+        let spans = fixed.map(Entry::span);
+        let all: BTreeSet<_> = spans.flat_map(|(from, to)| [from, to]).flatten().collect();
         all.into_iter().collect()
+    }
+
+    /// Cuts a period where prices change. Parts in which everything is priced alike, such as the same hours of two
+    /// days, have one `priced_as`. `None` where there are more than `most`.
+    #[must_use]
+    pub fn intervals(&self, start: Micros, end: Micros, most: usize) -> Option<Vec<Interval>> {
+        let inside = |at: &Micros| start < *at && *at < end;
+        let fixed: BTreeSet<_> = self.boundaries().into_iter().filter(inside).collect();
+        let mut edges = fixed.clone();
+        let calendars: Vec<_> = self.shelves.values().map(|shelf| &shelf.calendar).collect();
+        for calendar in &calendars {
+            calendar.edges(start, end, most, &mut edges);
+        }
+        edges.insert(start);
+        if edges.len() > most {
+            return None;
+        }
+        let (mut seen, mut since) = (BTreeMap::new(), start);
+        let interval = |from: Micros| {
+            if fixed.contains(&from) {
+                since = from;
+            }
+            let bands: Vec<_> = calendars.iter().map(|c| c.band_at(from)).collect();
+            let priced_as = *seen.entry((since, bands)).or_insert(from);
+            Interval { from, priced_as }
+        };
+        Some(edges.into_iter().map(interval).collect())
     }
 
     /// All bounds of context bands, in order.
     #[must_use]
     pub fn bands(&self) -> Vec<i64> {
         let all: BTreeSet<_> = self
-            .all()
-            .filter_map(|held| held.price.context_over)
+            .prices()
+            .filter_map(|price| price.context_over)
             .collect();
         all.into_iter().collect()
+    }
+
+    /// All regions that have prices of their own, in order.
+    #[must_use]
+    pub fn regions(&self) -> Vec<&str> {
+        let all: BTreeSet<_> = self.prices().map(|price| price.region.as_str()).collect();
+        all.into_iter()
+            .filter(|region| !region.is_empty())
+            .collect()
     }
 
     /// All currencies in the book, in order.
     #[must_use]
     pub fn currencies(&self) -> Vec<Currency> {
-        let all: BTreeSet<_> = self.all().map(|held| held.price.currency).collect();
+        let all: BTreeSet<_> = self.prices().map(|price| price.currency).collect();
         all.into_iter().collect()
     }
 
-    /// Every price, by name.
-    pub fn prices(&self) -> impl Iterator<Item = &Price> {
-        self.all().map(|held| &held.price)
+    /// Every line, in the order of the file.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
     }
 
-    /// A short digest of the prices; the order of the lines does not matter.
+    /// Every price, in the order of the file.
+    pub fn prices(&self) -> impl Iterator<Item = &Price> {
+        self.entries.iter().filter_map(|entry| match &entry.item {
+            Item::Price(price) => Some(price),
+            _ => None,
+        })
+    }
+
+    /// A short digest of the lines; their order does not matter.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
     }
+}
 
-    fn all(&self) -> impl Iterator<Item = &Held> {
-        self.skus.values().flat_map(Sku::held)
-    }
-
-    fn named(&self, provider: &str, name: &str) -> Option<&Sku> {
-        self.skus.get(&(provider.to_owned(), name.to_owned()))
-    }
-
-    fn sku(&self, provider: &str, served: &str) -> Option<&Sku> {
+impl Shelf {
+    /// The prices of a served name, and the name they stand under.
+    fn resolve(&self, served: &str, at: Micros) -> Option<(&str, &Sku)> {
         if served == ANY_MODEL {
             return None;
         }
-        self.named(provider, served).or_else(|| {
-            let undated = without_date(served)?;
-            self.named(provider, undated).filter(|sku| sku.has_undated)
+        if let Some((name, sku)) = self.skus.get_key_value(served) {
+            return Some((name, sku));
+        }
+        if let Some(alias) = self.aliases.get(served) {
+            let (name, sku) = self.skus.get_key_value(alias.at(at)?.target.as_str())?;
+            return Some((name, sku));
+        }
+        let (name, sku) = self.skus.get_key_value(without_date(served)?)?;
+        sku.has_undated().then_some((name, sku))
+    }
+
+    fn priced<'a>(&'a self, name: &str, sku: &'a Sku, query: &Query<'_>) -> Option<Priced<'a>> {
+        let place = sku.place(query);
+        let hours = self.calendar.band_at(query.at);
+        let price = sku.find(query, &place, hours)?;
+        if !place.needs_uplift() {
+            return Some(Priced::plain(price));
+        }
+        Priced::uplifted(price, self.uplift(name, price.unit, &place, query.at)?)
+    }
+
+    /// The uplift of a place: the model's own before the provider's, a unit's own before that of all tokens. The
+    /// first that the book has decides, even where it does not hold.
+    fn uplift(&self, name: &str, unit: Unit, place: &Place<'_>, at: Micros) -> Option<&Uplift> {
+        let of_unit = [UpliftUnit::One(unit), UpliftUnit::Tokens];
+        let keys = [name, ANY_MODEL]
+            .into_iter()
+            .flat_map(|model| of_unit.into_iter().map(move |unit| (model, unit)));
+        let known = keys.filter(|(_, of)| *of != UpliftUnit::Tokens || unit.side() != Side::Apart);
+        let mut timelines = known.filter_map(|(model, unit)| {
+            let (class, geography) = (place.uplifted_class, place.uplifted_geography);
+            let key = (
+                model.to_owned(),
+                unit,
+                class.to_owned(),
+                geography.to_owned(),
+            );
+            self.uplifts.get(&key)
+        });
+        timelines.next()?.at(at)
+    }
+
+    fn dearest<'a>(
+        &'a self,
+        name: &'a str,
+        sku: &'a Sku,
+        side: Side,
+        at: Micros,
+    ) -> impl Iterator<Item = Priced<'a>> {
+        let of_side = sku
+            .held()
+            .filter(move |held| held.item.unit.side() == side && held.holds(at));
+        of_side.flat_map(move |held| {
+            let price = &held.item;
+            let uplifts = self
+                .uplifts
+                .values()
+                .filter_map(move |uplift| uplift.at(at));
+            let concerned = uplifts.filter(move |uplift| uplift.concerns(name, price.unit));
+            let raised = concerned.filter_map(move |uplift| Priced::uplifted(price, uplift));
+            std::iter::once(Priced::plain(price)).chain(raised)
         })
     }
-}
-
-impl Sku {
-    fn add(&mut self, price: Price) {
-        self.has_undated |= price.model_version.is_empty();
-        self.has_classes |= !price.region_class.is_empty();
-        self.prices_reasoning |= price.unit == Unit::OutputReasoning;
-        let slot = Slot {
-            unit: price.unit,
-            service_tier: price.service_tier.clone(),
-            region_class: price.region_class.clone(),
-            context_over: price.context_over,
-        };
-        let until = price.valid_to;
-        self.slots
-            .entry(slot)
-            .or_default()
-            .push(Held { price, until });
-    }
-
-    fn held(&self) -> impl Iterator<Item = &Held> {
-        self.slots.values().flatten()
-    }
-
-    fn lookup(&self, query: &Query<'_>) -> Option<&Price> {
-        // Where a provider does not tell classes apart, a deployment that may run anywhere has its one price.
-        let classless = !self.has_classes && query.region_class == GLOBAL;
-        let slot = Slot {
-            unit: self.priced_as(query.unit),
-            service_tier: query.service_tier.to_owned(),
-            region_class: if classless { "" } else { query.region_class }.to_owned(),
-            context_over: self.band(query.context_tokens, query.at),
-        };
-        let held = self.slots.get(&slot)?;
-        let price = held.iter().find(|held| held.holds(query.at))?;
-        Some(&price.price)
-    }
-
-    /// Reasoning is billed as output wherever a name has no price of its own for it.
-    fn priced_as(&self, unit: Unit) -> Unit {
-        if unit == Unit::OutputReasoning && !self.prices_reasoning {
-            return Unit::OutputText;
-        }
-        unit
-    }
-
-    /// The band of a request: the highest bound below its context, of those the name has at that time.
-    fn band(&self, context_tokens: i64, at: Micros) -> Option<i64> {
-        self.held()
-            .filter(|held| held.holds(at))
-            .filter_map(|held| held.price.context_over)
-            .filter(|bound| context_tokens > *bound)
-            .max()
-    }
-}
-
-/// Orders the prices of one slot by time, ends each where the next begins, and finds contradictions.
-fn settle(held: &mut [Held], errors: &mut Vec<PriceError>) {
-    held.sort_by_key(|held| (held.price.valid_from, held.price.line));
-    let mut longest: Option<(Micros, usize)> = None;
-    for at in 1..held.len() {
-        let (before, rest) = held.split_at_mut(at);
-        let (previous, this) = (&mut before[at - 1], &rest[0].price);
-        if let Some(end) = previous.price.valid_to {
-            longest = longest.max(Some((end, previous.price.line)));
-        }
-        if let Some(problem) = contradiction(&previous.price, this, longest) {
-            errors.push(PriceError {
-                line: this.line,
-                problem,
-            });
-        }
-        if previous.until.is_none() {
-            previous.until = this.valid_from;
-        }
-    }
-}
-
-fn contradiction(
-    previous: &Price,
-    this: &Price,
-    longest: Option<(Micros, usize)>,
-) -> Option<Problem> {
-    if previous.currency != this.currency {
-        return Some(Problem::TwoCurrencies {
-            ours: this.currency,
-            line: previous.line,
-            theirs: previous.currency,
-        });
-    }
-    if previous.valid_from == this.valid_from {
-        let same = previous.rate == this.rate && previous.valid_to == this.valid_to;
-        let problem = if same {
-            Problem::Duplicate
-        } else {
-            Problem::Overlap
-        };
-        return Some(problem(previous.line));
-    }
-    let (end, line) = longest?;
-    this.valid_from
-        .is_none_or(|from| from < end)
-        .then_some(Problem::Overlap(line))
 }
 
 /// `gpt-4o` of `gpt-4o-2024-08-06`; `None` where the name does not end in a date.
@@ -318,39 +352,10 @@ fn without_date(name: &str) -> Option<&str> {
     (is_date && !stem.is_empty()).then_some(stem)
 }
 
-fn version_of(prices: &[Price]) -> String {
-    let mut lines: Vec<_> = prices.iter().map(canonical).collect();
-    lines.sort_unstable();
-    let mut digest = Sha256::new();
-    for line in lines {
-        digest.update(line);
-        digest.update(b"\n");
-    }
-    let mut text = hex::encode(digest.finalize());
-    text.truncate(VERSION_DIGITS);
-    text
-}
-
-/// One line of JSON; the rate as the exact price of one unit, so that `2.5` and `2.50` are one price.
-fn canonical(price: &Price) -> String {
-    serde_json::json!([
-        price.provider,
-        price.model,
-        price.model_version,
-        price.unit,
-        price.service_tier,
-        price.region_class,
-        price.context_over,
-        price.rate.per_unit(),
-        price.currency,
-        price.valid_from,
-        price.valid_to,
-        price.source,
-        price.read_on.to_string(),
-    ])
-    .to_string()
-}
-
 #[cfg(test)]
 #[path = "book_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "dimension_tests.rs"]
+mod dimension_tests;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::price::parse_instant;
 
-fn raw(line: usize, model: &str, unit: &str, rate: &str) -> RawPrice {
+pub(super) fn raw(line: usize, model: &str, unit: &str, rate: &str) -> RawPrice {
     RawPrice {
         line,
         provider: "openai".into(),
@@ -22,28 +22,27 @@ fn raw(line: usize, model: &str, unit: &str, rate: &str) -> RawPrice {
     }
 }
 
-fn with(mut row: RawPrice, change: impl FnOnce(&mut RawPrice)) -> RawPrice {
+pub(super) fn with(mut row: RawPrice, change: impl FnOnce(&mut RawPrice)) -> RawPrice {
     change(&mut row);
     row
 }
 
-fn query(model: &str, unit: Unit) -> Query<'_> {
+pub(super) fn query(model: &str, unit: Unit) -> Query<'_> {
     Query {
-        provider: "openai",
-        model,
-        unit,
-        service_tier: "default",
-        region_class: "",
         context_tokens: 10,
-        at: parse_instant("2026-11-24T12:00Z").unwrap(),
+        ..Query::new("openai", model, unit, instant("2026-11-24T12:00Z"))
     }
 }
 
-fn line(book: &PriceBook, query: &Query<'_>) -> Option<usize> {
-    book.lookup(query).map(|price| price.line)
+pub(super) fn instant(text: &str) -> Micros {
+    parse_instant(text).unwrap()
 }
 
-fn errors(rows: &[RawPrice]) -> Vec<String> {
+pub(super) fn line(book: &PriceBook, query: &Query<'_>) -> Option<usize> {
+    book.lookup(query).map(|priced| priced.price.line)
+}
+
+pub(super) fn errors(rows: &[RawPrice]) -> Vec<String> {
     let errors = PriceBook::new(rows).unwrap_err();
     errors.iter().map(ToString::to_string).collect()
 }
@@ -268,7 +267,7 @@ fn the_dearest_price_bounds_every_tier_band_and_unit_of_a_side() {
     let book = PriceBook::new(&rows).unwrap();
     let dearest = |book: &PriceBook, provider| {
         let price = book.dearest(provider, "m-2026-01-01", Side::Input, at);
-        price.map(|price| price.line)
+        price.map(|priced| priced.price.line)
     };
     assert_eq!(dearest(&book, Some("openai")), Some(3));
     assert_eq!(dearest(&book, None), Some(5));
@@ -373,7 +372,7 @@ proptest! {
         let book = PriceBook::new(&rows).unwrap();
         let at = parse_instant(&format!("2026-{month:02}-15")).unwrap();
         let query = Query { service_tier: tier, context_tokens: tokens, at, ..query(model, unit) };
-        let found = book.lookup(&query);
+        let found = book.lookup(&query).map(|priced| priced.price);
         let wanted = plain_lookup(&rows, &query);
         prop_assert_eq!(found.map(|p| p.line), wanted.map(|r| r.line));
 
@@ -382,7 +381,7 @@ proptest! {
         shuffled.sort_by_key(|r| (r.line as u64).wrapping_mul(shuffle | 1).rotate_left(17));
         let other = PriceBook::new(&shuffled).unwrap();
         prop_assert_eq!(other.version(), book.version());
-        prop_assert_eq!(other.lookup(&query), found);
+        prop_assert_eq!(other.lookup(&query).map(|priced| priced.price), found);
 
         if let (Some(price), Some(row)) = (found, wanted)
             && let Ok(cost) = price.rate.times(i128::from(count))

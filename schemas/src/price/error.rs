@@ -91,6 +91,79 @@ pub enum Problem {
         /// The other line's.
         theirs: Currency,
     },
+    /// Not a kind of line.
+    #[error(
+        "kind = `{0}` is not a kind of line: write price (or nothing), uplift, alias, hours or holiday"
+    )]
+    UnknownKind(String),
+    /// A column that another kind of line has.
+    #[error("`{column}` is filled, but a line of kind {kind} has no such column: leave it empty")]
+    NotOfThisKind {
+        /// The column.
+        column: &'static str,
+        /// The kind of the line.
+        kind: &'static str,
+    },
+    /// A name under which no request would look for the price.
+    #[error(
+        "{column} = `{text}` is looked up under another name: {}",
+        if write.is_empty() { "leave it empty".to_owned() } else { format!("write {write}") }
+    )]
+    OtherSpelling {
+        /// The column.
+        column: &'static str,
+        /// Its text.
+        text: &'static str,
+        /// What to write; empty for nothing.
+        write: &'static str,
+    },
+    /// An uplift of no place.
+    #[error("an uplift needs a place: fill `region_class` or `geography`")]
+    NoPlace,
+    /// A price times an uplift has too many places.
+    #[error(
+        "times the rate of line {0} it has more than 18 decimal places, so it would not be exact"
+    )]
+    InexactProduct(usize),
+    /// An alias of itself, or of any model.
+    #[error("an alias stands for one other name, and is not `*`")]
+    BadAlias,
+    /// An alias that has prices.
+    #[error(
+        "the name has a price of its own on line {0}, so it cannot be an alias too: remove one of the two"
+    )]
+    AliasIsPriced(usize),
+    /// An alias of a name that the book does not know.
+    #[error(
+        "alias_of = `{0}` has no price at this provider: name a model of the book, with its version; an alias of an alias is not followed"
+    )]
+    AliasOfNothing(String),
+    /// Not days of the week.
+    #[error(
+        "days = `{0}` is not a list of days: write mon-fri, or sat sun; nothing where hours_utc is `otherwise`"
+    )]
+    BadDays(String),
+    /// Not hours of the day.
+    #[error(
+        "hours_utc = `{0}` is not a list of hours: write 01:00-04:00 06:00-10:00, each before midnight (24:00), none over another; or `otherwise`"
+    )]
+    BadHours(String),
+    /// Two bands of the day at one time.
+    #[error(
+        "is in force at the same time as the hours of line {0}: end one with valid_to, or take hours away"
+    )]
+    HoursCollide(usize),
+    /// Hours that the provider does not have.
+    #[error("hours = `{0}` are not defined for this provider: add a line of kind hours")]
+    NoSuchHours(String),
+    /// Days without a first or last instant.
+    #[error("a holiday needs valid_from and valid_to")]
+    HolidayWithoutEnds,
+    /// A price for all hours beside one for some.
+    #[error(
+        "holds for some hours while the price of line {0} holds for all: end the earlier one with valid_to"
+    )]
+    AllHours(usize),
     /// The file's own syntax.
     #[error("{0}")]
     Syntax(String),

@@ -1,36 +1,17 @@
-//! One price: as a file has it (all text) and as it is used (parsed once).
+//! One price: parsed once from a line of a file.
 
 use chrono::NaiveDate;
 
 use crate::money::{Currency, Rate};
 use crate::price::error::{PriceError, Problem};
-use crate::price::instant::parse_instant;
+use crate::price::parse::{Faults, full_name, short};
+use crate::price::raw::{Kind, RawPrice};
+use crate::price::timeline::Dated;
 use crate::time::Micros;
 use crate::units::Unit;
 
 /// The unit of capacity in price lists; no record counts it.
 const CAPACITY_UNIT: &str = "ptu_hour";
-
-/// A line of a price file, as text: the columns of the file, and the line it stands on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the columns are described at `Price`")]
-pub struct RawPrice {
-    pub line: usize,
-    pub provider: String,
-    pub model: String,
-    pub model_version: String,
-    pub unit: String,
-    pub service_tier: String,
-    pub region_class: String,
-    pub context_over: String,
-    pub per: String,
-    pub rate: String,
-    pub currency: String,
-    pub valid_from: String,
-    pub valid_to: String,
-    pub source: String,
-    pub read_on: String,
-}
 
 /// What one unit costs, for whom it holds and since when, and where that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,10 +28,20 @@ pub struct Price {
     pub unit: Unit,
     /// `default`, `batch`, `flex`, `priority` and the like.
     pub service_tier: String,
-    /// `global`, `datazone`, `regional` or a region where the provider prices by it; else empty.
+    /// `fast` and the like; empty for the common speed.
+    pub speed: String,
+    /// `ptu` where it holds on capacity that is paid by the hour; else empty.
+    pub capacity: String,
+    /// `global`, `datazone`, `regional` where the provider prices by it; else empty.
     pub region_class: String,
+    /// One region of the class; empty for those that have no price of their own.
+    pub region: String,
+    /// Where the model ran, as the provider reports it; empty for anywhere.
+    pub geography: String,
     /// Holds when the request's input has more tokens than this; `None` is the base band.
     pub context_over: Option<i64>,
+    /// The band of the day, as the provider's hours name it; empty for all hours.
+    pub hours: String,
     /// How many units [`Self::rate_text`] is for.
     pub per: i64,
     /// The rate as the source prints it.
@@ -73,31 +64,22 @@ impl Price {
     /// The name a provider reports: the model, and its version where it has one.
     #[must_use]
     pub fn full_name(&self) -> String {
-        if self.model_version.is_empty() {
-            return self.model.clone();
-        }
-        format!("{}-{}", self.model, self.model_version)
+        full_name(&self.model, &self.model_version)
     }
 
     /// Parses a line, or says all that is wrong with it.
     pub fn parse(raw: &RawPrice) -> Result<Self, Vec<PriceError>> {
-        let mut problems = Vec::new();
-        names(raw, &mut problems);
-        provenance(raw, &mut problems);
-        let unit = keep(unit(&raw.unit), &mut problems);
-        let rate = keep(rate(raw), &mut problems);
-        let currency = keep(currency(&raw.currency), &mut problems);
-        let context_over = keep(context(&raw.context_over), &mut problems);
-        let valid_from = keep(instant("valid_from", &raw.valid_from), &mut problems);
-        let valid_to = keep(instant("valid_to", &raw.valid_to), &mut problems);
-        let read_on = keep(read_on(&raw.read_on), &mut problems);
-        if let (Some(Some(from)), Some(Some(to))) = (valid_from, valid_to)
-            && from >= to
-        {
-            problems.push(Problem::NeverValid);
-        }
+        let mut faults = Faults::of(raw);
+        faults.extend(raw.strangers(Kind::Price));
+        check_names(raw, &mut faults);
+        check_common(raw, &mut faults);
+        let unit = faults.keep(unit(&raw.unit));
+        let rate = faults.keep(rate(raw));
+        let currency = faults.keep(raw.currency.parse().map_err(Problem::from));
+        let context_over = faults.keep(context(&raw.context_over));
+        let origin = faults.origin();
         let complete = (|| {
-            let (per, rate) = rate?;
+            let ((per, rate), origin) = (rate?, origin?);
             Some(Self {
                 line: raw.line,
                 provider: raw.provider.clone(),
@@ -105,79 +87,112 @@ impl Price {
                 model_version: raw.model_version.clone(),
                 unit: unit?,
                 service_tier: raw.service_tier.clone(),
+                speed: raw.speed.clone(),
+                capacity: raw.capacity.clone(),
                 region_class: raw.region_class.clone(),
+                region: raw.region.clone(),
+                geography: raw.geography.clone(),
                 context_over: context_over?,
+                hours: raw.hours.clone(),
                 per,
                 rate_text: raw.rate.clone(),
                 rate,
                 currency: currency?,
-                valid_from: valid_from?,
-                valid_to: valid_to?,
-                source: raw.source.clone(),
-                read_on: read_on?,
+                valid_from: origin.valid_from,
+                valid_to: origin.valid_to,
+                source: origin.source,
+                read_on: origin.read_on,
             })
         })();
-        let at_line = |problem| PriceError {
-            line: raw.line,
-            problem,
-        };
-        match complete {
-            Some(price) if problems.is_empty() => Ok(price),
-            _ => Err(problems.into_iter().map(at_line).collect()),
-        }
+        faults.finish(complete)
     }
 }
 
-fn keep<T>(parsed: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
-    parsed.map_err(|problem| problems.push(problem)).ok()
+impl Dated for Price {
+    fn line(&self) -> usize {
+        self.line
+    }
+
+    fn valid_from(&self) -> Option<Micros> {
+        self.valid_from
+    }
+
+    fn valid_to(&self) -> Option<Micros> {
+        self.valid_to
+    }
+
+    fn says_the_same(&self, other: &Self) -> bool {
+        self.rate == other.rate
+    }
+
+    fn after(&self, earlier: &Self) -> Option<Problem> {
+        (self.currency != earlier.currency).then_some(Problem::TwoCurrencies {
+            ours: self.currency,
+            line: earlier.line,
+            theirs: earlier.currency,
+        })
+    }
 }
 
-fn names(raw: &RawPrice, problems: &mut Vec<Problem>) {
+fn check_names(raw: &RawPrice, faults: &mut Faults<'_>) {
     let columns = [
-        ("provider", &raw.provider, true),
-        ("model", &raw.model, true),
-        ("model_version", &raw.model_version, false),
-        ("service_tier", &raw.service_tier, true),
-        ("region_class", &raw.region_class, false),
+        ("provider", raw.provider.as_str()),
+        ("model", &raw.model),
+        ("model_version", &raw.model_version),
+        ("service_tier", &raw.service_tier),
+        ("speed", &raw.speed),
+        ("capacity", &raw.capacity),
+        ("region_class", &raw.region_class),
+        ("region", &raw.region),
+        ("geography", &raw.geography),
+        ("hours", &raw.hours),
     ];
-    for (column, text, needed) in columns {
-        // Models keep their case (`Llama-3`); the rest is ours to write, in lower case.
-        let is_model = column.starts_with("model");
-        let odd =
-            |c: char| c.is_whitespace() || c.is_control() || (!is_model && c.is_ascii_uppercase());
-        if needed && text.is_empty() {
-            problems.push(Problem::Missing(column));
-        } else if text.chars().any(odd) {
-            let text = text.chars().take(64).collect();
-            problems.push(Problem::BadName { column, text });
+    faults.check_names(&columns, &["provider", "model", "service_tier"]);
+}
+
+/// Names that mean the common case, or another name: a price under them would never be found.
+fn check_common(raw: &RawPrice, faults: &mut Faults<'_>) {
+    let spellings = [
+        (
+            "service_tier",
+            raw.service_tier.as_str(),
+            "standard",
+            "default",
+        ),
+        ("service_tier", &raw.service_tier, "fast", "priority"),
+        ("speed", &raw.speed, "standard", ""),
+        ("speed", &raw.speed, "default", ""),
+        ("capacity", &raw.capacity, "paygo", ""),
+        ("geography", &raw.geography, "global", ""),
+        ("geography", &raw.geography, "not_available", ""),
+        ("region_class", &raw.region_class, "data_zone", "datazone"),
+        ("region_class", &raw.region_class, "zone", "datazone"),
+        ("region_class", &raw.region_class, "region", "regional"),
+    ];
+    for (column, text, spelling, write) in spellings {
+        if text == spelling {
+            faults.push(Problem::OtherSpelling {
+                column,
+                text: spelling,
+                write,
+            });
         }
     }
 }
 
-fn provenance(raw: &RawPrice, problems: &mut Vec<Problem>) {
-    if raw.source.trim().is_empty() {
-        problems.push(Problem::NoSource);
-    }
-}
-
-fn unit(text: &str) -> Result<Unit, Problem> {
+pub(super) fn unit(text: &str) -> Result<Unit, Problem> {
     if text == CAPACITY_UNIT {
         return Err(Problem::Capacity(text.to_owned()));
     }
-    let unknown = |_| Problem::UnknownUnit(text.chars().take(64).collect());
-    text.parse().map_err(unknown)
+    text.parse().map_err(|_| Problem::UnknownUnit(short(text)))
 }
 
 fn rate(raw: &RawPrice) -> Result<(i64, Rate), Problem> {
     let per = raw
         .per
         .parse()
-        .map_err(|_| Problem::BadPer(raw.per.chars().take(64).collect()))?;
+        .map_err(|_| Problem::BadPer(short(&raw.per)))?;
     Ok((per, Rate::new(&raw.rate, per)?))
-}
-
-fn currency(text: &str) -> Result<Currency, Problem> {
-    Ok(text.parse()?)
 }
 
 fn context(text: &str) -> Result<Option<i64>, Problem> {
@@ -187,24 +202,8 @@ fn context(text: &str) -> Result<Option<i64>, Problem> {
     match text.parse() {
         // The greatest count is left free, so that "one more than the bound" always exists.
         Ok(tokens) if (0..i64::MAX).contains(&tokens) => Ok(Some(tokens)),
-        _ => Err(Problem::BadContext(text.chars().take(64).collect())),
+        _ => Err(Problem::BadContext(short(text))),
     }
-}
-
-fn instant(column: &'static str, text: &str) -> Result<Option<Micros>, Problem> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let problem = |error| Problem::Instant { column, error };
-    parse_instant(text).map(Some).map_err(problem)
-}
-
-fn read_on(text: &str) -> Result<NaiveDate, Problem> {
-    if text.trim().is_empty() {
-        return Err(Problem::NoReadDate);
-    }
-    NaiveDate::parse_from_str(text, "%Y-%m-%d")
-        .map_err(|_| Problem::BadReadDate(text.chars().take(64).collect()))
 }
 
 #[cfg(test)]

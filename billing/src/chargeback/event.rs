@@ -1,0 +1,117 @@
+//! One record rated by itself: the same rules as the report's, without a store. The sum over the records of a period
+//! is the report's total, to the last digit.
+
+use std::collections::BTreeMap;
+
+use schemas::units::Side;
+use schemas::{Line, PriceBook, Unit, Units, UsageEvent};
+
+use crate::BillingError;
+use crate::chargeback::groups::{Group, Sku};
+use crate::chargeback::{Figures, rate};
+
+/// What one record counts and costs. Whether synthetic traffic is shown is the caller's to decide.
+pub fn rate_event(event: &UsageEvent, book: &PriceBook) -> Result<Figures, BillingError> {
+    let mut figures = Figures::none();
+    for group in groups_of(event) {
+        figures.add(&rate::figures(&group, book)?)?;
+    }
+    Ok(figures)
+}
+
+/// A group for each line, the request counted with the first; a record without lines has one without units.
+fn groups_of(event: &UsageEvent) -> Vec<Group> {
+    let sku = sku_of(event);
+    let later = event.lines.get(1..).unwrap_or_default();
+    let mut groups = vec![first_group(event, &sku)];
+    groups.extend(later.iter().map(|line| Group {
+        sku: sku_of_line(&sku, line),
+        requests: 0,
+        units: counts(&line.units),
+        ..bare_group(event)
+    }));
+    groups
+}
+
+fn first_group(event: &UsageEvent, sku: &Sku) -> Group {
+    let later = event.lines.get(1..).unwrap_or_default();
+    let used = |line: &Line| counts(&line.units).into_keys().collect();
+    let first = event.lines.first();
+    let mut group = Group {
+        sku: first.map_or_else(|| sku.clone(), |line| sku_of_line(sku, line)),
+        requests: i128::from(event.count),
+        units: first.map(|line| counts(&line.units)).unwrap_or_default(),
+        others: later
+            .iter()
+            .map(|line| (sku_of_line(sku, line), used(line)))
+            .collect(),
+        ..bare_group(event)
+    };
+    if group.is_bounded_by_reservation() {
+        group.is_reserved = !event.estimated_units.is_empty();
+        group.estimated = counts(&event.estimated_units);
+    }
+    group
+}
+
+/// What all groups of a record have in common.
+fn bare_group(event: &UsageEvent) -> Group {
+    Group {
+        dims: Vec::new(),
+        sku: Sku::default(),
+        at: event.received_us.0,
+        context: context(event),
+        outcome: event.outcome,
+        billable: event.billable,
+        source: event.usage_source,
+        quality: event.usage_quality,
+        synthetic: event.synthetic,
+        is_reserved: false,
+        requests: 0,
+        others: Vec::new(),
+        units: BTreeMap::new(),
+        estimated: BTreeMap::new(),
+    }
+}
+
+/// The request's own names; model, tier, speed and geography are a line's, or those of a record without lines.
+fn sku_of(event: &UsageEvent) -> Sku {
+    let text = |text: &Option<schemas::Text>| text.as_ref().map(ToString::to_string);
+    let model = event
+        .model_served
+        .as_ref()
+        .unwrap_or(&event.model_requested);
+    Sku {
+        provider: text(&event.provider).unwrap_or_default(),
+        model: model.to_string(),
+        zone: text(&event.data_zone).unwrap_or_default(),
+        region: text(&event.region).unwrap_or_default(),
+        capacity: event.capacity.map(|c| c.to_string()).unwrap_or_default(),
+        ..Sku::default()
+    }
+}
+
+fn sku_of_line(sku: &Sku, line: &Line) -> Sku {
+    let text = |text: &Option<schemas::Text>| text.as_ref().map(ToString::to_string);
+    sku.of_line(
+        line.model.as_str(),
+        &text(&line.service_tier).unwrap_or_default(),
+        &text(&line.speed).unwrap_or_default(),
+        &text(&line.geography).unwrap_or_default(),
+    )
+}
+
+/// All input units of the request, over all its lines; its band binds the whole of it.
+fn context(event: &UsageEvent) -> i64 {
+    let inputs = event
+        .lines
+        .iter()
+        .filter_map(|line| line.units.total(Side::Input));
+    i64::try_from(inputs.sum::<i128>()).unwrap_or(i64::MAX)
+}
+
+fn counts(units: &Units) -> BTreeMap<Unit, i128> {
+    let used = units.iter().filter(|(_, count)| *count != 0);
+    used.map(|(unit, count)| (unit, i128::from(count)))
+        .collect()
+}

@@ -1,0 +1,92 @@
+//! The hours of one provider together: which band an instant is in, and where bands begin and end.
+
+use std::collections::BTreeSet;
+
+use crate::price::error::{PriceError, Problem};
+use crate::price::hours::{Holiday, HourBand, When, midnight, next_day};
+use crate::time::Micros;
+
+/// All bands and holidays of a provider.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Calendar {
+    bands: Vec<HourBand>,
+    holidays: Vec<Holiday>,
+}
+
+impl Calendar {
+    pub(super) fn add_band(&mut self, band: HourBand) {
+        self.bands.push(band);
+    }
+
+    pub(super) fn add_holiday(&mut self, holiday: Holiday) {
+        self.holidays.push(holiday);
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.bands.iter().any(|band| band.name == name)
+    }
+
+    /// The band of an instant; `None` where the calendar does not reach, or has no band.
+    pub(super) fn band_at(&self, at: Micros) -> Option<&str> {
+        let known = || self.bands.iter().filter(|band| band.holds(at));
+        let in_force = |band: &&HourBand| band.covers(at) && !self.is_holiday(&band.name, at);
+        let otherwise = |band: &&HourBand| band.when == When::Otherwise;
+        let band = known().find(in_force).or_else(|| known().find(otherwise))?;
+        Some(&band.name)
+    }
+
+    fn is_holiday(&self, name: &str, at: Micros) -> bool {
+        let mut of_band = self.holidays.iter().filter(|holiday| holiday.name == name);
+        of_band.any(|holiday| holiday.from <= at && at < holiday.to)
+    }
+
+    /// Everything but the hours themselves at which a band can change.
+    pub(super) fn boundaries(&self) -> impl Iterator<Item = Micros> + '_ {
+        let bands = self.bands.iter().map(|band| &band.origin);
+        let holidays = self.holidays.iter().map(|holiday| &holiday.origin);
+        bands
+            .chain(holidays)
+            .flat_map(|origin| [origin.valid_from, origin.valid_to])
+            .flatten()
+    }
+
+    /// Adds the instants between two at which a band can change; stops at some more than `most`.
+    pub(super) fn edges(
+        &self,
+        start: Micros,
+        end: Micros,
+        most: usize,
+        edges: &mut BTreeSet<Micros>,
+    ) {
+        let inside = |at: &Micros| start < *at && *at < end;
+        edges.extend(self.boundaries().filter(inside));
+        for band in &self.bands {
+            let from = band.origin.valid_from.map_or(start, |from| from.max(start));
+            let to = band.origin.valid_to.map_or(end, |to| to.min(end));
+            let mut day = midnight(from);
+            while day < to && edges.len() <= most {
+                edges.extend(band.edges_of(day).into_iter().filter(inside));
+                day = next_day(day);
+            }
+        }
+    }
+
+    /// Two bands at one time, and holidays of no band.
+    pub(super) fn check(&self, errors: &mut Vec<PriceError>) {
+        for (at, band) in self.bands.iter().enumerate() {
+            let earlier = self.bands[..at].iter().find(|other| other.collides(band));
+            if let Some(other) = earlier {
+                errors.push(PriceError {
+                    line: band.origin.line,
+                    problem: Problem::HoursCollide(other.origin.line),
+                });
+            }
+        }
+        for holiday in self.holidays.iter().filter(|day| !self.has(&day.name)) {
+            errors.push(PriceError {
+                line: holiday.origin.line,
+                problem: Problem::NoSuchHours(holiday.name.clone()),
+            });
+        }
+    }
+}
