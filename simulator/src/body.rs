@@ -12,7 +12,9 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
 use crate::connection::ConnectionFlags;
+use crate::fate::Cut;
 use crate::plain::Plain;
+use crate::replay::{Recorded, Replay};
 use crate::stream::Stream;
 use crate::truth::{AnswerGuard, End};
 
@@ -41,10 +43,12 @@ pub(crate) enum Step {
 /// Where the steps come from.
 #[derive(Debug)]
 pub(crate) enum Script {
-    /// One JSON object.
+    /// A document.
     Plain(Plain),
     /// Server-sent events.
     Stream(Box<Stream>),
+    /// A recorded answer, and its length where that is told.
+    Replay(Replay, Option<u64>),
 }
 
 impl Script {
@@ -52,15 +56,42 @@ impl Script {
         match self {
             Self::Plain(plain) => plain.next(),
             Self::Stream(stream) => stream.next(),
+            Self::Replay(replay, _) => replay.next(),
         }
     }
+
+    fn len_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Plain(plain) => plain.len_bytes(),
+            Self::Stream(_) => None,
+            Self::Replay(_, len_bytes) => *len_bytes,
+        }
+    }
+
+    fn rhythm(&self) -> Rhythm {
+        match self {
+            Self::Plain(_) => Rhythm::Blocks,
+            Self::Stream(_) | Self::Replay(..) => Rhythm::Flushed,
+        }
+    }
+}
+
+/// How steps that hand over bytes become writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rhythm {
+    /// As the connection likes: documents.
+    Blocks,
+    /// Each is flushed: events, and pieces of recorded answers.
+    Flushed,
+    /// Those that need no waiting share a write.
+    Coalesced,
 }
 
 /// The body of any answer.
 #[derive(Debug)]
 pub(crate) enum SimBody {
     /// Short and whole.
-    Whole(Option<Bytes>, Option<AnswerGuard>),
+    Whole(Option<Bytes>, Option<Box<AnswerGuard>>),
     /// Made while it is sent.
     Scripted(Box<Scripted>),
 }
@@ -72,7 +103,7 @@ pub(crate) struct Scripted {
     guard: AnswerGuard,
     flags: Arc<ConnectionFlags>,
     len_bytes: Option<u64>,
-    coalesce: bool,
+    rhythm: Rhythm,
     wait: Option<Pin<Box<Sleep>>>,
     /// Let the connection flush before the next step.
     flush: bool,
@@ -83,7 +114,7 @@ pub(crate) struct Scripted {
 impl SimBody {
     /// A short body; the guard, if any, ends when the body is taken.
     pub(crate) fn whole(bytes: impl Into<Bytes>, guard: Option<AnswerGuard>) -> Self {
-        Self::Whole(Some(bytes.into()), guard)
+        Self::Whole(Some(bytes.into()), guard.map(Box::new))
     }
 
     pub(crate) fn scripted(
@@ -92,9 +123,11 @@ impl SimBody {
         flags: Arc<ConnectionFlags>,
         coalesce: bool,
     ) -> Self {
-        let len_bytes = match &script {
-            Script::Plain(plain) => Some(plain.len_bytes()),
-            Script::Stream(_) => None,
+        let len_bytes = script.len_bytes();
+        let rhythm = if coalesce {
+            Rhythm::Coalesced
+        } else {
+            script.rhythm()
         };
         let next = script.next();
         let body = Scripted {
@@ -102,13 +135,38 @@ impl SimBody {
             guard,
             flags,
             len_bytes,
-            coalesce,
+            rhythm,
             wait: None,
             flush: false,
             next,
             over: false,
         };
         Self::Scripted(Box::new(body))
+    }
+
+    /// A recorded answer, cut as it is ordered or as it was recorded.
+    pub(crate) fn replay(
+        recorded: Arc<Recorded>,
+        cut: Option<Cut>,
+        mut guard: AnswerGuard,
+        flags: Arc<ConnectionFlags>,
+    ) -> Self {
+        // An empty body is never asked for its frames.
+        if recorded.body.is_empty() && !recorded.reset {
+            guard.finish(End::Complete);
+            return Self::whole(Bytes::new(), None);
+        }
+        let len_bytes = recorded.body.len() as u64;
+        let script = Script::Replay(Replay::new(recorded, cut), Some(len_bytes));
+        Self::scripted(script, guard, flags, false)
+    }
+
+    /// The length is not told, even where it is known.
+    pub(crate) fn without_length(mut self) -> Self {
+        if let Self::Scripted(body) = &mut self {
+            body.len_bytes = None;
+        }
+        self
     }
 }
 
@@ -204,7 +262,7 @@ impl Scripted {
     fn hand_over(&mut self, bytes: Bytes, tokens: u64, usage: bool) -> Bytes {
         self.guard.sent(tokens, usage);
         self.next = self.script.next();
-        let bytes = if self.coalesce {
+        let bytes = if self.rhythm == Rhythm::Coalesced {
             self.gather(bytes)
         } else {
             bytes
@@ -212,8 +270,8 @@ impl Scripted {
         match &self.next {
             None => self.end(End::Complete),
             Some(Step::ErrorEnd) => self.end(End::Error),
-            // Bounded bodies need no flush between blocks; events, and whatever precedes a fault, do.
-            Some(Step::Data { .. }) => self.flush = !self.coalesce && self.len_bytes.is_none(),
+            // Whatever precedes a wait or a fault is flushed too.
+            Some(Step::Data { .. }) => self.flush = self.rhythm == Rhythm::Flushed,
             Some(_) => self.flush = true,
         }
         bytes

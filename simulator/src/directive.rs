@@ -1,14 +1,23 @@
-//! The compact text by which a request orders its own fate (`metadata.sim`), for tests that want one
-//! certain fault. Read strictly: a word that is not known is an error, never ignored.
+//! The compact text by which a request orders its own fate, for tests that want one certain fault or one certain
+//! answer. Read strictly: a word that is not known is an error, never ignored. How it travels is told in `carrier`.
 //!
 //! Orders are separated by commas: `status=429`, `html502`, `html200`, `reset_head`, `reset_mid=EVENTS`,
 //! `reset_before_usage`, `stall_head=MS`, `stall_mid=EVENTS:MS`, `stall_before_usage=MS`,
 //! `error_event=EVENTS`, `no_usage`, `no_stream_usage`,
 //! `usage=negative|fraction|text|huge|sum|extra|cached|null`, `json_for_stream`, `latency=MS`,
 //! `chunk_delay=MS`, `tokens_per_chunk=N`, `big=BYTES`, `ping=EVENTS`, `crlf`, `no_done`,
-//! `no_final_blank`, `write_bytes=N`, `coalesce`, `retry_after=MS`, `finish=length|stop`.
+//! `no_final_blank`, `write_bytes=N`, `coalesce`, `retry_after=MS`, `finish=length|stop`,
+//! `framing=length|chunked|close` (`length` for recorded answers only), `filter=prompt|answer`, `late_verdicts`, `failed`,
+//! `cached=N`, `reasoning=N`, `audio_ms=N`, `tier=auto|default|flex|priority|scale`,
+//! `tool=web_search|file_search|code_interpreter|image_generation|function` or `tool=KIND:N`,
+//! `replay=ID`, `cut=BYTES`, `cut_at=BYTE`, `cut_drawn=SEED`, `nonce=TEXT`.
 
-use crate::fate::{Break, Fate, Head, Place};
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use crate::fate::{Break, Cut, Fate, Filter, Framing, Head, Place, Tools};
 use crate::settings::{FinishReason, WriteMode};
 use crate::usage::{BadUsage, UsageMode};
 
@@ -19,10 +28,10 @@ const MAX_BIG_BYTES: u64 = 1 << 30;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DirectiveError {
     /// There is no such order.
-    #[error("unknown order `{0}` in metadata.sim")]
+    #[error("unknown order `{0}` for the simulator")]
     Unknown(String),
     /// The order's value is missing, superfluous or out of range.
-    #[error("order `{order}` in metadata.sim needs {expected}")]
+    #[error("order `{order}` for the simulator needs {expected}")]
     Value {
         /// The order as written.
         order: String,
@@ -35,6 +44,7 @@ pub enum DirectiveError {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Directive {
     orders: Vec<Order>,
+    nonce: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,14 +67,41 @@ enum Order {
     Coalesce,
     RetryAfter(u64),
     Finish(FinishReason),
+    Framing(Framing),
+    Filter(Filter),
+    LateVerdicts,
+    Failed,
+    Cached(u64),
+    Reasoning(u64),
+    AudioMs(u64),
+    Tier(&'static str),
+    Tools(Tools),
+    Replay(u64),
+    Cut(Cut),
 }
 
 impl Directive {
     /// Reads the text; the empty text orders nothing.
     pub fn parse(text: &str) -> Result<Self, DirectiveError> {
-        let words = text.split(',').filter(|_| !text.is_empty());
-        let orders = words.map(parse_order).collect::<Result<_, _>>()?;
-        Ok(Self { orders })
+        let mut directive = Self::default();
+        for word in text.split(',').filter(|_| !text.is_empty()) {
+            match word.strip_prefix("nonce=") {
+                Some(nonce) => directive.nonce = Some(nonce.to_owned()),
+                None => directive.orders.push(parse_order(word)?),
+            }
+        }
+        Ok(directive)
+    }
+
+    /// Adds later orders to these.
+    pub(crate) fn extend(&mut self, later: Self) {
+        self.orders.extend(later.orders);
+        self.nonce = later.nonce.or(self.nonce.take());
+    }
+
+    /// The nonce, if one is among the orders.
+    pub(crate) fn nonce(&self) -> Option<&str> {
+        self.nonce.as_deref()
     }
 
     /// Bends a fate to the orders; a later one wins.
@@ -98,6 +135,25 @@ impl Order {
             Self::Coalesce => fate.shape.write = WriteMode::Coalesced,
             Self::RetryAfter(ms) => fate.retry_after_ms = ms,
             Self::Finish(reason) => fate.shape.finish_reason = reason,
+            Self::Framing(framing) => fate.shape.framing = Some(framing),
+            Self::Replay(id) => fate.replay = Some(id),
+            Self::Cut(cut) => fate.cut = Some(cut),
+            other => other.apply_to_content(fate),
+        }
+    }
+
+    fn apply_to_content(self, fate: &mut Fate) {
+        let content = &mut fate.content;
+        match self {
+            Self::Filter(filter) => content.filter = Some(filter),
+            Self::LateVerdicts => content.late_verdicts = true,
+            Self::Failed => content.failed = true,
+            Self::Cached(tokens) => content.cached_tokens = tokens,
+            Self::Reasoning(tokens) => content.reasoning_tokens = tokens,
+            Self::AudioMs(ms) => content.audio_ms = Some(ms),
+            Self::Tier(tier) => content.service_tier = tier,
+            Self::Tools(tools) => values::add(&mut content.tools, tools),
+            _ => {}
         }
     }
 }
@@ -122,6 +178,8 @@ fn parse_flag(word: &str) -> Result<Order, DirectiveError> {
         "no_done" => Order::NoDone,
         "no_final_blank" => Order::NoFinalBlank,
         "coalesce" => Order::Coalesce,
+        "late_verdicts" => Order::LateVerdicts,
+        "failed" => Order::Failed,
         _ => return Err(DirectiveError::Unknown(word.to_owned())),
     })
 }
@@ -135,14 +193,14 @@ fn parse_valued(word: &str, name: &str, value: &str) -> Result<Order, DirectiveE
     let after = || number().map(Place::AfterEvents);
     Ok(match name {
         "status" => Order::Head(Head::Status(
-            status(number()?).ok_or(wrong("a status from 400 to 599"))?,
+            values::status(number()?).ok_or(wrong("a status from 400 to 599"))?,
         )),
         "reset_mid" => Order::Breaks(Break::Reset(after()?)),
         "error_event" => Order::Breaks(Break::ErrorEvent(after()?)),
         "stall_head" => Order::StallHead(number()?),
-        "stall_mid" => Order::Breaks(stall_mid(value).ok_or(wrong("EVENTS:MS"))?),
+        "stall_mid" => Order::Breaks(values::stall_mid(value).ok_or(wrong("EVENTS:MS"))?),
         "stall_before_usage" => Order::Breaks(Break::Stall(Place::BeforeUsage, number()?)),
-        "usage" => Order::BadUsage(bad_usage(value).ok_or(wrong("a known kind of lie"))?),
+        "usage" => Order::BadUsage(values::bad_usage(value).ok_or(wrong("a known kind of lie"))?),
         "latency" => Order::Latency(number()?),
         "chunk_delay" => Order::ChunkDelay(number()?),
         "tokens_per_chunk" => Order::TokensPerChunk(
@@ -158,138 +216,36 @@ fn parse_valued(word: &str, name: &str, value: &str) -> Result<Order, DirectiveE
         "ping" => Order::Ping(number()?),
         "write_bytes" => Order::WriteBytes(number()?),
         "retry_after" => Order::RetryAfter(number()?),
-        "finish" => Order::Finish(finish(value).ok_or(wrong("length or stop"))?),
+        "finish" => Order::Finish(values::finish(value).ok_or(wrong("length or stop"))?),
+        _ => return parse_content(word, name, value),
+    })
+}
+
+/// Orders about what an answer holds, and which recorded one is played.
+fn parse_content(word: &str, name: &str, value: &str) -> Result<Order, DirectiveError> {
+    let wrong = |expected| DirectiveError::Value {
+        order: word.to_owned(),
+        expected,
+    };
+    let number = || value.parse::<u64>().map_err(|_| wrong("a whole number"));
+    Ok(match name {
+        "framing" => {
+            Order::Framing(values::framing(value).ok_or(wrong("length, chunked or close"))?)
+        }
+        "filter" => Order::Filter(values::filter(value).ok_or(wrong("prompt or answer"))?),
+        "cached" => Order::Cached(number()?),
+        "reasoning" => Order::Reasoning(number()?),
+        "audio_ms" => Order::AudioMs(number()?),
+        "tier" => Order::Tier(values::tier(value).ok_or(wrong("a known tier"))?),
+        "tool" => Order::Tools(values::tools(value).ok_or(wrong("KIND or KIND:N, at most 64"))?),
+        "replay" => Order::Replay(number()?),
+        "cut" => Order::Cut(Cut::Every(
+            Some(number()?)
+                .filter(|n| *n > 0)
+                .ok_or(wrong("at least 1"))?,
+        )),
+        "cut_at" => Order::Cut(Cut::At(number()?)),
+        "cut_drawn" => Order::Cut(Cut::Drawn(number()?)),
         _ => return Err(DirectiveError::Unknown(word.to_owned())),
     })
-}
-
-fn status(number: u64) -> Option<u16> {
-    u16::try_from(number)
-        .ok()
-        .filter(|status| (400..=599).contains(status))
-}
-
-fn stall_mid(value: &str) -> Option<Break> {
-    let (events, ms) = value.split_once(':')?;
-    Some(Break::Stall(
-        Place::AfterEvents(events.parse().ok()?),
-        ms.parse().ok()?,
-    ))
-}
-
-fn finish(value: &str) -> Option<FinishReason> {
-    match value {
-        "length" => Some(FinishReason::Length),
-        "stop" => Some(FinishReason::Stop),
-        _ => None,
-    }
-}
-
-fn bad_usage(value: &str) -> Option<BadUsage> {
-    Some(match value {
-        "negative" => BadUsage::Negative,
-        "fraction" => BadUsage::Fraction,
-        "text" => BadUsage::Text,
-        "huge" => BadUsage::Huge,
-        "sum" => BadUsage::Sum,
-        "extra" => BadUsage::Extra,
-        "cached" => BadUsage::Cached,
-        "null" => BadUsage::Null,
-        _ => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Directive, DirectiveError};
-    use crate::fate::{Break, Head, Place, decide};
-    use crate::settings::Settings;
-
-    #[test]
-    fn every_order_in_the_list_above_is_known() {
-        for order in [
-            "status=429",
-            "html502",
-            "html200",
-            "reset_head",
-            "reset_mid=3",
-            "reset_before_usage",
-            "stall_head=5",
-            "stall_mid=2:5000",
-            "stall_before_usage=5",
-            "error_event=2",
-            "no_usage",
-            "no_stream_usage",
-            "usage=negative",
-            "json_for_stream",
-            "latency=200",
-            "chunk_delay=10",
-            "tokens_per_chunk=3",
-            "big=10485760",
-            "ping=2",
-            "crlf",
-            "no_done",
-            "no_final_blank",
-            "write_bytes=1",
-            "coalesce",
-            "retry_after=7",
-            "finish=stop",
-        ] {
-            let directive = Directive::parse(order).expect(order);
-            let (mut bent, plain) = (
-                decide(&Settings::default(), "n"),
-                decide(&Settings::default(), "n"),
-            );
-            directive.apply(&mut bent);
-            assert_ne!(bent, plain, "{order} changes something");
-        }
-        assert_eq!(Directive::parse(""), Ok(Directive::default()));
-    }
-
-    #[test]
-    fn orders_add_up_and_the_later_wins() {
-        let mut fate = decide(&Settings::default(), "n");
-        let directive =
-            Directive::parse("status=500,latency=9,reset_mid=1,stall_mid=2:5,status=429");
-        directive.expect("known orders").apply(&mut fate);
-        assert_eq!((fate.head, fate.head_delay_ms), (Head::Status(429), 9));
-        assert_eq!(fate.breaks, Some(Break::Stall(Place::AfterEvents(2), 5)));
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_an_error() {
-        for word in [
-            "explode",
-            "reset",
-            "crlf=1",
-            ",",
-            "latency=1,",
-            " crlf",
-            "no_usage=true",
-        ] {
-            assert!(
-                matches!(Directive::parse(word), Err(DirectiveError::Unknown(_))),
-                "{word:?}"
-            );
-        }
-        for word in [
-            "status=200",
-            "status=600",
-            "status=x",
-            "reset_mid=",
-            "reset_mid=-1",
-            "stall_mid=2",
-            "stall_mid=2:x",
-            "usage=odd",
-            "tokens_per_chunk=0",
-            "big=9999999999",
-            "finish=never",
-            "latency=1.5",
-        ] {
-            assert!(
-                matches!(Directive::parse(word), Err(DirectiveError::Value { .. })),
-                "{word:?}"
-            );
-        }
-    }
 }

@@ -1,8 +1,11 @@
 //! Errors as the provider words them: `{"error":{message,type,param,code}}`, and the pages of HTML
-//! that a proxy in between sends instead.
+//! that a proxy in between sends instead. What Azure words otherwise is told in `errors/azure`.
+
+mod azure;
 
 use serde_json::json;
 
+use crate::api::Dialect;
 use crate::limits::Throttled;
 
 /// The page that stands in for an answer.
@@ -29,7 +32,12 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     /// The body of the answer.
-    pub(crate) fn body(&self) -> String {
+    pub(crate) fn body(&self, dialect: Dialect) -> String {
+        if dialect == Dialect::Azure
+            && let Some(error) = azure::error(self)
+        {
+            return json!({ "error": error }).to_string();
+        }
         let error = json!({"message": self.message, "type": self.kind, "param": self.param, "code": self.code});
         format!("{:#}\n", json!({ "error": error }))
     }
@@ -49,6 +57,48 @@ impl Refusal {
         let mut refusal = Self::new(400, "invalid_request_error", Some("invalid_value"), message);
         refusal.param = Some(param.to_owned());
         refusal
+    }
+
+    /// 400 for a value that the model does not take.
+    pub(crate) fn unsupported(param: &str, message: &str) -> Self {
+        let mut refusal = Self::invalid(param, message);
+        refusal.code = Some("unsupported_value");
+        refusal
+    }
+
+    /// 400 for a prompt that the filter does not let through.
+    pub(crate) fn filtered() -> Self {
+        let message = "Your request was rejected as a result of our safety system. Your prompt may contain text that is \
+            not allowed by our safety system.";
+        Self::new(
+            400,
+            "invalid_request_error",
+            Some("content_policy_violation"),
+            message,
+        )
+    }
+
+    /// 400 for a multipart form that cannot be read.
+    pub(crate) fn bad_form(why: &str) -> Self {
+        let message = format!("Could not parse multipart form: {why}");
+        Self::new(400, "invalid_request_error", None, &message)
+    }
+
+    /// 404 of Azure's for a path without a version.
+    pub(crate) fn no_resource() -> Self {
+        Self::new(404, "", Some("404"), "Resource not found")
+    }
+
+    /// 400 of Azure's for a version that it does not know.
+    pub(crate) fn unsupported_version() -> Self {
+        Self::new(400, "", Some("BadRequest"), "API version not supported")
+    }
+
+    /// 404 for a recorded answer that is not there.
+    pub(crate) fn no_replay(id: u64) -> Self {
+        let message =
+            format!("there is no recorded answer {id}; POST /replay keeps one and gives its id");
+        Self::new(404, "invalid_request_error", Some("no_replay"), &message)
     }
 
     /// 400 for a parameter that is not there.

@@ -1,5 +1,7 @@
 //! How one request will fare: a pure function of the settings and the nonce. Nothing here does it.
 
+use serde::Deserialize;
+
 use crate::settings::{FinishReason, Settings, WriteMode};
 use crate::usage::{BadUsage, UsageMode};
 
@@ -38,6 +40,74 @@ pub enum Place {
     BeforeUsage,
 }
 
+/// What the provider's filter finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    /// The prompt: no answer at all.
+    Prompt,
+    /// The answer, which breaks off.
+    Answer,
+}
+
+/// How the end of a body is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Framing {
+    /// By its length.
+    Length,
+    /// In chunks.
+    Chunked,
+    /// By the end of the connection.
+    Close,
+}
+
+/// Where a recorded answer is cut; each piece is a write of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// In pieces of so many bytes.
+    Every(u64),
+    /// In two, at this byte.
+    At(u64),
+    /// In pieces of 1 to 64 bytes, drawn from this.
+    Drawn(u64),
+}
+
+/// How often tools of the provider's are called in an answer of `responses`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tools {
+    /// Searches of the web.
+    pub web_search: u64,
+    /// Searches of files.
+    pub file_search: u64,
+    /// Runs of code, all in one container.
+    pub code_interpreter: u64,
+    /// Pictures made.
+    pub image_generation: u64,
+    /// Calls of the app's own functions.
+    pub function: u64,
+}
+
+/// What an answer holds apart from its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// Cached tokens that are reported, at most the prompt's.
+    pub cached_tokens: u64,
+    /// Hidden tokens at the start of each answer, inside its length.
+    pub reasoning_tokens: u64,
+    /// Length of sound that came in; `None`: by the file's size.
+    pub audio_ms: Option<u64>,
+    /// What `service_tier` says.
+    pub service_tier: &'static str,
+    /// Tools of the provider's.
+    pub tools: Tools,
+    /// What the filter finds.
+    pub filter: Option<Filter>,
+    /// Azure's verdicts come after the finish, in chunks of their own.
+    pub late_verdicts: bool,
+    /// A response fails after its text.
+    pub failed: bool,
+}
+
 /// The outward form of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(
@@ -69,6 +139,8 @@ pub struct Shape {
     pub big_bytes: Option<u64>,
     /// Plain JSON although a stream was asked.
     pub json_for_stream: bool,
+    /// How the end of the body is told; `None`: as the provider does.
+    pub framing: Option<Framing>,
 }
 
 /// All that is decided about one request.
@@ -88,8 +160,14 @@ pub struct Fate {
     pub usage: UsageMode,
     /// Whether the reported usage is a lie.
     pub bad_usage: Option<BadUsage>,
+    /// What the answer holds.
+    pub content: Content,
     /// The outward form.
     pub shape: Shape,
+    /// A recorded answer that is played instead of one of our own.
+    pub replay: Option<u64>,
+    /// Where it is cut; `None`: as it was recorded.
+    pub cut: Option<Cut>,
     /// Seed of everything further that is drawn (jitter, words).
     pub draw: u64,
 }
@@ -125,7 +203,10 @@ pub(crate) fn decide(settings: &Settings, nonce: &str) -> Fate {
         breaks: None,
         usage: UsageMode::Reported,
         bad_usage: None,
+        content: content(settings),
         shape: shape(settings),
+        replay: None,
+        cut: None,
         draw,
     };
     if let Some(fault) = drawn_fault(settings, unit(mix(draw ^ 2))) {
@@ -133,6 +214,19 @@ pub(crate) fn decide(settings: &Settings, nonce: &str) -> Fate {
         apply_fault(&mut fate, fault, place, settings.stall_ms);
     }
     fate
+}
+
+fn content(settings: &Settings) -> Content {
+    Content {
+        cached_tokens: settings.cached_tokens,
+        reasoning_tokens: settings.reasoning_tokens,
+        audio_ms: None,
+        service_tier: "default",
+        tools: Tools::default(),
+        filter: None,
+        late_verdicts: false,
+        failed: false,
+    }
 }
 
 fn shape(settings: &Settings) -> Shape {
@@ -149,6 +243,7 @@ fn shape(settings: &Settings) -> Shape {
         finish_reason: settings.finish_reason,
         big_bytes: None,
         json_for_stream: false,
+        framing: None,
     }
 }
 

@@ -1,10 +1,12 @@
 //! The models on offer and the dated names under which they answer. Prices are nobody's business here.
 
+use std::sync::Arc;
+
 use crate::settings::{ModelSettings, PromptCount, Settings};
 use crate::tokens::Encoding;
 
 /// Alias and dated name, as `OpenAI`'s page of models has them; a dated name stands for itself.
-const KNOWN: [(&str, &str); 18] = [
+const KNOWN: [(&str, &str); 36] = [
     ("gpt-3.5-turbo", "gpt-3.5-turbo-0125"),
     ("gpt-4", "gpt-4-0613"),
     ("gpt-4-turbo", "gpt-4-turbo-2024-04-09"),
@@ -23,15 +25,47 @@ const KNOWN: [(&str, &str); 18] = [
     ("o3-mini", "o3-mini-2025-01-31"),
     ("o3-pro", "o3-pro-2025-06-10"),
     ("o4-mini", "o4-mini-2025-04-16"),
+    ("babbage-002", "babbage-002"),
+    ("davinci-002", "davinci-002"),
+    (
+        "gpt-3.5-turbo-instruct",
+        "gpt-3.5-turbo-instruct:20230824-v2",
+    ),
+    ("text-embedding-3-large", "text-embedding-3-large"),
+    ("text-embedding-3-small", "text-embedding-3-small"),
+    ("text-embedding-ada-002", "text-embedding-ada-002-v2"),
+    ("dall-e-2", "dall-e-2"),
+    ("dall-e-3", "dall-e-3"),
+    ("gpt-image-1", "gpt-image-1"),
+    ("gpt-image-1-mini", "gpt-image-1-mini"),
+    ("gpt-4o-transcribe", "gpt-4o-transcribe"),
+    ("gpt-4o-mini-transcribe", "gpt-4o-mini-transcribe"),
+    ("whisper-1", "whisper-1"),
+    ("gpt-4o-mini-tts", "gpt-4o-mini-tts"),
+    ("tts-1", "tts-1"),
+    ("tts-1-hd", "tts-1-hd"),
+    ("omni-moderation-latest", "omni-moderation-latest"),
+    ("text-moderation-latest", "text-moderation-007"),
 ];
 
 /// A model as one request meets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Model {
     /// The name that answers carry.
-    pub(crate) served: String,
+    pub(crate) served: Arc<str>,
     pub(crate) encoding: Encoding,
     pub(crate) prompt_count: PromptCount,
+}
+
+impl Model {
+    /// Where no model is asked for.
+    pub(crate) fn none() -> Self {
+        Self {
+            served: Arc::from(""),
+            encoding: Encoding::O200kBase,
+            prompt_count: PromptCount::ContentOnly,
+        }
+    }
 }
 
 /// Finds a model by alias or dated name; `None` is the provider's 404.
@@ -45,10 +79,10 @@ pub(crate) fn find(settings: &Settings, name: &str) -> Option<Model> {
     let special = special.unwrap_or(&defaults);
     let served = special
         .served
-        .clone()
-        .unwrap_or_else(|| known.unwrap_or(name).to_owned());
+        .as_deref()
+        .unwrap_or_else(|| known.unwrap_or(name));
     Some(Model {
-        served,
+        served: Arc::from(served),
         encoding: special.encoding.unwrap_or_else(|| Encoding::of_model(name)),
         prompt_count: special.prompt_count.unwrap_or(settings.prompt_count),
     })
@@ -71,9 +105,4 @@ pub(crate) fn names(settings: &Settings) -> Vec<String> {
     names.sort_unstable();
     names.dedup();
     names
-}
-
-/// One entry of the list of models.
-pub(crate) fn entry(name: &str) -> serde_json::Value {
-    serde_json::json!({"id": name, "object": "model", "created": 1_715_367_049, "owned_by": "system"})
 }

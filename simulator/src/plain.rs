@@ -1,13 +1,11 @@
-//! An answer as one JSON object, made piece by piece so that a big one never stands in memory whole.
+//! An answer that is not a stream, made piece by piece so that a big one never stands in memory whole.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::answer::Answer;
 use crate::body::Step;
 use crate::fate::{Break, Fate, Place};
-use crate::usage::UsageMode;
 use crate::words::Text;
 
 /// Words in a piece: some 16 KiB.
@@ -17,14 +15,82 @@ const PIECE_WORDS: u64 = 2_700;
 enum Piece {
     Bytes {
         bytes: Bytes,
+        /// Tokens that are handed over with the last byte.
+        tokens: u64,
         usage: bool,
     },
     Text {
         text: Text,
         start: u64,
         end: u64,
+        tokens_per_word: u64,
         hidden_tokens: u64,
     },
+}
+
+/// The pieces of an answer while they are put together.
+#[derive(Debug, Default)]
+pub(crate) struct Pieces {
+    list: VecDeque<Piece>,
+    before_usage: Option<u64>,
+    len_bytes: u64,
+}
+
+impl Pieces {
+    /// Bytes that hold nothing that counts.
+    pub(crate) fn bytes(&mut self, bytes: impl Into<Bytes>) {
+        self.counted(bytes, 0);
+    }
+
+    /// Bytes that hold so many tokens.
+    pub(crate) fn counted(&mut self, bytes: impl Into<Bytes>, tokens: u64) {
+        self.push(Piece::Bytes {
+            bytes: bytes.into(),
+            tokens,
+            usage: false,
+        });
+    }
+
+    /// A text of so many words, each a token, and hidden tokens before it.
+    pub(crate) fn text(&mut self, text: Text, words: u64, hidden_tokens: u64) {
+        self.push(Piece::Text {
+            text,
+            start: 0,
+            end: words,
+            tokens_per_word: 1,
+            hidden_tokens,
+        });
+    }
+
+    /// Words that are no text; all of it together holds so many tokens.
+    pub(crate) fn filling(&mut self, filling: Text, words: u64, tokens: u64) {
+        self.push(Piece::Text {
+            text: filling,
+            start: 0,
+            end: words,
+            tokens_per_word: 0,
+            hidden_tokens: tokens,
+        });
+    }
+
+    /// What comes now is behind the place before the usage.
+    pub(crate) fn before_usage(&mut self) {
+        self.before_usage = Some(self.len_bytes);
+    }
+
+    /// Bytes that hold the usage figures.
+    pub(crate) fn usage(&mut self, bytes: impl Into<Bytes>) {
+        self.push(Piece::Bytes {
+            bytes: bytes.into(),
+            tokens: 0,
+            usage: true,
+        });
+    }
+
+    fn push(&mut self, piece: Piece) {
+        self.len_bytes += piece.len_bytes();
+        self.list.push_back(piece);
+    }
 }
 
 /// Produces the pieces of a plain answer and what happens between them.
@@ -32,6 +98,7 @@ enum Piece {
 pub(crate) struct Plain {
     pieces: VecDeque<Piece>,
     len_bytes: u64,
+    tells_length: bool,
     sent_bytes: u64,
     breaks: Option<Planned>,
 }
@@ -44,50 +111,35 @@ struct Planned {
 }
 
 impl Plain {
-    pub(crate) fn new(answer: &Answer, fate: &Fate) -> Self {
-        let mut pieces = VecDeque::new();
-        let head = format!(
-            "{{\"id\":\"{}\",\"object\":\"chat.completion\",\"created\":{},\"model\":\"{}\",\"choices\":[",
-            answer.id, answer.created, answer.model
-        );
-        let mut pending = head;
-        for choice in 0..answer.choices {
-            pending.push_str(&choice_head(choice));
-            push_bytes(&mut pieces, &mut pending, false);
-            let text = Piece::Text {
-                text: answer.text(choice),
-                start: 0,
-                end: answer.visible_tokens,
-                hidden_tokens: answer.reasoning_tokens,
-            };
-            pieces.push_back(text);
-            pending.push_str(&choice_tail(answer));
-        }
-        pending.push(']');
-        push_bytes(&mut pieces, &mut pending, false);
-        let before_usage: u64 = pieces.iter().map(Piece::len_bytes).sum();
-        let reports = fate.usage != UsageMode::Nowhere;
-        if reports {
-            pending.push_str(",\"usage\":");
-            pending.push_str(&answer.usage.json(fate.bad_usage));
-        }
-        pending.push_str(",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_51db84afab\"}");
-        push_bytes(&mut pieces, &mut pending, reports);
-        let len_bytes = pieces.iter().map(Piece::len_bytes).sum();
+    /// An answer of these pieces, broken as the fate says.
+    pub(crate) fn new(pieces: Pieces, fate: &Fate) -> Self {
+        let Pieces {
+            list: pieces,
+            before_usage,
+            len_bytes,
+        } = pieces;
+        let before_usage = before_usage.unwrap_or(len_bytes);
         let breaks = fate
             .breaks
             .and_then(|breaks| planned(breaks, len_bytes, before_usage));
         Self {
             pieces,
             len_bytes,
+            tells_length: true,
             sent_bytes: 0,
             breaks,
         }
     }
 
-    /// The `Content-Length`.
-    pub(crate) fn len_bytes(&self) -> u64 {
-        self.len_bytes
+    /// Its length is not told beforehand.
+    pub(crate) fn without_length(mut self) -> Self {
+        self.tells_length = false;
+        self
+    }
+
+    /// The `Content-Length`, where there is one.
+    pub(crate) fn len_bytes(&self) -> Option<u64> {
+        self.tells_length.then_some(self.len_bytes)
     }
 
     /// What is to be done next; `None` after the last byte.
@@ -129,14 +181,27 @@ impl Plain {
     fn write_piece(&mut self, piece: Piece, room: Option<u64>, rendered: &mut Rendered) -> bool {
         let room = room.unwrap_or(u64::MAX);
         match piece {
-            Piece::Bytes { mut bytes, usage } if bytes.len() as u64 > room => {
+            Piece::Bytes {
+                mut bytes,
+                tokens,
+                usage,
+            } if bytes.len() as u64 > room => {
                 let rest = bytes.split_off(usize::try_from(room).unwrap_or(usize::MAX));
                 rendered.bytes.extend_from_slice(&bytes);
-                self.pieces.push_front(Piece::Bytes { bytes: rest, usage });
+                self.pieces.push_front(Piece::Bytes {
+                    bytes: rest,
+                    tokens,
+                    usage,
+                });
                 false
             }
-            Piece::Bytes { bytes, usage } => {
+            Piece::Bytes {
+                bytes,
+                tokens,
+                usage,
+            } => {
                 rendered.bytes.extend_from_slice(&bytes);
+                rendered.tokens += tokens;
                 rendered.usage |= usage;
                 true
             }
@@ -144,6 +209,7 @@ impl Plain {
                 text,
                 start,
                 end,
+                tokens_per_word,
                 hidden_tokens,
             } => {
                 let count =
@@ -151,7 +217,7 @@ impl Plain {
                         .min(PIECE_WORDS)
                         .min(text.words_within(start, room, PIECE_WORDS));
                 text.write(&mut rendered.bytes, start, count);
-                rendered.tokens += count + hidden_tokens;
+                rendered.tokens += count * tokens_per_word + hidden_tokens;
                 if start + count == end {
                     return true;
                 }
@@ -159,6 +225,7 @@ impl Plain {
                     text,
                     start: start + count,
                     end,
+                    tokens_per_word,
                     hidden_tokens: 0,
                 });
                 count == PIECE_WORDS || self.break_here(rendered)
@@ -202,23 +269,4 @@ fn planned(breaks: Break, len_bytes: u64, before_usage: u64) -> Option<Planned> 
         Place::BeforeUsage => before_usage,
     };
     Some(Planned { at_bytes, breaks })
-}
-
-fn push_bytes(pieces: &mut VecDeque<Piece>, pending: &mut String, usage: bool) {
-    pieces.push_back(Piece::Bytes {
-        bytes: Bytes::from(std::mem::take(pending)),
-        usage,
-    });
-}
-
-fn choice_head(choice: u64) -> String {
-    let comma = if choice == 0 { "" } else { "," };
-    format!("{comma}{{\"index\":{choice},\"message\":{{\"role\":\"assistant\",\"content\":\"")
-}
-
-fn choice_tail(answer: &Answer) -> String {
-    format!(
-        "\",\"refusal\":null,\"annotations\":[]}},\"logprobs\":null,\"finish_reason\":\"{}\"}}",
-        answer.finish_reason
-    )
 }

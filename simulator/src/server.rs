@@ -18,6 +18,7 @@ use crate::connection::{Connection, ConnectionFlags};
 use crate::control::Control;
 use crate::keys::Keys;
 use crate::limits::Limits;
+use crate::replay::Replays;
 use crate::routes::{State, route};
 use crate::seen::Seen;
 use crate::truth::TruthLog;
@@ -56,6 +57,7 @@ impl Simulator {
             keys: Keys::new(config.api_keys),
             limits: Limits::default(),
             seen: Seen::default(),
+            replays: Replays::default(),
         });
         let listener = listen(config.listen)?;
         let simulator = Self {
@@ -88,6 +90,11 @@ impl Simulator {
     /// What was received and done.
     pub fn truth(&self) -> TruthLog {
         self.state.truth.clone()
+    }
+
+    /// The recorded answers, to keep and to queue.
+    pub fn replays(&self) -> Replays {
+        self.state.replays.clone()
     }
 
     /// Headers of the last requests, if `seen_requests` is set.

@@ -1,69 +1,102 @@
-//! An answer as server-sent events, made one at a time: what comes next is decided when it is asked for.
+//! An answer as server-sent events: paces and frames the events of a source, and breaks off where the fate says.
+//! What the events are is each API's business.
 
 use std::collections::VecDeque;
+use std::fmt::Debug;
+use std::iter::Peekable;
 
 use bytes::Bytes;
 
-use crate::answer::Answer;
 use crate::body::Step;
 use crate::errors::ERROR_EVENT;
 use crate::fate::{Break, Fate, Place, Shape, below, mix};
-use crate::usage::UsageMode;
 
-/// Where in the stream we are.
+/// An event before it is framed.
+#[derive(Debug)]
+pub(crate) struct Event {
+    /// What the line `event:` says; no such line where it is `None`.
+    pub(crate) name: Option<&'static str>,
+    pub(crate) json: Vec<u8>,
+    pub(crate) part: Part,
+    /// Tokens that are handed over with it.
+    pub(crate) tokens: u64,
+}
+
+/// Which part of a stream an event belongs to; they come in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Role { choice: u64 },
-    Content { start: u64, choice: u64 },
-    Finish { choice: u64 },
-    BeforeUsage,
+pub(crate) enum Part {
+    /// Before any content.
+    Open,
+    Content,
+    /// After all content, without the usage.
+    Close,
+    /// Holds the usage.
     Usage,
+}
+
+impl Event {
+    /// An event without a name that holds no tokens.
+    pub(crate) fn new(json: impl Into<Vec<u8>>, part: Part) -> Self {
+        Self {
+            name: None,
+            json: json.into(),
+            part,
+            tokens: 0,
+        }
+    }
+
+    pub(crate) fn named(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    pub(crate) fn counted(mut self, tokens: u64) -> Self {
+        self.tokens = tokens;
+        self
+    }
+}
+
+/// Makes the events of an answer, one when one is asked for.
+pub(crate) trait Source: Iterator<Item = Event> + Debug + Send {}
+
+impl<S: Iterator<Item = Event> + Debug + Send> Source for S {}
+
+/// How an API ends its streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// `data: [DONE]`.
     Done,
-    End,
+    /// The last event says so itself.
+    Silent,
+    /// As `Silent`; and errors are events with a name.
+    Typed,
 }
 
 /// Produces the events of a streamed answer and what happens between them.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    answer: Answer,
+    source: Peekable<Box<dyn Source>>,
+    ending: Ending,
     shape: Shape,
-    phase: Phase,
     breaks: Option<Break>,
-    sends_usage: bool,
-    usage_json: String,
-    /// Everything of an event before and after its `choices`.
-    event_head: String,
-    event_tail: String,
     content_events: u64,
     ready: VecDeque<Step>,
+    over: bool,
     draw: u64,
 }
 
 impl Stream {
-    pub(crate) fn new(answer: Answer, fate: &Fate) -> Self {
-        let eol = eol(&fate.shape);
-        let event_head = format!(
-            "data: {{\"id\":\"{}\",\"object\":\"chat.completion.chunk\",\"created\":{},\"model\":\"{}\",\
-             \"service_tier\":\"default\",\"system_fingerprint\":\"fp_51db84afab\",\"choices\":[",
-            answer.id, answer.created, answer.model
-        );
-        let null_usage = if answer.include_usage {
-            ",\"usage\":null"
-        } else {
-            ""
-        };
+    pub(crate) fn new(source: impl Source + 'static, ending: Ending, fate: &Fate) -> Self {
+        let source: Box<dyn Source> = Box::new(source);
         Self {
+            source: source.peekable(),
+            ending,
             shape: fate.shape.clone(),
-            phase: Phase::Role { choice: 0 },
             breaks: fate.breaks,
-            sends_usage: answer.include_usage && fate.usage == UsageMode::Reported,
-            usage_json: answer.usage.json(fate.bad_usage),
-            event_head,
-            event_tail: format!("]{null_usage}}}{eol}{eol}"),
             content_events: 0,
             ready: VecDeque::new(),
+            over: false,
             draw: fate.draw,
-            answer,
         }
     }
 
@@ -73,7 +106,7 @@ impl Stream {
             if let Some(step) = self.ready.pop_front() {
                 return Some(step);
             }
-            if self.phase == Phase::End {
+            if self.over {
                 return None;
             }
             self.advance();
@@ -81,83 +114,71 @@ impl Stream {
     }
 
     fn advance(&mut self) {
-        match self.phase {
-            Phase::Role { choice } => self.role(choice),
-            Phase::Content { start, choice } => self.content(start, choice),
-            Phase::Finish { choice } => self.finish(choice),
-            Phase::BeforeUsage => self.before_usage(),
-            Phase::Usage => self.usage(),
-            Phase::Done => self.done(),
-            Phase::End => {}
-        }
-    }
-
-    fn role(&mut self, choice: u64) {
-        let delta = format!(
-            "{{\"index\":{choice},\"delta\":{{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}},\
-             \"logprobs\":null,\"finish_reason\":null}}"
-        );
-        self.push_event(&delta, 0);
-        let last = choice + 1 == self.answer.choices;
-        self.phase = if last {
-            Phase::Content {
-                start: 0,
-                choice: 0,
-            }
-        } else {
-            Phase::Role { choice: choice + 1 }
-        };
-    }
-
-    fn content(&mut self, start: u64, choice: u64) {
-        let over = start >= self.answer.visible_tokens;
-        if let Some(breaks) = self.due_break(over) {
+        let part = self.source.peek().map(|event| event.part);
+        if let Some(breaks) = self.due_break(part) {
             return self.break_off(breaks);
         }
-        if over {
-            self.phase = Phase::Finish { choice: 0 };
-            return;
+        match self.source.next() {
+            Some(event) => self.event(&event),
+            None => self.done(),
         }
-        self.pace();
-        let count = self
-            .tokens_per_chunk()
-            .min(self.answer.visible_tokens - start);
-        let hidden = if start == 0 {
-            self.answer.reasoning_tokens
-        } else {
-            0
-        };
-        let event = self.content_event(start, count, choice);
-        self.ready.push_back(Step::Data {
-            bytes: event,
-            tokens: count + hidden,
-            usage: false,
-        });
-        self.content_events += 1;
-        let last = choice + 1 == self.answer.choices;
-        self.phase = if last {
-            Phase::Content {
-                start: start + count,
-                choice: 0,
-            }
-        } else {
-            Phase::Content {
-                start,
-                choice: choice + 1,
-            }
-        };
     }
 
-    fn content_event(&self, start: u64, count: u64, choice: u64) -> Bytes {
-        let mut event = Vec::with_capacity(self.event_head.len() + 160);
-        event.extend_from_slice(self.event_head.as_bytes());
-        event.extend_from_slice(b"{\"index\":");
-        event.extend_from_slice(choice.to_string().as_bytes());
-        event.extend_from_slice(b",\"delta\":{\"content\":\"");
-        self.answer.text(choice).write(&mut event, start, count);
-        event.extend_from_slice(b"\"},\"logprobs\":null,\"finish_reason\":null}");
-        event.extend_from_slice(self.event_tail.as_bytes());
-        event.into()
+    /// The break that happens before the next event, which belongs to this part.
+    fn due_break(&mut self, part: Option<Part>) -> Option<Break> {
+        let due = |place| match (place, part) {
+            (Place::AfterEvents(_), Some(Part::Open)) => false,
+            (Place::AfterEvents(events), Some(Part::Content)) => self.content_events >= events,
+            (Place::AfterEvents(_), _) => true,
+            (Place::BeforeUsage, part) => matches!(part, Some(Part::Usage) | None),
+        };
+        self.breaks.take_if(|breaks| due(place(*breaks)))
+    }
+
+    fn break_off(&mut self, breaks: Break) {
+        match breaks {
+            Break::Stall(_, ms) => self.ready.push_back(Step::Stall(ms)),
+            Break::Reset(_) => {
+                self.ready.push_back(Step::Reset);
+                self.over = true;
+            }
+            Break::ErrorEvent(_) => {
+                let event = self.error_event();
+                self.push(event.into(), 0, false);
+                self.ready.push_back(Step::ErrorEnd);
+                self.over = true;
+            }
+        }
+    }
+
+    fn error_event(&self) -> String {
+        let eol = self.eol();
+        if self.ending == Ending::Typed {
+            let error = &ERROR_EVENT[1..];
+            return format!("event: error{eol}data: {{\"type\":\"error\",{error}{eol}{eol}");
+        }
+        format!("data: {ERROR_EVENT}{eol}{eol}")
+    }
+
+    fn event(&mut self, event: &Event) {
+        if event.part == Part::Content {
+            self.pace();
+            self.content_events += 1;
+        }
+        let eol = self.eol();
+        let last = self.source.peek().is_none() && !self.says_done();
+        let mut bytes = Vec::with_capacity(event.json.len() + 64);
+        if let Some(name) = event.name {
+            bytes.extend_from_slice(b"event: ");
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.extend_from_slice(eol.as_bytes());
+        }
+        bytes.extend_from_slice(b"data: ");
+        bytes.extend_from_slice(&event.json);
+        bytes.extend_from_slice(eol.as_bytes());
+        let blank = if last { self.last_eol() } else { eol };
+        bytes.extend_from_slice(blank.as_bytes());
+        self.push(bytes.into(), event.tokens, event.part == Part::Usage);
     }
 
     /// Waits and comments before a content event.
@@ -177,119 +198,39 @@ impl Stream {
                 .content_events
                 .is_multiple_of(self.shape.ping_every_events)
         {
-            let eol = eol(&self.shape);
-            self.push_raw(format!(": ping{eol}{eol}"), false);
-        }
-    }
-
-    /// A big answer has big events, so that its size on the wire is about the size that was ordered.
-    fn tokens_per_chunk(&self) -> u64 {
-        let least = if self.shape.big_bytes.is_some() {
-            1_024
-        } else {
-            1
-        };
-        self.shape.tokens_per_chunk.max(least)
-    }
-
-    fn due_break(&mut self, over: bool) -> Option<Break> {
-        let due = |place| match place {
-            Place::AfterEvents(events) => over || self.content_events >= events,
-            Place::BeforeUsage => false,
-        };
-        self.breaks.take_if(|breaks| due(place(*breaks)))
-    }
-
-    fn break_off(&mut self, breaks: Break) {
-        match breaks {
-            Break::Stall(_, ms) => self.ready.push_back(Step::Stall(ms)),
-            Break::Reset(_) => {
-                self.ready.push_back(Step::Reset);
-                self.phase = Phase::End;
-            }
-            Break::ErrorEvent(_) => {
-                let eol = eol(&self.shape);
-                self.push_raw(format!("data: {ERROR_EVENT}{eol}{eol}"), false);
-                self.ready.push_back(Step::ErrorEnd);
-                self.phase = Phase::End;
-            }
-        }
-    }
-
-    fn finish(&mut self, choice: u64) {
-        let reason = self.answer.finish_reason;
-        let delta = format!(
-            "{{\"index\":{choice},\"delta\":{{}},\"logprobs\":null,\"finish_reason\":\"{reason}\"}}"
-        );
-        let hidden = if self.answer.visible_tokens == 0 {
-            self.answer.reasoning_tokens
-        } else {
-            0
-        };
-        self.push_event(&delta, hidden);
-        let last = choice + 1 == self.answer.choices;
-        self.phase = if last {
-            Phase::BeforeUsage
-        } else {
-            Phase::Finish { choice: choice + 1 }
-        };
-    }
-
-    fn before_usage(&mut self) {
-        self.phase = Phase::Usage;
-        if let Some(breaks) = self.breaks.take() {
-            self.break_off(breaks);
-        }
-    }
-
-    fn usage(&mut self) {
-        self.phase = Phase::Done;
-        if self.sends_usage {
-            let eol = eol(&self.shape);
-            let end = if self.shape.no_done {
-                self.last_eol()
-            } else {
-                eol
-            };
-            let event = format!(
-                "{}],\"usage\":{}}}{eol}{end}",
-                self.event_head, self.usage_json
-            );
-            self.push_raw(event, true);
+            let eol = self.eol();
+            self.push(format!(": ping{eol}{eol}").into(), 0, false);
         }
     }
 
     fn done(&mut self) {
-        self.phase = Phase::End;
-        if !self.shape.no_done {
-            self.push_raw(
-                format!("data: [DONE]{}{}", eol(&self.shape), self.last_eol()),
-                false,
-            );
+        self.over = true;
+        if self.says_done() {
+            let end = format!("data: [DONE]{}{}", self.eol(), self.last_eol());
+            self.push(end.into(), 0, false);
         }
+    }
+
+    fn says_done(&self) -> bool {
+        self.ending == Ending::Done && !self.shape.no_done
+    }
+
+    fn eol(&self) -> &'static str {
+        if self.shape.crlf { "\r\n" } else { "\n" }
     }
 
     fn last_eol(&self) -> &'static str {
         if self.shape.no_final_blank {
             ""
         } else {
-            eol(&self.shape)
+            self.eol()
         }
     }
 
-    fn push_event(&mut self, choice: &str, tokens: u64) {
-        let bytes = Bytes::from([&self.event_head, choice, &self.event_tail].concat());
+    fn push(&mut self, bytes: Bytes, tokens: u64, usage: bool) {
         self.ready.push_back(Step::Data {
             bytes,
             tokens,
-            usage: false,
-        });
-    }
-
-    fn push_raw(&mut self, event: String, usage: bool) {
-        self.ready.push_back(Step::Data {
-            bytes: event.into(),
-            tokens: 0,
             usage,
         });
     }
@@ -301,6 +242,8 @@ fn place(breaks: Break) -> Place {
     }
 }
 
-fn eol(shape: &Shape) -> &'static str {
-    if shape.crlf { "\r\n" } else { "\n" }
+/// A big answer has big events, so that its size on the wire is about the size that was ordered.
+pub(crate) fn tokens_per_event(shape: &Shape) -> u64 {
+    let least = if shape.big_bytes.is_some() { 1_024 } else { 1 };
+    shape.tokens_per_chunk.max(least)
 }

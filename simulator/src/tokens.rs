@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use tiktoken_rs::{CoreBPE, cl100k_base_singleton, o200k_base_singleton};
 
-use crate::request::{Content, Message};
+use crate::prompt::{Content, Message};
 use crate::settings::PromptCount;
 
 /// A tokenizer of `OpenAI`'s.

@@ -12,6 +12,9 @@ const WORDS: [&str; 24] = [
 /// Four bytes each: in byte counting one word is one token.
 const FOUR_BYTES: [&str; 4] = [" abc", " def", " ghi", " jkl"];
 
+/// Four characters of Base64 each, which are three bytes.
+const BASE64: [&str; 4] = ["c291", "bmRz", "aW1n", "cG9p"];
+
 /// A lazy text of single-token words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Text {
@@ -30,12 +33,24 @@ impl Text {
         Self::new(&FOUR_BYTES, draw)
     }
 
+    /// What stands for pictures and sound: Base64 of nothing in particular.
+    pub(crate) fn of_base64(draw: u64) -> Self {
+        Self::new(&BASE64, draw)
+    }
+
     fn new(words: &'static [&'static str], draw: u64) -> Self {
         let words_len = words.len() as u64;
         Self {
             words,
             offset: usize::try_from(draw % words_len).unwrap_or(0),
         }
+    }
+
+    /// The first `count` words.
+    pub(crate) fn string(self, count: u64) -> String {
+        let mut words = Vec::new();
+        self.write(&mut words, 0, count);
+        String::from_utf8_lossy(&words).into_owned()
     }
 
     /// Appends the words `start..start + count`.
@@ -91,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_length_in_bytes_is_that_of_the_text() {
-        for text in [Text::of_tokens(5), Text::of_bytes(3)] {
+        for text in [Text::of_tokens(5), Text::of_bytes(3), Text::of_base64(2)] {
             for count in [0, 1, 23, 24, 25, 1_000] {
                 let mut written = Vec::new();
                 text.write(&mut written, 0, count);

@@ -5,6 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::log::TruthLog;
 use super::record::{AnswerRecord, End, RequestRecord};
+use super::units::UseLine;
+use crate::api::{Api, Dialect};
 use crate::keys::KeyDigest;
 use crate::usage::Usage;
 
@@ -22,6 +24,8 @@ impl AnswerGuard {
     pub(crate) fn receive(log: &TruthLog, keep: usize, received: Received) -> Self {
         let Received {
             nonce,
+            api,
+            dialect,
             key,
             model,
             stream,
@@ -31,6 +35,8 @@ impl AnswerGuard {
         let request = RequestRecord {
             seq: 0,
             nonce: nonce.clone(),
+            api,
+            dialect,
             api_key_sha256_8: key_sha256_8.clone(),
             model: model.clone(),
             stream,
@@ -42,6 +48,7 @@ impl AnswerGuard {
             seq: 0,
             request_seq,
             nonce,
+            api,
             api_key_sha256_8: key_sha256_8,
             model,
             status: 0,
@@ -50,6 +57,8 @@ impl AnswerGuard {
             completion_tokens_sent: 0,
             cached_tokens: 0,
             reasoning_tokens: 0,
+            lines: Vec::new(),
+            replay: None,
             usage_sent: false,
             end: End::ClientGone,
             done_us: 0,
@@ -83,8 +92,13 @@ impl AnswerGuard {
         self.edit(|line| line.status = status);
     }
 
-    pub(crate) fn set_usage(&mut self, usage: Usage) {
+    pub(crate) fn set_replay(&mut self, id: u64) {
+        self.edit(|line| line.replay = Some(id));
+    }
+
+    pub(crate) fn set_usage(&mut self, usage: Usage, lines: Vec<UseLine>) {
         self.edit(|line| {
+            line.lines = lines;
             line.prompt_tokens = usage.prompt;
             line.completion_tokens = usage.completion;
             line.cached_tokens = usage.cached;
@@ -134,6 +148,8 @@ impl Drop for AnswerGuard {
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) nonce: Option<Arc<str>>,
+    pub(crate) api: Api,
+    pub(crate) dialect: Dialect,
     pub(crate) key: Option<KeyDigest>,
     pub(crate) model: Option<Arc<str>>,
     pub(crate) stream: bool,
