@@ -131,8 +131,10 @@ class Errors(unittest.TestCase):
     def test_path_without_a_meter(self):
         self.raised(
             openai.NotFoundError, 404, "unsupported_unmetered",
-            lambda: client().embeddings.create(model=MODELS[0], input="hello"),
+            lambda: client().post("/rerank", body={"query": "hello"}, cast_to=object),
         )
+        self.raised(openai.BadRequestError, 400, "unsupported_unmetered", lambda: client().files.list())
+        self.raised(openai.BadRequestError, 400, "unsupported_unmetered", lambda: client().responses.retrieve("resp_1"))
 
     def test_what_the_provider_says(self):
         for status, kind in ((400, openai.BadRequestError), (404, openai.NotFoundError), (429, openai.RateLimitError),

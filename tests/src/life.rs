@@ -135,5 +135,6 @@ fn start(config_text: &str, data_dir: &Path, layer: Arc<dyn FileLayer>) -> gatew
         journal: options,
         layer,
         clock: Arc::new(SystemClock),
+        tracer: None,
     }
 }
