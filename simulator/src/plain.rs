@@ -118,7 +118,9 @@ impl Plain {
             before_usage,
             len_bytes,
         } = pieces;
-        let before_usage = before_usage.unwrap_or(len_bytes);
+        // Where no usage follows, the last byte stands for it: a break behind that is none.
+        let last_byte = len_bytes.saturating_sub(1);
+        let before_usage = before_usage.unwrap_or(last_byte).min(last_byte);
         let breaks = fate
             .breaks
             .and_then(|breaks| planned(breaks, len_bytes, before_usage));

@@ -107,3 +107,10 @@ pub(crate) async fn answers_at_least(
         .await
         .expect("the answers' lines")
 }
+
+/// The units of the last answer in the truth, of its only model.
+pub(crate) fn units(simulator: &Simulator) -> Value {
+    let answer = answers(simulator).pop().expect("an answer");
+    assert_eq!(answer.lines.len(), 1, "{answer:?}");
+    serde_json::to_value(&answer.lines[0].units).expect("JSON")
+}
