@@ -20,6 +20,9 @@ pub struct Config {
     /// `[log]`
     #[serde(default)]
     pub log: Log,
+    /// `[telemetry]`: traces.
+    #[serde(default)]
+    pub telemetry: runtime::otlp::Settings,
     /// `[gateway]`
     #[serde(default)]
     pub gateway: gateway::config::Settings,
@@ -120,6 +123,7 @@ impl Config {
         let base = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
         let config = &mut loaded.value;
         config.data_dir = absolute(path, base.join(&config.data_dir))?;
+        config.telemetry.resolve(&base);
         config.prices = config.prices.as_ref().map(|prices| base.join(prices));
         for deployment in &mut config.deployments {
             deployment.api_key_file = deployment.api_key_file.as_ref().map(|file| base.join(file));

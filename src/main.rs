@@ -4,6 +4,7 @@ mod cli;
 mod config;
 mod retire;
 mod sample;
+mod traces;
 mod up;
 
 use clap::Parser;

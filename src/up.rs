@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use gateway::trace::Tracer;
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use runtime::config::{ConfigError, Loaded};
@@ -15,7 +16,7 @@ use store::User;
 use store::supervisor::Supervisor;
 
 use crate::config::Config;
-use crate::{retire, sample};
+use crate::{retire, sample, traces};
 
 /// How often the configuration file is looked at.
 const RELOAD_EVERY: Duration = Duration::from_millis(500);
@@ -73,7 +74,8 @@ async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
     make_data_dir(&config.data_dir)?;
     let simulator = start_simulator(&up, config)?;
     let mut registry = Registry::with_prefix("tollgate");
-    let prepared = gateway::prepare(start(&up, &loaded), &mut registry)
+    let (tracer, spans) = traces::start(&loaded)?.unzip();
+    let prepared = gateway::prepare(start(&up, &loaded, tracer), &mut registry)
         .await
         .map_err(|error| explain(error, &loaded))?;
     if prepared.orphans > 0 {
@@ -116,6 +118,9 @@ async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
     helpers.shutdown().await;
     let handle = consumer.lock().take();
     stop(running, handle, engine, &journal).await;
+    if let Some(spans) = spans {
+        spans.stop().await;
+    }
     if let Some(simulator) = simulator {
         simulator.shutdown().await;
     }
@@ -149,7 +154,7 @@ async fn work(
     Ok(())
 }
 
-fn start(up: &Up, loaded: &Loaded<Config>) -> gateway::Start {
+fn start(up: &Up, loaded: &Loaded<Config>, tracer: Option<Tracer>) -> gateway::Start {
     gateway::Start {
         config: loaded.value.for_gateway(),
         config_text: loaded.text.clone(),
@@ -157,6 +162,7 @@ fn start(up: &Up, loaded: &Loaded<Config>) -> gateway::Start {
         journal: loaded.value.for_journal(),
         layer: up.layer.clone(),
         clock: Arc::new(SystemClock),
+        tracer,
     }
 }
 

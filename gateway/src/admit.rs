@@ -136,12 +136,17 @@ pub async fn admit(
         upload: None,
         counted: counted(&came),
         policies: limited.policies(),
+        trace: None,
     };
     let (sending, upload) = sending(arrival, address, head, &route, came, &limited);
-    let snapshot = arrival.snapshot.clone();
+    let (snapshot, trace) = (arrival.snapshot.clone(), arrival.trace.take());
     // From here on the exchange answers for the request.
     door.arrival = None;
-    let request = Asking { upload, ..request };
+    let request = Asking {
+        upload,
+        trace,
+        ..request
+    };
     let mut exchange = Exchange::new(gate, snapshot, route, open, request);
     if !wait_durable(durability, &ticket).await {
         exchange.close_unanswered(Ending::NotRecorded, Some(503));
@@ -333,13 +338,17 @@ fn sending(
             (Sent::Passing(Box::new(upload)), Some(facts))
         }
     };
+    let mut headers = to_provider(
+        &head.headers,
+        &arrival.request_id,
+        route.backend.credential.as_ref(),
+    );
+    if let Some(trace) = &arrival.trace {
+        trace.stamp(&mut headers, 0);
+    }
     let sending = Sending {
         url: route.url(endpoint, &address.query),
-        headers: to_provider(
-            &head.headers,
-            &arrival.request_id,
-            route.backend.credential.as_ref(),
-        ),
+        headers,
         body,
         wants_stream,
         usage_for,

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::ledger::Ledger;
 use crate::refusal::Refusal;
 use crate::snapshot::{Principal, Snapshot};
+use crate::trace::TraceContext;
 
 /// A request from its first byte on.
 #[derive(Debug)]
@@ -47,6 +48,8 @@ pub struct Arrival {
     pub body_bytes: usize,
     /// The room that its body takes of all bodies' memory, in KiB.
     pub room: Option<OwnedSemaphorePermit>,
+    /// Its place in a trace, where requests are traced.
+    pub trace: Option<Box<TraceContext>>,
 }
 
 impl Arrival {

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::meter::dialect::{self, Dialect, Reading, ReadingLine};
 use crate::meter::findings::Findings;
+use crate::throttle::{self, Cause};
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,12 +224,20 @@ fn detail(facts: &Facts<'_>) -> Option<String> {
         Ending::NotRecorded => Some("metering_unavailable".into()),
         Ending::Completed | Ending::Drained => match facts.call.status {
             Some(status) if !(200..300).contains(&status) => {
-                Some(format!("upstream_status_{status}"))
+                let said = provider_limit(facts, status).map(Cause::as_str);
+                Some(said.map_or_else(|| format!("upstream_status_{status}"), str::to_owned))
             }
             _ if facts.found.error => Some("error_event".into()),
             _ => facts.call.unexpected_content.map(str::to_owned),
         },
     }
+}
+
+/// Whether the provider refused for a limit, and whose.
+fn provider_limit(facts: &Facts<'_>, status: u16) -> Option<Cause> {
+    let code = facts.found.error_code.as_deref();
+    let kind = facts.found.error_type.as_deref();
+    throttle::said(status, code, kind, facts.call.throttle.as_ref())
 }
 
 struct Usage {

@@ -51,7 +51,7 @@ async fn serve(
     peer: SocketAddr,
     request: Request,
 ) -> Response<Body> {
-    let arrival = gate.arrive(peer.ip(), endpoint.api());
+    let arrival = gate.arrive(peer.ip(), endpoint.api(), &request);
     let request_id = arrival.request_id.clone();
     let mut at_the_door = AtTheDoor {
         gate: gate.clone(),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::body::Body;
-use axum::http::{HeaderValue, Response};
+use axum::http::{HeaderValue, Request, Response};
 use schemas::name::Text;
-use schemas::{Api, Clock, EventId, Outcome};
+use schemas::{Api, Clock, EventId, Outcome, UsageEvent};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,6 +22,7 @@ use crate::refusal::Refusal;
 use crate::request_log;
 use crate::snapshot::Snapshot;
 use crate::strangers::Strangers;
+use crate::trace::{Target, TraceContext, Tracer};
 use crate::upstream::Upstream;
 
 /// What all requests share.
@@ -54,11 +55,13 @@ pub struct Gate {
     pub strangers: Strangers,
     /// Whether providers answer.
     pub backends: Backends,
+    /// Traces requests, where that is asked.
+    pub tracer: Option<Tracer>,
 }
 
 impl Gate {
     /// A request has arrived.
-    pub fn arrive(&self, peer: IpAddr, api: Api) -> Arrival {
+    pub fn arrive<B>(&self, peer: IpAddr, api: Api, request: &Request<B>) -> Arrival {
         let received = self.clock.now();
         let event_id = EventId::mint(received, rand::random());
         Arrival {
@@ -75,6 +78,10 @@ impl Gate {
             stream: false,
             body_bytes: 0,
             room: None,
+            trace: self
+                .tracer
+                .as_ref()
+                .map(|tracer| tracer.begin(event_id, request)),
         }
     }
 
@@ -96,7 +103,7 @@ impl Gate {
             Some(event)
         };
         if let Some(event) = to_write {
-            self.write_refusal(arrival.peer, event);
+            self.write_refusal(arrival.peer, event, arrival.trace.as_deref());
         }
         let mut response = refusal.response();
         set_request_id(&mut response, &arrival.request_id);
@@ -104,9 +111,9 @@ impl Gate {
     }
 
     /// Writes the record of a refusal; where its lane is full it is folded and tried again.
-    pub fn write_refusal(&self, peer: IpAddr, event: schemas::UsageEvent) {
+    fn write_refusal(&self, peer: IpAddr, event: UsageEvent, trace: Option<&TraceContext>) {
         match self.ledger.refuse(event.clone()) {
-            Ok(_) => self.refusal_is_written(&event),
+            Ok(_) => self.refusal_is_written(&event, trace),
             Err(error) => {
                 tracing::warn!(%error, "refusal folded");
                 self.strangers.fold(peer, event);
@@ -117,12 +124,12 @@ impl Gate {
     /// Writes what was folded since the last time.
     pub fn flush_strangers(&self) {
         for (peer, event) in self.strangers.flush() {
-            self.write_refusal(peer, event);
+            self.write_refusal(peer, event, None);
         }
     }
 
-    fn refusal_is_written(&self, event: &schemas::UsageEvent) {
-        request_log::line(event);
+    fn refusal_is_written(&self, event: &UsageEvent, trace: Option<&TraceContext>) {
+        self.tell(event, trace, &[]);
         if event.count > 1 {
             let count = u64::try_from(event.count).unwrap_or(0);
             self.metrics.folded_refusals.inc_by(count);
@@ -133,11 +140,19 @@ impl Gate {
     pub fn write_last_strangers(&self) {
         for (_, event) in self.strangers.flush() {
             match self.ledger.record(event.clone()) {
-                Ok(_) => self.refusal_is_written(&event),
+                Ok(_) => self.refusal_is_written(&event, None),
                 Err(error) => {
                     tracing::error!(%error, count = event.count, "folded refusals not recorded");
                 }
             }
+        }
+    }
+
+    /// Tells the log and the trace of a closed record; neither is asked whether it may be closed.
+    pub fn tell(&self, event: &UsageEvent, trace: Option<&TraceContext>, targets: &[Target<'_>]) {
+        request_log::line(event, trace);
+        if let (Some(tracer), Some(trace)) = (&self.tracer, trace) {
+            tracer.record(event, trace, targets);
         }
     }
 
@@ -147,7 +162,7 @@ impl Gate {
         self.ledger
             .record(event.clone())
             .map_err(|_| Refusal::MeteringUnavailable)?;
-        request_log::line(&event);
+        self.tell(&event, arrival.trace.as_deref(), &[]);
         Ok(())
     }
 }

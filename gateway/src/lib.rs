@@ -35,6 +35,8 @@ mod snapshot;
 mod start;
 mod state;
 mod strangers;
+mod throttle;
+pub mod trace;
 mod upload;
 mod upstream;
 mod vocabulary;

@@ -59,7 +59,7 @@ fn answer(
     request: Request,
     find: impl FnOnce(&Snapshot, &Principal) -> Result<Value, Refusal>,
 ) -> Response<Body> {
-    let mut arrival = gate.arrive(peer.ip(), Api::Models);
+    let mut arrival = gate.arrive(peer.ip(), Api::Models, &request);
     let (head, _) = request.into_parts();
     let found = arrival
         .identify(&head)
@@ -115,7 +115,7 @@ pub async fn unmetered(
 }
 
 fn refuse(gate: &Gate, peer: SocketAddr, request: Request, refusal: Refusal) -> Response<Body> {
-    let mut arrival = gate.arrive(peer.ip(), Api::Unmetered);
+    let mut arrival = gate.arrive(peer.ip(), Api::Unmetered, &request);
     let (head, _) = request.into_parts();
     let refusal = arrival.identify(&head).err().unwrap_or(refusal);
     gate.refuse(&arrival, &refusal)

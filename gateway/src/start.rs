@@ -23,11 +23,12 @@ use crate::estimate::Estimator;
 use crate::gate::Gate;
 use crate::labels::Pseudonyms;
 use crate::ledger::Ledger;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, register_spans};
 use crate::ops::Ops;
 use crate::recovery::{RecoveryError, close_orphans};
 use crate::snapshot::{BadConfig, Snapshot};
 use crate::strangers::Strangers;
+use crate::trace::Tracer;
 use crate::upstream::Upstream;
 use crate::{listener, ops, pulse};
 
@@ -52,6 +53,8 @@ pub struct Start {
     pub layer: Arc<dyn FileLayer>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
+    /// Traces requests, where that is asked.
+    pub tracer: Option<Tracer>,
 }
 
 /// Why the gateway did not start.
@@ -120,6 +123,9 @@ pub async fn prepare(start: Start, registry: &mut Registry) -> Result<Prepared, 
     let app = listen(settings.listen, "gateway.listen")?;
     let ops = listen(settings.ops_listen, "gateway.ops_listen")?;
     let metrics = Arc::new(Metrics::new(registry));
+    if let Some(tracer) = &start.tracer {
+        register_spans(registry, tracer.counts());
+    }
     let producer = producer(&start.data_dir)?;
     let (journal, recovery) = Journal::open(start.journal, start.layer.clone())?;
     report(&recovery);
@@ -150,6 +156,7 @@ pub async fn prepare(start: Start, registry: &mut Registry) -> Result<Prepared, 
         upstream: Upstream::new(connect_timeout(&settings)).map_err(StartError::Client)?,
         strangers: Strangers::default(),
         backends: Backends::default(),
+        tracer: start.tracer,
         snapshot: ArcSwap::from_pointee(snapshot),
     };
     Ok(Prepared {
@@ -163,7 +170,9 @@ pub async fn prepare(start: Start, registry: &mut Registry) -> Result<Prepared, 
 
 /// A connection takes no longer than the whole wait for a first byte: who had none was never asked.
 fn connect_timeout(settings: &Settings) -> Duration {
-    let shortest = settings.connect_timeout_ms.min(settings.first_byte_timeout_ms);
+    let shortest = settings
+        .connect_timeout_ms
+        .min(settings.first_byte_timeout_ms);
     Duration::from_millis(shortest)
 }
 

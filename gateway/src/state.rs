@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
 use journal::Ticket;
 use schemas::name::Text;
-use schemas::{Durability, Micros, Units};
+use schemas::{Durability, Micros, Units, UsageEvent};
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -22,8 +22,8 @@ use crate::gate::Gate;
 use crate::ledger::OpenRequest;
 use crate::meter::findings::{Findings, TextTally};
 use crate::meter::reader::Reader;
-use crate::request_log;
 use crate::snapshot::{Route, Snapshot};
+use crate::trace::{Target, TraceContext};
 use crate::upload;
 use crate::upstream::{Answer, CallError};
 
@@ -63,6 +63,8 @@ pub struct Asking {
     pub counted: Units,
     /// What was decided of it.
     pub policies: Text,
+    /// Its place in a trace, where requests are traced.
+    pub trace: Option<Box<TraceContext>>,
 }
 
 /// Everything about an admitted request.
@@ -155,9 +157,19 @@ impl State {
             event.stream = upload.streams();
             event.request_bytes = i64::try_from(upload.bytes()).unwrap_or(i64::MAX);
         }
-        request_log::line(&event);
+        self.tell(&event);
         // A failure is logged and counted by the ledger; the next start closes the request.
         open.close(event).ok()
+    }
+
+    fn tell(&self, event: &UsageEvent) {
+        let target = Target {
+            deployment: self.route.backend.id.as_str(),
+            model: &self.route.upstream_model,
+            url: &self.route.backend.door,
+        };
+        self.gate
+            .tell(event, self.asking.trace.as_deref(), &[target]);
     }
 
     /// A provider that never had the whole request, and did not answer it, did nothing for it.

@@ -11,7 +11,7 @@ HTML for JSON | gpt-4o-mini | html200 | plain | 200 | | upstream_error | unexpec
 a proxy's page | gpt-4o-mini | html502 | stream | 502 | | upstream_error | upstream_status_502
 a 400 | gpt-4o-mini | status=400 | plain | 400 | | upstream_error | upstream_status_400
 a 401 | gpt-4o-mini | status=401 | plain | 401 | | upstream_error | upstream_status_401
-a 429 | gpt-4o-mini | status=429 | stream | 429 | | upstream_error | upstream_status_429
+a 429 | gpt-4o-mini | status=429 | stream | 429 | | upstream_error | provider_quota
 a 500 | gpt-4o-mini | status=500 | plain | 500 | | upstream_error | upstream_status_500
 an error event | gpt-4o-mini | error_event=2 | stream | 200 | | upstream_error | error_event
 an error event at once | gpt-4o-mini | error_event=0 | stream | 200 | | upstream_error | error_event

@@ -1,0 +1,428 @@
+//! What the gateway counts, each with what it means.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use runtime::otlp::{Counts, Fate};
+use schemas::name::Text;
+use schemas::units::Side;
+use schemas::{UsageEvent, UsageQuality};
+
+use super::axes::{self, place, status_place};
+use super::capped::Capped;
+use super::histogram::{ByApi, GATEWAY_US, REQUEST_US};
+use super::series::{
+    self, Counters, Deployment, MAX_DEPLOYMENTS, MAX_DETAILS, MAX_MODELS, MAX_TENANTS, Naming,
+    Tenant, Times,
+};
+use super::table::Table;
+use crate::throttle::Cause;
+
+/// Everything that the gateway counts.
+#[derive(Debug)]
+pub struct Metrics {
+    requests: Table,
+    answers: Table,
+    metering: Table,
+    throttled: Table,
+    request_seconds: ByApi,
+    first_byte_seconds: ByApi,
+    gateway_seconds: ByApi,
+    deployments: Capped<Deployment>,
+    models: Capped<Table>,
+    tenants: Capped<Tenant>,
+    details: Capped<Table>,
+    inconsistent_usage: Counter,
+    zero_token_answers: Counter,
+    /// Requests admitted and not closed.
+    pub open_requests: Gauge,
+    /// Connections of apps.
+    pub connections: Gauge,
+    /// Answers read on after their app has gone.
+    pub drains: Gauge,
+    /// Outcomes that the journal did not take.
+    pub unrecorded_outcomes: Counter,
+    /// Requests whose guard was dropped without an outcome; an alarm.
+    pub dropped_without_outcome: Counter,
+    /// Refusals of strangers folded into counted records.
+    pub folded_refusals: Counter,
+    /// Requests of an earlier start closed as unknown.
+    pub orphans: Counter,
+    /// Reloads of the configuration that were refused.
+    pub refused_reloads: Counter,
+}
+
+impl Metrics {
+    /// Registers everything.
+    #[must_use]
+    pub fn new(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            requests: Table::new([axes::apis(), axes::outcomes(), axes::sources()].into()),
+            answers: Table::new([axes::apis(), axes::statuses()].into()),
+            metering: Table::new([axes::sources(), axes::qualities()].into()),
+            throttled: Table::new([axes::causes()].into()),
+            request_seconds: ByApi::new(REQUEST_US),
+            first_byte_seconds: ByApi::new(REQUEST_US),
+            gateway_seconds: ByApi::new(GATEWAY_US),
+            deployments: Capped::new(MAX_DEPLOYMENTS, Deployment::new),
+            models: Capped::new(MAX_MODELS, series::units),
+            tenants: Capped::new(MAX_TENANTS, Tenant::new),
+            details: Capped::new(MAX_DETAILS, series::outcomes),
+            inconsistent_usage: Counter::default(),
+            zero_token_answers: Counter::default(),
+            open_requests: Gauge::default(),
+            connections: Gauge::default(),
+            drains: Gauge::default(),
+            unrecorded_outcomes: Counter::default(),
+            dropped_without_outcome: Counter::default(),
+            folded_refusals: Counter::default(),
+            orphans: Counter::default(),
+            refused_reloads: Counter::default(),
+        };
+        metrics.register_requests(registry);
+        metrics.register_deployments(registry);
+        metrics.register_tenants(registry);
+        metrics.register_process(registry);
+        metrics
+    }
+
+    fn register_requests(&self, registry: &mut Registry) {
+        registry.register(
+            "requests",
+            "requests by api, outcome and source of their usage",
+            self.requests.clone(),
+        );
+        registry.register(
+            "answers",
+            "requests by api and class of their HTTP status",
+            self.answers.clone(),
+        );
+        registry.register(
+            "metering",
+            "requests by source and quality of their usage",
+            self.metering.clone(),
+        );
+        registry.register(
+            "throttled",
+            "requests that met a limit, by whose it is",
+            self.throttled.clone(),
+        );
+        registry.register(
+            "request_seconds",
+            "time of a whole request",
+            self.request_seconds.clone(),
+        );
+        registry.register(
+            "first_byte_seconds",
+            "time to the first byte of an answer",
+            self.first_byte_seconds.clone(),
+        );
+        registry.register(
+            "gateway_seconds",
+            "time of a request that was not spent in the provider",
+            self.gateway_seconds.clone(),
+        );
+        registry.register(
+            "details",
+            "requests by outcome and the record's code beside it",
+            Counters {
+                series: self.details.clone(),
+                naming: Naming {
+                    name: "detail",
+                    kind: None,
+                },
+                pick: |table: &Table| table,
+            },
+        );
+    }
+
+    fn register_deployments(&self, registry: &mut Registry) {
+        let naming = Naming {
+            name: "deployment",
+            kind: Some("provider"),
+        };
+        let counters = |pick| Counters {
+            series: self.deployments.clone(),
+            naming,
+            pick,
+        };
+        let times = |pick| Times {
+            series: self.deployments.clone(),
+            naming,
+            pick,
+        };
+        registry.register(
+            "deployment_requests",
+            "requests by deployment and outcome",
+            counters(|deployment: &Deployment| &deployment.requests),
+        );
+        registry.register(
+            "upstream_calls",
+            "calls to providers by class of their HTTP status",
+            counters(|deployment| &deployment.calls),
+        );
+        registry.register(
+            "deployment_throttled",
+            "requests that met a provider's limit",
+            counters(|deployment| &deployment.throttled),
+        );
+        registry.register(
+            "upstream_seconds",
+            "time of a call to a provider",
+            times(|deployment: &Deployment| &deployment.seconds),
+        );
+        registry.register(
+            "upstream_first_byte_seconds",
+            "time to the head of a provider's answer",
+            times(|deployment| &deployment.first_byte_seconds),
+        );
+    }
+
+    fn register_tenants(&self, registry: &mut Registry) {
+        let counters = |pick| Counters {
+            series: self.tenants.clone(),
+            naming: Naming {
+                name: "tenant",
+                kind: None,
+            },
+            pick,
+        };
+        registry.register(
+            "tenant_requests",
+            "requests by tenant and outcome",
+            counters(|tenant: &Tenant| &tenant.requests),
+        );
+        registry.register(
+            "tenant_units",
+            "units by tenant and kind",
+            counters(|tenant| &tenant.units),
+        );
+        registry.register(
+            "tenant_throttled",
+            "requests of a tenant that met a limit",
+            counters(|tenant| &tenant.throttled),
+        );
+        registry.register(
+            "units",
+            "units by model, kind and source of the figure",
+            Counters {
+                series: self.models.clone(),
+                naming: Naming {
+                    name: "model",
+                    kind: None,
+                },
+                pick: |table: &Table| table,
+            },
+        );
+    }
+
+    fn register_process(&self, registry: &mut Registry) {
+        registry.register(
+            "open_requests",
+            "requests admitted and not closed",
+            self.open_requests.clone(),
+        );
+        registry.register(
+            "connections",
+            "connections of apps",
+            self.connections.clone(),
+        );
+        registry.register(
+            "drains",
+            "answers read on after their app has gone",
+            self.drains.clone(),
+        );
+        let mut counter = |name: &str, help: &str, counter: &Counter| {
+            registry.register(name, help, counter.clone());
+        };
+        counter(
+            "inconsistent_usage",
+            "answers whose usage figures do not add up",
+            &self.inconsistent_usage,
+        );
+        counter(
+            "zero_token_answers",
+            "answers that a provider gave and on which no unit stands",
+            &self.zero_token_answers,
+        );
+        counter(
+            "unrecorded_outcomes",
+            "outcomes that the journal did not take; any is an alarm",
+            &self.unrecorded_outcomes,
+        );
+        counter(
+            "dropped_without_outcome",
+            "requests dropped without an outcome; any is an alarm",
+            &self.dropped_without_outcome,
+        );
+        counter(
+            "folded_refusals",
+            "refusals of strangers folded into counted records",
+            &self.folded_refusals,
+        );
+        counter(
+            "orphans",
+            "requests of an earlier start closed as unknown",
+            &self.orphans,
+        );
+        counter(
+            "refused_reloads",
+            "configuration changes that were refused",
+            &self.refused_reloads,
+        );
+    }
+
+    /// Counts one record.
+    pub fn observe(&self, event: &UsageEvent) {
+        let count = u64::try_from(event.count).unwrap_or(1);
+        let (api, outcome) = (place(event.api.number()), place(event.outcome.number()));
+        let source = place(event.usage_source.number());
+        self.requests.add(&[api, outcome, source], count);
+        self.answers.add(&[api, status_place(event.status)], count);
+        let quality = place(event.usage_quality.number());
+        self.metering.add(&[source, quality], count);
+        if let Some(detail) = &event.outcome_detail {
+            self.details.with(detail, &Text::default(), |table| {
+                table.add(&[outcome], count);
+            });
+        }
+        if event.usage_quality == UsageQuality::Inconsistent {
+            self.inconsistent_usage.inc();
+        }
+        if is_zero_token_answer(event) {
+            self.zero_token_answers.inc();
+        }
+        self.observe_times(event);
+        self.observe_deployment(event, count);
+        self.observe_tenant(event, count);
+        self.observe_units(event);
+        if let Some(cause) = Cause::of(event) {
+            self.throttled.add(&[cause as usize], count);
+        }
+    }
+
+    fn observe_times(&self, event: &UsageEvent) {
+        // A folded record stands for many requests and has the times of one.
+        if event.count != 1 {
+            return;
+        }
+        let whole_us = event.completed_us.since(event.received_us);
+        self.request_seconds.observe(event.api, whole_us);
+        if let Some(first) = event.first_byte_us {
+            let first_us = first.since(event.received_us);
+            self.first_byte_seconds.observe(event.api, first_us);
+        }
+        if let Some(gateway_us) = event.gateway_us {
+            self.gateway_seconds.observe(event.api, gateway_us);
+        }
+    }
+
+    fn observe_deployment(&self, event: &UsageEvent, count: u64) {
+        let nobody = Text::default();
+        let provider = event.provider.as_ref().unwrap_or(&nobody);
+        let Some(deployment) = &event.deployment else {
+            return;
+        };
+        self.deployments.with(deployment, provider, |figures| {
+            let outcome = place(event.outcome.number());
+            figures.requests.add(&[outcome], count);
+            if let Some(cause) = Cause::of(event).filter(|cause| *cause != Cause::OwnLimit) {
+                figures.throttled.add(&[cause as usize], count);
+            }
+        });
+        for attempt in &event.attempts {
+            self.deployments
+                .with(&attempt.deployment, provider, |figures| {
+                    figures.calls.add(&[status_place(attempt.status)], 1);
+                    let called_us = attempt.ended_us.since(attempt.started_us);
+                    figures.seconds.observe(called_us);
+                    if let Some(head) = attempt.first_byte_us {
+                        let head_us = head.since(attempt.started_us);
+                        figures.first_byte_seconds.observe(head_us);
+                    }
+                });
+        }
+    }
+
+    fn observe_tenant(&self, event: &UsageEvent, count: u64) {
+        if event.tenant.as_str().is_empty() {
+            return;
+        }
+        self.tenants
+            .with(&event.tenant, &Text::default(), |figures| {
+                figures
+                    .requests
+                    .add(&[place(event.outcome.number())], count);
+                for (unit, units) in event.lines.iter().flat_map(|line| line.units.iter()) {
+                    let units = u64::try_from(units).unwrap_or(0);
+                    figures.units.add(&[place(unit as u8)], units);
+                }
+                if let Some(cause) = Cause::of(event) {
+                    figures.throttled.add(&[cause as usize], count);
+                }
+            });
+    }
+
+    fn observe_units(&self, event: &UsageEvent) {
+        // The public name: what an app asked for is any text until it has a route.
+        let Some(model) = event.route.as_ref().filter(|_| !event.lines.is_empty()) else {
+            return;
+        };
+        let source = place(event.usage_source.number());
+        self.models.with(model, &Text::default(), |table| {
+            for (unit, units) in event.lines.iter().flat_map(|line| line.units.iter()) {
+                let units = u64::try_from(units).unwrap_or(0);
+                table.add(&[place(unit as u8), source], units);
+            }
+        });
+    }
+}
+
+/// A provider answered well, and neither it nor we know of anything that was used.
+fn is_zero_token_answer(event: &UsageEvent) -> bool {
+    let was_served = event
+        .attempts
+        .last()
+        .and_then(|attempt| attempt.status)
+        .is_some_and(|status| (200..300).contains(&status));
+    let used = |side| {
+        let totals = event.lines.iter().filter_map(|line| line.units.total(side));
+        totals.sum::<i128>() > 0
+    };
+    was_served
+        && ![Side::Input, Side::Output, Side::Apart]
+            .into_iter()
+            .any(used)
+}
+
+/// Shows what became of spans.
+pub fn register_spans(registry: &mut Registry, counts: Arc<Counts>) {
+    registry.register("trace_spans", "spans by what became of them", Spans(counts));
+}
+
+#[derive(Debug)]
+struct Spans(Arc<Counts>);
+
+impl EncodeMetric for Spans {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        for fate in Fate::ALL {
+            let labels = [("fate", fate.as_str())];
+            let mut encoder = encoder.encode_family(&labels)?;
+            encoder.encode_counter::<NoLabelSet, _, u64>(&self.0.get(fate), None)?;
+        }
+        Ok(())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Counter
+    }
+}
+
+#[cfg(test)]
+#[path = "gateway_tests.rs"]
+mod tests;

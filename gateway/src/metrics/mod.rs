@@ -1,0 +1,13 @@
+//! The gateway's metrics. Every figure comes from a closed record or from a gauge of the process; labels come from
+//! closed lists, or from the configuration within a cap. A request pays atomic additions: no lock, no text is made.
+//!
+//! What must not live here: accounting. A metric may round, cap and forget; a record must not.
+
+mod axes;
+mod capped;
+mod gateway;
+mod histogram;
+mod series;
+mod table;
+
+pub use gateway::{Metrics, register_spans};
