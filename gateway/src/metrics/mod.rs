@@ -7,7 +7,9 @@ mod axes;
 mod capped;
 mod gateway;
 mod histogram;
+mod register;
 mod series;
 mod table;
 
-pub use gateway::{Metrics, register_spans};
+pub use gateway::Metrics;
+pub use register::register_spans;

@@ -109,8 +109,9 @@ impl Settings {
             return Err(bad("sample_ratio", message.to_owned()));
         }
         for (name, value) in [
-            ("queue_spans", self.queue_spans),
-            ("batch_spans", self.batch_spans),
+            ("queue_spans", self.queue_spans as u64),
+            ("batch_spans", self.batch_spans as u64),
+            ("timeout_ms", self.timeout_ms),
         ] {
             if !(1..=1 << 20).contains(&value) {
                 return Err(bad(

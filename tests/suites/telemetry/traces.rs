@@ -2,6 +2,7 @@
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use simulator::Settings;
 use tests::{Plan, Rig, eventually, free_address};
@@ -212,6 +213,28 @@ async fn a_collector_that_is_away_costs_spans_and_no_request() {
     eventually("a span is given up", unreachable).await;
     let exported = counter(&rig, r#"tollgate_trace_spans_total{fate="exported"}"#).await;
     assert!(exported < 1.0, "{exported}");
+}
+
+#[tokio::test]
+async fn a_stop_sends_the_spans_that_wait() {
+    let collector = Collector::start().await;
+    let slow = plan(&format!("http://{}", collector.address), "");
+    let rig = Rig::start(Plan {
+        top: slow
+            .top
+            .replace("interval_ms = 1\n", "interval_ms = 600000\n"),
+        ..slow
+    })
+    .await;
+    call(&rig, KEY, None).await;
+    rig.settled().await;
+    assert!(collector.spans().is_empty(), "they wait for others");
+    let pid = i32::try_from(rig.pid()).ok().and_then(Pid::from_raw);
+    kill_process(pid.expect("a process"), Signal::TERM).expect("it runs");
+    eventually("the last spans", async || {
+        (collector.spans().len() == 2).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
