@@ -2,6 +2,10 @@
 //! What a price means and which contradict each other must not live here: see `schemas::price`.
 
 mod csv;
+mod diff;
+mod import;
+mod list;
+mod notices;
 mod toml;
 
 use std::fmt::Write as _;
@@ -9,7 +13,11 @@ use std::path::{Path, PathBuf};
 
 use schemas::price::{PriceBook, PriceError, RawPrice};
 
-pub use self::csv::parse_csv;
+pub use self::csv::{parse_csv, write_csv};
+pub use self::diff::{Change, Diff, diff};
+pub use self::import::{BadMap, ImportError, Imported, Map, Refused, Request, import};
+pub use self::list::{Filter, list};
+pub use self::notices::{MAX_AGE_DAYS, notices};
 pub use self::toml::parse_toml;
 
 /// The largest price file, in bytes.

@@ -15,14 +15,8 @@ const NEEDED: [&str; 9] = [
     "source",
     "read_on",
 ];
-const OPTIONAL: [&str; 6] = [
-    "model_version",
-    "region_class",
-    "context_over",
-    "valid_from",
-    "valid_to",
-    "confirmed_by",
-];
+/// Read and not kept: the second place where a rate was seen.
+const CONFIRMED_BY: &str = "confirmed_by";
 
 /// The lines of a file, or all that is wrong with its form.
 pub fn parse_csv(text: &str) -> Result<Vec<RawPrice>, Vec<PriceError>> {
@@ -68,6 +62,20 @@ pub fn parse_csv(text: &str) -> Result<Vec<RawPrice>, Vec<PriceError>> {
     Err(errors)
 }
 
+/// Lines as a file that is read back to the same.
+#[must_use]
+pub fn write_csv<'a>(rows: impl IntoIterator<Item = &'a RawPrice>) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut written = writer.write_record(RawPrice::COLUMNS);
+    for row in rows {
+        written = written.and_then(|()| writer.write_record(row.texts()));
+    }
+    // Writing text into memory cannot fail.
+    let bytes = written.map(|()| writer.into_inner());
+    let bytes = bytes.ok().and_then(Result::ok).unwrap_or_default();
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
 fn at(line: usize, text: String) -> PriceError {
     PriceError {
         line,
@@ -82,7 +90,10 @@ fn line_of(position: Option<&csv::Position>) -> usize {
 }
 
 fn check_header(header: &csv::StringRecord) -> Result<(), Vec<PriceError>> {
-    let known: BTreeSet<_> = NEEDED.into_iter().chain(OPTIONAL).collect();
+    let known: BTreeSet<_> = RawPrice::COLUMNS
+        .into_iter()
+        .chain([CONFIRMED_BY])
+        .collect();
     let found: BTreeSet<_> = header.iter().collect();
     let mut errors = Vec::new();
     for column in NEEDED.into_iter().filter(|column| !found.contains(column)) {
@@ -114,7 +125,7 @@ fn row(line: usize, header: &csv::StringRecord, record: &csv::StringRecord) -> R
         ..RawPrice::default()
     };
     for (column, text) in header.iter().zip(record) {
-        if let Some(field) = super::toml::field(&mut row, column) {
+        if let Some(field) = row.column_mut(column) {
             text.clone_into(field);
         }
     }

@@ -1,8 +1,9 @@
-//! A price file as TOML: `[[price]]` tables, the rate as text, because a TOML number may not be exact.
+//! A price file as TOML: tables `[[price]]`, `[[uplift]]`, `[[alias]]`, `[[hours]]` and `[[holiday]]`, the rate as text,
+//! because a TOML number may not be exact.
 
 use std::collections::BTreeMap;
 
-use schemas::price::{PriceError, Problem, RawPrice};
+use schemas::price::{Kind, PriceError, Problem, RawPrice};
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
@@ -11,7 +12,27 @@ type Fields = BTreeMap<Spanned<String>, Spanned<Value>>;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(default)]
     price: Vec<Spanned<Fields>>,
+    #[serde(default)]
+    uplift: Vec<Spanned<Fields>>,
+    #[serde(default)]
+    alias: Vec<Spanned<Fields>>,
+    #[serde(default)]
+    hours: Vec<Spanned<Fields>>,
+    #[serde(default)]
+    holiday: Vec<Spanned<Fields>>,
+}
+
+impl File {
+    fn tables(self) -> impl Iterator<Item = (Kind, Spanned<Fields>)> {
+        let of = |kind, tables: Vec<_>| tables.into_iter().map(move |table| (kind, table));
+        of(Kind::Price, self.price)
+            .chain(of(Kind::Uplift, self.uplift))
+            .chain(of(Kind::Alias, self.alias))
+            .chain(of(Kind::Hours, self.hours))
+            .chain(of(Kind::Holiday, self.holiday))
+    }
 }
 
 /// The prices of a file, or all that is wrong with its form.
@@ -32,13 +53,16 @@ pub fn parse_toml(text: &str) -> Result<Vec<RawPrice>, Vec<PriceError>> {
         }]
     })?;
     let (mut rows, mut errors) = (Vec::new(), Vec::new());
-    for price in file.price {
+    for (kind, table) in file.tables() {
         let mut row = RawPrice {
-            line: line_at(price.span().start),
-            service_tier: "default".to_owned(),
+            line: line_at(table.span().start),
+            kind: kind.as_str().to_owned(),
             ..RawPrice::default()
         };
-        for (name, value) in price.into_inner() {
+        if kind == Kind::Price {
+            "default".clone_into(&mut row.service_tier);
+        }
+        for (name, value) in table.into_inner() {
             let line = line_at(value.span().start);
             if let Err(problem) = take(&mut row, name.as_ref(), value.into_inner()) {
                 errors.push(PriceError { line, problem });
@@ -60,7 +84,12 @@ pub fn parse_toml(text: &str) -> Result<Vec<RawPrice>, Vec<PriceError>> {
 }
 
 fn take(row: &mut RawPrice, name: &str, value: Value) -> Result<(), Problem> {
-    let Some(field) = field(row, name) else {
+    let field = match name {
+        // The name of the table says the kind.
+        "kind" => None,
+        name => row.column_mut(name),
+    };
+    let Some(field) = field else {
         return Err(Problem::Syntax(format!(
             "`{name}` is not a field of a price"
         )));
@@ -80,27 +109,6 @@ fn take(row: &mut RawPrice, name: &str, value: Value) -> Result<(), Problem> {
         }
     };
     Ok(())
-}
-
-/// The field of that name; `None` where there is none (`confirmed_by` is read and not kept).
-pub(super) fn field<'a>(row: &'a mut RawPrice, name: &str) -> Option<&'a mut String> {
-    Some(match name {
-        "provider" => &mut row.provider,
-        "model" => &mut row.model,
-        "model_version" => &mut row.model_version,
-        "unit" => &mut row.unit,
-        "service_tier" => &mut row.service_tier,
-        "region_class" => &mut row.region_class,
-        "context_over" => &mut row.context_over,
-        "per" => &mut row.per,
-        "rate" => &mut row.rate,
-        "currency" => &mut row.currency,
-        "valid_from" => &mut row.valid_from,
-        "valid_to" => &mut row.valid_to,
-        "source" => &mut row.source,
-        "read_on" => &mut row.read_on,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -148,5 +156,21 @@ mod tests {
         assert!(errors("[[prices]]\nrate = \"1\"\n").contains("prices"));
         assert!(errors("[[price]]\nrate = \n").starts_with("line 2: "));
         assert!(errors("price = []\n").contains("no [[price]]"));
+        assert!(errors(&format!("{GOOD}kind = \"alias\"\n")).contains("`kind` is not a field"));
+    }
+
+    #[test]
+    fn the_other_kinds_of_lines_have_tables_of_their_own() {
+        let more = "[[alias]]\nprovider = \"openai\"\nmodel = \"m-latest\"\nalias_of = \"m\"\nsource = \"a page\"\nread_on = 2026-11-24\n\
+                    [[uplift]]\nprovider = \"openai\"\nmodel = \"*\"\nunit = \"tokens\"\nregion_class = \"eu\"\nrate = \"1.1\"\n\
+                    source = \"a page\"\nread_on = 2026-11-24\n";
+        let book = schemas::PriceBook::new(&parse_toml(&format!("{GOOD}{more}")).unwrap()).unwrap();
+        let at = schemas::Micros(0);
+        let query = schemas::price::Query {
+            region_class: "eu",
+            ..schemas::price::Query::new("openai", "m-latest", schemas::Unit::InputText, at)
+        };
+        let priced = book.lookup(&query).unwrap();
+        assert_eq!(priced.rate.times(1_000).unwrap().to_string(), "0.165");
     }
 }

@@ -3,6 +3,7 @@
 mod audit;
 mod chargeback;
 mod notes;
+mod prices;
 mod table;
 mod text;
 
@@ -12,6 +13,7 @@ use crate::audit::Page;
 use crate::chargeback::Report;
 
 pub use notes::notes;
+pub use prices::{price_diff, prices, refusals};
 
 /// How to print.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -255,6 +255,13 @@ impl PriceBook {
         &self.entries
     }
 
+    /// The lines of the file that hold at an instant.
+    #[must_use]
+    pub fn lines_at(&self, at: Micros) -> BTreeSet<usize> {
+        let shelves = self.shelves.values();
+        shelves.flat_map(|shelf| shelf.lines_at(at)).collect()
+    }
+
     /// Every price, in the order of the file.
     pub fn prices(&self) -> impl Iterator<Item = &Price> {
         self.entries.iter().filter_map(|entry| match &entry.item {
@@ -316,6 +323,21 @@ impl Shelf {
             self.uplifts.get(&key)
         });
         timelines.next()?.at(at)
+    }
+
+    fn lines_at(&self, at: Micros) -> impl Iterator<Item = usize> {
+        let prices = self.skus.values().flat_map(Sku::held);
+        let prices = prices.filter(move |held| held.holds(at));
+        let prices = prices.map(|held| held.item.line);
+        let aliases = self.aliases.values().filter_map(move |alias| alias.at(at));
+        let uplifts = self
+            .uplifts
+            .values()
+            .filter_map(move |uplift| uplift.at(at));
+        prices
+            .chain(aliases.map(|alias| alias.origin.line))
+            .chain(uplifts.map(|uplift| uplift.origin.line))
+            .chain(self.calendar.lines_at(at))
     }
 
     fn dearest<'a>(

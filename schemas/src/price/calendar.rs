@@ -40,6 +40,15 @@ impl Calendar {
         of_band.any(|holiday| holiday.from <= at && at < holiday.to)
     }
 
+    /// The lines of the file that are in force at an instant, whatever the hour.
+    pub(super) fn lines_at(&self, at: Micros) -> impl Iterator<Item = usize> {
+        let bands = self.bands.iter().filter(move |band| band.holds(at));
+        let holidays = self.holidays.iter();
+        let holidays = holidays.filter(move |day| day.from <= at && at < day.to);
+        let bands = bands.map(|band| band.origin.line);
+        bands.chain(holidays.map(|day| day.origin.line))
+    }
+
     /// Everything but the hours themselves at which a band can change.
     pub(super) fn boundaries(&self) -> impl Iterator<Item = Micros> + '_ {
         let bands = self.bands.iter().map(|band| &band.origin);
