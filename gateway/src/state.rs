@@ -165,6 +165,7 @@ impl State {
     fn tell(&self, event: &UsageEvent) {
         let target = Target {
             deployment: self.route.backend.id.as_str(),
+            provider: self.route.backend.provider.as_str(),
             model: &self.route.upstream_model,
             url: &self.route.backend.door,
         };

@@ -75,6 +75,14 @@ impl<T> Capped<T> {
         }
     }
 
+    /// Counts under a name that was seen before; else with the rest, for nobody says of what kind it is.
+    pub fn with_known(&self, name: &Text, count: impl FnOnce(&T)) {
+        match self.0.by_name.load().get(name) {
+            Some(series) => count(&series.figures),
+            None => count(&self.0.other.figures),
+        }
+    }
+
     fn checked<'a>(&'a self, series: &'a Series<T>, kind: &Text) -> &'a Series<T> {
         if series.kind == *kind {
             series
@@ -143,8 +151,13 @@ mod tests {
             }
         }
         add("a", "somebody else's");
-        let own = |name: &str| (name.to_owned(), 10);
-        let all = [own("a"), own("b"), own("c"), (OTHER.to_owned(), 21)];
+        for name in ["a", "never seen"] {
+            capped.with_known(&Text::cut(name), |count| {
+                count.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        let all = [("a", 11), ("b", 10), ("c", 10), (OTHER, 22)];
+        let all = all.map(|(name, count)| (name.to_owned(), count));
         assert_eq!(counted(&capped), all);
     }
 

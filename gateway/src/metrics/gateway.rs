@@ -5,7 +5,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use schemas::name::Text;
 use schemas::units::Side;
-use schemas::{UsageEvent, UsageQuality};
+use schemas::{Attempt, UsageEvent, UsageQuality};
 
 use super::axes::{self, place, status_place};
 use super::capped::Capped;
@@ -140,16 +140,13 @@ impl Metrics {
             }
         });
         for attempt in &event.attempts {
-            self.deployments
-                .with(&attempt.deployment, provider, |figures| {
-                    figures.calls.add(&[status_place(attempt.status)], 1);
-                    let called_us = attempt.ended_us.since(attempt.started_us);
-                    figures.seconds.observe(called_us);
-                    if let Some(head) = attempt.first_byte_us {
-                        let head_us = head.since(attempt.started_us);
-                        figures.first_byte_seconds.observe(head_us);
-                    }
-                });
+            // The record says who runs the last deployment alone.
+            let count = |figures: &Deployment| observe_call(figures, attempt);
+            if attempt.deployment == *deployment {
+                self.deployments.with(deployment, provider, count);
+            } else {
+                self.deployments.with_known(&attempt.deployment, count);
+            }
         }
     }
 
@@ -184,6 +181,16 @@ impl Metrics {
                 table.add(&[place(unit as u8), source], units);
             }
         });
+    }
+}
+
+fn observe_call(figures: &Deployment, attempt: &Attempt) {
+    figures.calls.add(&[status_place(attempt.status)], 1);
+    let called_us = attempt.ended_us.since(attempt.started_us);
+    figures.seconds.observe(called_us);
+    if let Some(head) = attempt.first_byte_us {
+        let head_us = head.since(attempt.started_us);
+        figures.first_byte_seconds.observe(head_us);
     }
 }
 

@@ -85,6 +85,28 @@ fn a_providers_300_ms_are_in_its_time_and_not_in_ours() {
 }
 
 #[test]
+fn a_call_to_another_deployment_is_its_own_and_names_no_wrong_provider() {
+    let scrape = Scrape::new();
+    let mut event = event();
+    let mut first = event.attempts[0].clone();
+    first.deployment = Text::cut("west");
+    first.status = Some(503);
+    event.attempts.insert(0, first);
+    scrape.metrics.observe(&event);
+    let mut west = event.clone();
+    west.attempts.remove(1);
+    west.deployment = Some(Text::cut("west"));
+    west.provider = Some(Text::cut("azure"));
+    scrape.metrics.observe(&west);
+    scrape.metrics.observe(&event);
+    scrape.shows(&[
+        r#"upstream_calls_total{deployment="east",provider="openai",status="2xx"} 2"#,
+        r#"upstream_calls_total{deployment="west",provider="azure",status="5xx"} 2"#,
+        r#"upstream_calls_total{deployment="other",provider="other",status="5xx"} 1"#,
+    ]);
+}
+
+#[test]
 fn three_causes_of_429_have_three_labels() {
     let scrape = Scrape::new();
     let provider = |detail: &str| {

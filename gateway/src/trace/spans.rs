@@ -19,6 +19,8 @@ const PARENT_IS_LOCAL: u32 = 0x100;
 pub struct Target<'a> {
     /// The deployment.
     pub deployment: &'a str,
+    /// Who runs it.
+    pub provider: &'a str,
     /// The name that it knows the model by.
     pub model: &'a str,
     /// The URL that was called; its host and port are told, no more.
@@ -114,9 +116,13 @@ fn client(
         .find(|target| target.deployment == deployment);
     let model = target.map_or(event.model_requested.as_str(), |target| target.model);
     let operation = operation(event.api);
-    let vendor = event.provider.as_ref().map_or("unknown", Text::as_str);
+    let vendor = target.map(|target| target.provider);
+    let vendor = vendor.or(event.provider.as_ref().map(Text::as_str));
     attributes.put("gen_ai.operation.name", operation);
-    attributes.put("gen_ai.provider.name", provider(vendor));
+    attributes.put(
+        "gen_ai.provider.name",
+        provider(vendor.unwrap_or("unknown")),
+    );
     attributes.put("gen_ai.request.model", model);
     attributes.put_some("gen_ai.request.stream", event.stream.then_some(true));
     attributes.put("http.request.method", "POST");

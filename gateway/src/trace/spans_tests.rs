@@ -68,6 +68,7 @@ fn made(event: &UsageEvent) -> Vec<Span> {
     let deployment = event.attempts.last().map_or("", |a| a.deployment.as_str());
     let target = Target {
         deployment,
+        provider: "openai",
         model: "gpt-4o-2024-08-06",
         url: &url,
     };
@@ -163,6 +164,41 @@ fn a_fault_of_the_app_is_no_error_of_the_server_and_one_of_the_providers_is_of_b
         fault(Outcome::Timeout, Some(504), None),
         (text("why"), text("why"))
     );
+}
+
+#[test]
+fn each_call_is_a_span_and_what_is_billed_stands_on_the_last() {
+    let mut event = full();
+    let mut first = event.attempts[0].clone();
+    first.deployment = Text::cut("west");
+    first.status = Some(503);
+    first.outcome = Outcome::UpstreamError;
+    event.attempts.insert(0, first);
+    let url: Uri = "http://10.0.0.1:8000/v1".parse().unwrap();
+    let west = Target {
+        deployment: "west",
+        provider: "azure",
+        model: "our-gpt",
+        url: &url,
+    };
+    let spans = spans(&event, &context(&event), &[west]);
+    let [server, first, last] = spans.as_slice() else {
+        panic!("three spans: {spans:?}");
+    };
+    for call in [first, last] {
+        assert_eq!(call.parent_span_id, server.span_id);
+        assert_eq!(call.trace_id, server.trace_id);
+    }
+    assert_ne!(first.span_id, last.span_id);
+    let (given, billed) = (attributes(first), attributes(last));
+    assert_eq!(first.name, "chat our-gpt");
+    assert_eq!(given["gen_ai.provider.name"], "azure.ai.openai");
+    assert_eq!(given["server.address"], "10.0.0.1");
+    assert_eq!(given["server.port"], 8000);
+    assert_eq!(given["error.type"], "503");
+    assert!(!given.keys().any(|key| key.starts_with("gen_ai.usage")));
+    assert_eq!(billed["gen_ai.usage.input_tokens"], 1_000);
+    assert_eq!(billed["tollgate.attempt"], 2);
 }
 
 #[test]
