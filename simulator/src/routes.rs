@@ -29,6 +29,9 @@ const MAX_CONTROL_BYTES: usize = 1024 * 1024;
 /// A recorded answer is no larger, as it is uploaded.
 const MAX_REPLAY_BYTES: usize = 96 * 1024 * 1024;
 
+/// So much is read of a body that nobody looks at.
+const MAX_DRAINED_BYTES: usize = 16 * 1024 * 1024;
+
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -57,8 +60,17 @@ pub(crate) async fn route(
     );
     match target {
         Ok(target) => call(&state, &flags, target, request).await,
-        Err(astray) => Ok(head::refusal(&astray.refusal, astray.dialect, None)),
+        Err(astray) => {
+            drain(request.into_body()).await;
+            Ok(head::refusal(&astray.refusal, astray.dialect, None))
+        }
     }
+}
+
+/// Reads a body away, for who is still sending when the connection closes does not see the answer.
+async fn drain(body: Incoming) {
+    let mut body = Limited::new(body, MAX_DRAINED_BYTES);
+    while let Some(Ok(_)) = body.frame().await {}
 }
 
 /// The simulator's own paths.

@@ -62,7 +62,7 @@ pub struct ModelSettings {
 }
 
 /// Everything that can change while the simulator runs. Probabilities (`p_*`) are shares of
-/// all chat requests, exclude each other, and must not sum to more than 1.
+/// all requests, exclude each other, and must not sum to more than 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[expect(

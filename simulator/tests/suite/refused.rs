@@ -138,3 +138,14 @@ async fn a_model_that_nobody_has_is_not_found() {
         );
     }
 }
+
+#[tokio::test]
+async fn who_sends_much_to_nowhere_still_sees_the_answer() {
+    let simulator = start();
+    let asked = Asked::form("/images/edits", &[], ("image", &vec![7; 8 * 1024 * 1024]));
+    let nowhere = format!("http://{}/openai", simulator.addr());
+    for _ in 0..4 {
+        let response = asked.post(&nowhere, "n", "").await.expect("an answer");
+        assert_eq!(response.status(), 404);
+    }
+}
