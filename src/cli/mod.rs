@@ -9,6 +9,9 @@ mod engine;
 mod journal;
 mod key;
 mod migrate;
+mod prices;
+mod prices_import;
+mod prices_used;
 pub mod report;
 mod simulate;
 
@@ -91,6 +94,9 @@ enum Command {
     /// Look into a journal
     #[command(subcommand)]
     Journal(journal::JournalCommand),
+    /// The price book
+    #[command(subcommand)]
+    Prices(prices::Prices),
     /// API keys for apps
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -143,6 +149,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Migrate(command) => command.run().map(done),
         Command::Bench(command) => command.run(),
         Command::Journal(command) => command.run(),
+        Command::Prices(command) => command.run(),
         Command::Key(command) => command.run().map(done),
         Command::Completions { shell } => {
             clap_complete::generate(

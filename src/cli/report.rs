@@ -119,7 +119,12 @@ fn price_book(config: &Config) -> anyhow::Result<PriceBook> {
     }
 }
 
-async fn make(config: &Config, book: &PriceBook, request: &Request) -> anyhow::Result<Chargeback> {
+/// Makes a report from the configuration's ledger; starts its engine if none runs.
+pub(super) async fn make(
+    config: &Config,
+    book: &PriceBook,
+    request: &Request,
+) -> anyhow::Result<Chargeback> {
     let engine = Engine::connect_or_start(&config.for_engine()?).await?;
     let client = engine.client(User::Reader, store::DATABASE);
     let made = report(&client, book, request).await;

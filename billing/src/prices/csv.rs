@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use schemas::price::{PriceError, Problem, RawPrice};
 
+use crate::render::{RenderError, csv_text};
+
 const NEEDED: [&str; 9] = [
     "provider",
     "model",
@@ -63,17 +65,11 @@ pub fn parse_csv(text: &str) -> Result<Vec<RawPrice>, Vec<PriceError>> {
 }
 
 /// Lines as a file that is read back to the same.
-#[must_use]
-pub fn write_csv<'a>(rows: impl IntoIterator<Item = &'a RawPrice>) -> String {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut written = writer.write_record(RawPrice::COLUMNS);
-    for row in rows {
-        written = written.and_then(|()| writer.write_record(row.texts()));
-    }
-    // Writing text into memory cannot fail.
-    let bytes = written.map(|()| writer.into_inner());
-    let bytes = bytes.ok().and_then(Result::ok).unwrap_or_default();
-    String::from_utf8(bytes).unwrap_or_default()
+pub fn write_csv<'a>(rows: impl IntoIterator<Item = &'a RawPrice>) -> Result<String, RenderError> {
+    let records = rows
+        .into_iter()
+        .map(|row| row.texts().map(str::to_owned).to_vec());
+    csv_text(&RawPrice::COLUMNS.map(str::to_owned), records)
 }
 
 fn at(line: usize, text: String) -> PriceError {

@@ -81,7 +81,7 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String, RenderError> {
 }
 
 /// Writes records, each with as many fields as the header.
-fn csv_text(
+pub(crate) fn csv_text(
     header: &[String],
     records: impl IntoIterator<Item = Vec<String>>,
 ) -> Result<String, RenderError> {

@@ -8,16 +8,16 @@ use super::text::{cell, shown};
 use super::{Format, RenderError, csv_text, json};
 use crate::prices::{Diff, Refused};
 
-/// A line as JSON: the columns of the file, and what one unit costs.
+/// A line as JSON: its number, the columns of the file, and what one unit costs.
 #[derive(Serialize)]
-struct Line<'a> {
+struct Shown<'a> {
     line: usize,
     #[serde(flatten)]
     columns: std::collections::BTreeMap<&'static str, &'a str>,
     value: String,
 }
 
-impl<'a> Line<'a> {
+impl<'a> Shown<'a> {
     fn of(entry: &'a Entry) -> Self {
         let mut texts = entry.raw.texts();
         // The kind is told where the file leaves it out.
@@ -38,11 +38,9 @@ pub fn prices(
 ) -> Result<String, RenderError> {
     match format {
         Format::Table => Ok(table(entries, width)),
-        Format::Csv => Ok(crate::prices::write_csv(
-            entries.iter().map(|entry| &entry.raw),
-        )),
+        Format::Csv => crate::prices::write_csv(entries.iter().map(|entry| &entry.raw)),
         Format::Json => {
-            let lines: Vec<_> = entries.iter().map(|entry| Line::of(entry)).collect();
+            let lines: Vec<_> = entries.iter().map(|entry| Shown::of(entry)).collect();
             json(&lines)
         }
     }
