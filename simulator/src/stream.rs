@@ -166,7 +166,7 @@ impl Stream {
             self.content_events += 1;
         }
         let eol = self.eol();
-        let last = self.source.peek().is_none() && !self.says_done();
+        let last = self.source.peek().is_none() && self.may_end(event.part);
         let mut bytes = Vec::with_capacity(event.json.len() + 64);
         if let Some(name) = event.name {
             bytes.extend_from_slice(b"event: ");
@@ -208,6 +208,15 @@ impl Stream {
         if self.says_done() {
             let end = format!("data: [DONE]{}{}", self.eol(), self.last_eol());
             self.push(end.into(), 0, false);
+        }
+    }
+
+    /// Whether the last event may lack its blank line. Where `[DONE]` is left out only the usage may: an event that is
+    /// the last because no usage was asked for looks the same to those who ask for it and to those who do not.
+    fn may_end(&self, part: Part) -> bool {
+        match self.ending {
+            Ending::Done => self.shape.no_done && part == Part::Usage,
+            Ending::Silent | Ending::Typed => true,
         }
     }
 
