@@ -25,7 +25,8 @@ pub struct Plan {
     pub top: String,
     /// Lines of `[gateway]`.
     pub gateway: String,
-    /// Deployments, routes and tenants; `{provider}` stands for the simulator's base URL.
+    /// Deployments, routes and tenants; `{provider}` stands for the simulator's base URL, `{resource}` for the same
+    /// without `/v1`, as Azure's addresses begin.
     pub rest: String,
     /// Environment of the serving process.
     pub environment: Vec<(&'static str, String)>,
@@ -99,6 +100,14 @@ impl Rig {
     /// # Panics
     /// If it does not start.
     pub async fn start(plan: Plan) -> Self {
+        Self::start_with(plan, |text, _| text).await
+    }
+
+    /// The same with a configuration that is changed before it is written: it gets the text and the simulator's base URL.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_with(plan: Plan, change: impl FnOnce(String, &str) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a scratch directory");
         let simulator = simulator::Simulator::start(simulator::Config {
             settings: plan.simulator,
@@ -106,12 +115,16 @@ impl Rig {
         });
         let simulator = simulator.expect("the simulator starts");
         let (app, ops) = (free_address(), free_address());
+        let resource = format!("http://{}", simulator.addr());
         let text = format!(
             "data_dir = \"data\"\n{}\n[gateway]\nlisten = \"{app}\"\nops_listen = \"{ops}\"\n{}\n{}\n",
             plan.top,
             plan.gateway,
-            plan.rest.replace("{provider}", &simulator.base_url()),
+            plan.rest
+                .replace("{provider}", &simulator.base_url())
+                .replace("{resource}", &resource),
         );
+        let text = change(text, &simulator.base_url());
         let config = folder.path().join("tollgate.toml");
         std::fs::write(&config, text).expect("a configuration can be written");
         let serving = serve(

@@ -129,8 +129,7 @@ impl Case {
         let path = entry.endpoint();
         let mut body = match path {
             "chat/completions" => json!({"model": model, "messages": []}),
-            "completions" => json!({"model": model, "prompt": "x"}),
-            "images/generations" => json!({"model": model, "prompt": "x"}),
+            "completions" | "images/generations" => json!({"model": model, "prompt": "x"}),
             "audio/speech" => json!({"model": model, "input": "x", "voice": "alloy"}),
             _ => json!({"model": model, "input": "x"}),
         };
@@ -256,7 +255,7 @@ fn record_differs(case: &Case, event: &UsageEvent) -> Option<String> {
     let is_by_provider = matches!(event.usage_source, UsageSource::Provider);
     let lines: Vec<Value> = event.lines.iter().map(line).collect();
     let mut faults = Vec::new();
-    if is_by_provider != !reported.is_empty() && event.usage_source != UsageSource::Partial {
+    if is_by_provider == reported.is_empty() && event.usage_source != UsageSource::Partial {
         faults.push(format!("source {}", event.usage_source));
     }
     let upstream = json!(format!("m-{}", case.entry.dialect));
