@@ -103,7 +103,7 @@ impl Figures {
     }
 
     /// Adds other figures to these.
-    pub(crate) fn add(&mut self, other: &Self) -> Result<(), BillingError> {
+    pub fn add(&mut self, other: &Self) -> Result<(), BillingError> {
         let counts = [
             (&mut self.requests, other.requests),
             (&mut self.charged_requests, other.charged_requests),

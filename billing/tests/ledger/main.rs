@@ -3,5 +3,6 @@
 mod audit;
 mod chargeback;
 mod common;
+mod fractions;
 mod recompute;
 mod replay;
