@@ -192,4 +192,76 @@ mod tests {
                 .any(|price| price.provider == "azure" && price.per == 1_000)
         );
     }
+
+    /// Facts of the list that a reader would get wrong: each is said where it was read.
+    #[test]
+    fn the_starting_book_knows_places_hours_bands_and_dates() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../prices.csv");
+        let book = load(Path::new(path)).unwrap();
+        let a_million = |provider, model, unit, at, change: fn(&mut Query<'_>)| {
+            let at = schemas::price::parse_instant(at).unwrap();
+            let mut query = Query::new(provider, model, unit, at);
+            change(&mut query);
+            let priced = book.lookup(&query)?;
+            Some(priced.rate.times(1_000_000).unwrap().to_string())
+        };
+        let deepseek = |at| a_million("deepseek", "deepseek-flash", Unit::InputText, at, |_| {});
+        assert_eq!(deepseek("2026-11-24T02:00Z").as_deref(), Some("0.30")); // a Tuesday's peak
+        assert_eq!(deepseek("2026-11-24T05:00Z").as_deref(), Some("0.15"));
+        assert_eq!(deepseek("2026-10-01T02:00Z").as_deref(), Some("0.15")); // a holiday
+        assert_eq!(deepseek("2026-08-01"), None); // the flat price of before is not in the list
+        assert_eq!(deepseek("2027-01-04T02:00Z"), None); // nor are the holidays of 2027
+        let sol = |at, change| a_million("openai", "gpt-5.6-sol", Unit::OutputText, at, change);
+        assert_eq!(sol("2026-08-20", |_| {}).as_deref(), Some("30.00"));
+        assert_eq!(sol("2026-08-21", |_| {}).as_deref(), Some("20.00"));
+        let long = |q: &mut Query<'_>| q.context_tokens = 272_001;
+        assert_eq!(sol("2026-11-24", long).as_deref(), Some("30.00"));
+        let in_europe = |q: &mut Query<'_>| q.region_class = "eu";
+        assert_eq!(sol("2026-11-24", in_europe).as_deref(), Some("22.00"));
+        // older than the uplift: whether Europe costs more is not known
+        let old = a_million(
+            "openai",
+            "gpt-4o",
+            Unit::OutputText,
+            "2026-11-24",
+            in_europe,
+        );
+        assert_eq!(old, None);
+        let in_the_us = |q: &mut Query<'_>| q.geography = "us";
+        let opus = a_million(
+            "anthropic",
+            "claude-opus-4-8",
+            Unit::CacheWrite1h,
+            "2026-11-24",
+            in_the_us,
+        );
+        assert_eq!(opus.as_deref(), Some("11.00"));
+        // capacity by the hour has no price of use, and a fast answer none that is known
+        let on_ptu = |q: &mut Query<'_>| (q.region_class, q.capacity) = ("global", "ptu");
+        assert_eq!(
+            a_million(
+                "azure",
+                "gpt-4o-2024-11-20",
+                Unit::InputText,
+                "2026-11-24",
+                on_ptu
+            ),
+            None
+        );
+        let fast = |q: &mut Query<'_>| q.speed = "fast";
+        assert_eq!(
+            a_million(
+                "anthropic",
+                "claude-opus-4-8",
+                Unit::InputText,
+                "2026-11-24",
+                fast
+            ),
+            None
+        );
+        assert!(
+            book.prices()
+                .all(|price| price.rate.per_unit() != schemas::Money::ZERO)
+        );
+    }
 }

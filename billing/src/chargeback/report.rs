@@ -13,7 +13,7 @@ use crate::chargeback::groups::{self, Group};
 use crate::chargeback::{Amount, Figures, Request, Synthetic, rate, sql};
 
 /// The shape of the report; a field is added without, removed or changed with, a new number.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 /// How long the store may take to add a period up.
 const QUERY_TIMEOUT: Duration = Duration::from_mins(5);
 const QUERY_TIMEOUT_SECONDS: &str = "290";
@@ -37,6 +37,9 @@ pub struct Report {
     pub totals: Figures,
     /// Synthetic requests that were left out.
     pub synthetic_requests_left_out: i128,
+    /// Records of the log that could not be read as events, and so are in no row and no total: those of batches whose
+    /// events belong to the period, or that have no event. They name no tenant, so a filter does not leave them out.
+    pub unreadable_records: i128,
     /// The log, up to which every record is in the report; later ones may be.
     pub position: Vec<LogPosition>,
     /// The price book.
@@ -113,10 +116,25 @@ pub async fn report(
         .bytes("JSONEachRow")
         .await?;
     let groups = groups::read(&answer)?;
+    let unreadable = unreadable(client, request).await?;
     if groups.len() > sql::MAX_GROUPS {
         return Err(BillingError::TooManyGroups(sql::MAX_GROUPS));
     }
-    assemble(&groups, book, request, position)
+    let mut report = assemble(&groups, book, request, position)?;
+    report.unreadable_records = unreadable;
+    Ok(report)
+}
+
+async fn unreadable(client: &Client, request: &Request) -> Result<i128, BillingError> {
+    let answer = client
+        .query(&sql::unreadable(request))
+        .timeout(QUERY_TIMEOUT)
+        .setting("max_execution_time", QUERY_TIMEOUT_SECONDS)
+        .bytes("TabSeparated")
+        .await?;
+    let text = String::from_utf8_lossy(&answer);
+    let number = text.trim().parse();
+    number.map_err(|_| BillingError::Answer(format!("`{}` is not a count", text.trim())))
 }
 
 async fn position(client: &Client) -> Result<Vec<LogPosition>, BillingError> {
@@ -176,6 +194,7 @@ pub(super) fn assemble(
         rows: rows.into_iter().map(row).collect(),
         totals,
         synthetic_requests_left_out: left_out.requests,
+        unreadable_records: 0,
         position,
         price_version: book.version().to_owned(),
         report_hash: String::new(),

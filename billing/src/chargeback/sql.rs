@@ -91,6 +91,24 @@ pub(crate) fn query(
     Ok((sql, bound))
 }
 
+/// How many records that could not be read belong to the period. Such a record has no time of its own: it stands in a
+/// batch, and has that of the batch's last event. A batch without any event belongs to every period.
+pub(crate) fn unreadable(request: &Request) -> String {
+    format!(
+        "SELECT toString(sum(dead)) FROM (\
+         SELECT countIf(a.fate = 'dead_letter') AS dead, countIf(a.fate = 'event') AS events, \
+         maxIf(a.received, a.fate = 'event') AS latest \
+         FROM (SELECT topic, partition, offset, fate, received FROM audit_log \
+         WHERE (topic, partition) IN (SELECT topic, partition FROM cuts FINAL WHERE dead_letters > 0)) AS a \
+         ASOF INNER JOIN (SELECT topic, partition, first, last FROM cuts FINAL WHERE dead_letters > 0) AS c \
+         ON a.topic = c.topic AND a.partition = c.partition AND a.offset >= c.first \
+         WHERE a.offset <= c.last GROUP BY c.topic, c.partition, c.first) \
+         WHERE events = 0 OR (latest >= {start} AND latest < {end})",
+        start = instant(request.period.start()),
+        end = instant(request.period.end()),
+    )
+}
+
 /// The expression of a column over an event; `None` for what only a line knows.
 fn column(
     dimension: &Dimension,

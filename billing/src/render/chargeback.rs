@@ -111,7 +111,7 @@ fn may_add(figures: &Figures) -> String {
     }
 }
 
-const BEFORE_UNITS: [Count; 12] = [
+const BEFORE_UNITS: [Count; 19] = [
     ("requests", |f| f.requests),
     ("charged_requests", |f| f.charged_requests),
     ("free_requests", |f| f.free_requests),
@@ -124,6 +124,15 @@ const BEFORE_UNITS: [Count; 12] = [
     ("input_tokens", |f| f.input_tokens),
     ("output_tokens", |f| f.output_tokens),
     ("estimated_tokens", |f| f.estimated_tokens),
+    ("coverage_reported", |f| f.coverage.reported.requests),
+    ("coverage_reported_zero", |f| {
+        f.coverage.reported_zero.requests
+    }),
+    ("coverage_partial", |f| f.coverage.partial.requests),
+    ("coverage_estimated", |f| f.coverage.estimated.requests),
+    ("coverage_missing", |f| f.coverage.missing.requests),
+    ("coverage_not_metered", |f| f.coverage.not_metered.requests),
+    ("unpriced_requests", |f| f.coverage.unpriced_requests),
 ];
 
 /// One record a row and currency. Where a row has two currencies, its counts stand on the first record only, so

@@ -3,7 +3,7 @@
 use schemas::Micros;
 
 use super::text::{grouped, shown};
-use crate::chargeback::{Report, Synthetic, Unpriced, Why};
+use crate::chargeback::{Report, Share, Synthetic, Unpriced, Why};
 
 /// Unpriced units that are named one by one.
 const MOST_UNPRICED: usize = 20;
@@ -19,6 +19,7 @@ pub fn notes(report: &Report) -> Vec<String> {
     missing(report, &mut notes);
     estimated(report, &mut notes);
     exposure(report, &mut notes);
+    coverage(report, &mut notes);
     notes.push(position(report));
     notes.push(format!(
         "Price book {}, report hash {}",
@@ -145,6 +146,76 @@ fn exposure(report: &Report, notes: &mut Vec<String>) {
     ));
 }
 
+/// How well the requests were measured: each is in one class, so the counts add up to all.
+fn coverage(report: &Report, notes: &mut Vec<String>) {
+    let (coverage, requests) = (&report.totals.coverage, report.totals.requests);
+    if requests != 0 {
+        let classes = coverage.classes();
+        let told = classes.iter().filter(|(_, share)| share.requests != 0);
+        let told: Vec<_> = told
+            .map(|(name, share)| {
+                let of_money = money_share(report, share);
+                let (name, count) = (name.replace('_', " "), share.requests);
+                format!(
+                    "{name} {} ({}{of_money})",
+                    grouped(count),
+                    percent(count, requests)
+                )
+            })
+            .collect();
+        notes.push(format!(
+            "Metering of {} requests: {}",
+            grouped(requests),
+            told.join(", ")
+        ));
+    }
+    if coverage.unpriced_requests != 0 {
+        notes.push(format!(
+            "{} requests ({}) used something that has no price",
+            grouped(coverage.unpriced_requests),
+            percent(coverage.unpriced_requests, requests)
+        ));
+    }
+    if report.unreadable_records != 0 {
+        notes.push(format!(
+            "{} records of the log ({} beside the requests) could not be read and are in no row: audit_log has them, each with its reason",
+            grouped(report.unreadable_records),
+            percent(report.unreadable_records, requests + report.unreadable_records)
+        ));
+    }
+}
+
+/// Its part of the cost, where there is one cost to be a part of.
+fn money_share(report: &Report, share: &Share) -> String {
+    let [amount] = report.totals.amounts.as_slice() else {
+        return String::new();
+    };
+    let part = share
+        .cost
+        .get(&amount.currency)
+        .copied()
+        .unwrap_or_default();
+    if amount.cost == schemas::Money::ZERO || part == schemas::Money::ZERO {
+        return String::new();
+    }
+    format!(", {} of the cost", percent(part.atto(), amount.cost.atto()))
+}
+
+/// A share for the eye: two places, and neither 0 nor 100 unless it is none or all.
+fn percent(part: i128, whole: i128) -> String {
+    if part == whole {
+        return "100%".to_owned();
+    }
+    let Some(scaled) = part.checked_mul(10_000).filter(|_| whole > 0) else {
+        return "?".to_owned();
+    };
+    match (scaled + whole / 2) / whole {
+        0 if part > 0 => "under 0.01%".to_owned(),
+        10_000 => "over 99.99%".to_owned(),
+        hundredths => format!("{}.{:02}%", hundredths / 100, hundredths % 100),
+    }
+}
+
 fn position(report: &Report) -> String {
     if report.position.is_empty() {
         return "Log: no batch has been written yet".to_owned();
@@ -162,4 +233,27 @@ fn position(report: &Report) -> String {
         })
         .collect();
     format!("Log: {}", places.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_neither_none_nor_all_unless_they_are() {
+        let cases = [
+            ((0, 3), "0.00%"),
+            ((1, 100), "1.00%"),
+            ((1, 3), "33.33%"),
+            ((2, 3), "66.67%"),
+            ((1, 1_000_000), "under 0.01%"),
+            ((999_999, 1_000_000), "over 99.99%"),
+            ((7, 7), "100%"),
+            ((1, 0), "?"),
+            ((i128::MAX - 1, i128::MAX), "?"),
+        ];
+        for ((part, whole), wanted) in cases {
+            assert_eq!(percent(part, whole), wanted, "{part} of {whole}");
+        }
+    }
 }

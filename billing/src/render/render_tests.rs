@@ -43,6 +43,7 @@ fn sample() -> Report {
         rows: vec![row("acme", 1_234, "12.5"), row("=cmd\u{1b}", 2, "0.00003")],
         totals: figures(1_236, "12.50003"),
         synthetic_requests_left_out: 7,
+        unreadable_records: 0,
         position: vec![LogPosition {
             topic: "journal:a".into(),
             partition: 0,

@@ -122,6 +122,79 @@ async fn every_line_counts_and_the_band_of_the_whole_request_binds() {
 }
 
 #[tokio::test]
+async fn later_lines_are_priced_by_their_own_speed_and_place_and_older_rows_have_neither() {
+    let ledger = Ledger::start().await;
+    let mut fast = event(
+        1,
+        &[("m", r#"{"images":1}"#), ("m", r#"{"input_text":10}"#)],
+    );
+    fast.lines[1].speed = Some(text("fast"));
+    let mut abroad = event(
+        2,
+        &[("m", r#"{"images":1}"#), ("m", r#"{"input_text":10}"#)],
+    );
+    abroad.lines[1].geography = Some(text("us"));
+    ledger.write(0, &[fast, abroad]).await;
+    // as a row was written before these columns were added
+    ledger
+        .run(
+            "INSERT INTO usage_events (topic, offset, event_id, tenant, received, outcome, billable, usage_source, usage_quality, \
+             count, provider, model, images, extra_models, extra_service_tiers, extra_units) SELECT 'journal:p', 9, generateUUIDv7(), \
+             'acme', toDateTime64('2026-11-24 12:00:00', 6, 'UTC'), 'completed', 'yes', 'provider', 'ok', 1, 'openai', 'm', 1, ['m'], \
+             [''], [map('input_text', toInt64(10))]",
+        )
+        .await;
+    let csv = "provider,model,unit,service_tier,speed,geography,per,rate,currency,source,read_on\n\
+               openai,m,images,default,,,1,0,USD,page,2026-11-24\n\
+               openai,m,input_text,default,,,1,1,USD,page,2026-11-24\n\
+               openai,m,input_text,default,fast,,1,20,USD,page,2026-11-24\n";
+    let prices = schemas::PriceBook::new(&billing::prices::parse_csv(csv).unwrap()).unwrap();
+    let made = report(&ledger.reader(), &prices, &november("", "UTC"))
+        .await
+        .unwrap();
+    assert_eq!(costs(&made.totals), ["210.00 USD"]);
+    let gaps: Vec<_> = made
+        .totals
+        .unpriced
+        .iter()
+        .map(|u| (u.count, u.why))
+        .collect();
+    assert_eq!(gaps, [(10, Why::Geography)]);
+}
+
+#[tokio::test]
+async fn a_period_with_more_changes_of_prices_than_are_listed_is_refused() {
+    let ledger = Ledger::start().await;
+    let csv = "kind,provider,model,unit,service_tier,hours,days,hours_utc,per,rate,currency,source,read_on\n\
+               ,openai,m,input_text,default,day,,,1,1,USD,page,2026-11-24\n\
+               hours,openai,,,,day,mon-sun,08:00-20:00,,,,page,2026-11-24\n";
+    let prices = schemas::PriceBook::new(&billing::prices::parse_csv(csv).unwrap()).unwrap();
+    let long = |years: &str| Request {
+        period: billing::Period::parse(years, chrono_tz::Tz::UTC).unwrap(),
+        ..november("", "UTC")
+    };
+    let error = report_error(
+        &ledger,
+        &prices,
+        &long("2000-01-01T00:00Z/2050-01-01T00:00Z"),
+    )
+    .await;
+    assert!(
+        matches!(error, BillingError::TooManyIntervals(_)),
+        "{error}"
+    );
+    // five years are listed, and one day's hours stand for all
+    let call = at(
+        event(1, &[("m", r#"{"input_text":7}"#)]),
+        NOON - 300 * 24 * HOUR,
+    );
+    ledger.write(0, &[call]).await;
+    let years = long("2024-01-01T00:00Z/2029-01-01T00:00Z");
+    let made = report(&ledger.reader(), &prices, &years).await.unwrap();
+    assert_eq!(costs(&made.totals), ["7.00 USD"]);
+}
+
+#[tokio::test]
 async fn sums_beyond_64_bits_are_exact() {
     let ledger = Ledger::start().await;
     let most = [

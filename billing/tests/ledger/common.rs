@@ -144,6 +144,36 @@ impl Ledger {
             .expect("a cut");
     }
 
+    /// Writes a batch of nothing but records that cannot be read.
+    pub(crate) async fn dead_letters(&self, first: i64, count: i64) {
+        self.dead_letters_at(first, count).await;
+        self.cut(first, first + count - 1, count).await;
+    }
+
+    /// Writes records that cannot be read behind the one record of a batch, whose boundary moves behind them.
+    pub(crate) async fn dead_letters_in_batch_of(&self, first: i64, records: i64, count: i64) {
+        let begins = first + records;
+        self.dead_letters_at(begins, count).await;
+        self.run("TRUNCATE TABLE cuts").await;
+        self.cut(first, begins + count - 1, count).await;
+    }
+
+    async fn dead_letters_at(&self, first: i64, count: i64) {
+        self.run(&format!(
+            "INSERT INTO audit_log (topic, offset, fate, reason) SELECT 'journal:p', {first} + number, 'dead_letter', 'not JSON' \
+             FROM numbers({count})"
+        ))
+        .await;
+    }
+
+    async fn cut(&self, first: i64, last: i64, dead_letters: i64) {
+        self.run(&format!(
+            "INSERT INTO cuts (topic, first, last, records, dead_letters) VALUES ('journal:p', {first}, {last}, {}, {dead_letters})",
+            last - first + 1
+        ))
+        .await;
+    }
+
     pub(crate) async fn run(&self, sql: &str) {
         let ran = self.writer().statement(sql).execute().await;
         ran.unwrap_or_else(|error| panic!("{sql}: {error}"));

@@ -3,6 +3,8 @@
 mod audit;
 mod chargeback;
 mod common;
+mod coverage;
 mod fractions;
+mod mispricing;
 mod recompute;
 mod replay;

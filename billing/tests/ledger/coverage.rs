@@ -1,0 +1,126 @@
+//! Metering coverage: gaps that are put in show as what they are, and all classes add up to all requests.
+
+use crate::common::*;
+use billing::chargeback::Coverage;
+use billing::render::{self, Format};
+use schemas::{Billable, Outcome, UsageEvent, UsageQuality, UsageSource};
+
+const MILLION: &str = r#"{"input_text":1000000}"#;
+
+/// A hundred calls, one of each gap among them: each is 1%.
+fn calls() -> Vec<UsageEvent> {
+    let mut calls: Vec<_> = (0..100)
+        .map(|number| event(number, &[("m", MILLION)]))
+        .collect();
+    calls[1].lines = event(1, &[("m", r#"{"input_text":0,"output_text":0}"#)]).lines;
+    calls[2].usage_source = UsageSource::Partial;
+    calls[3].usage_source = UsageSource::Estimated;
+    calls[3].usage_quality = UsageQuality::Missing;
+    (calls[4].usage_source, calls[4].usage_quality) = (UsageSource::None, UsageQuality::Missing);
+    calls[4].lines.clear();
+    calls[5].outcome = Outcome::RefusedLimit;
+    (calls[5].usage_source, calls[5].billable) = (UsageSource::None, Billable::No);
+    calls[5].lines.clear();
+    calls[6].usage_quality = UsageQuality::Unmapped;
+    // the second line has no price: the request is unpriced, though its first line is not
+    calls[7].lines = event(7, &[("m", MILLION), ("new", r#"{"images":1}"#)]).lines;
+    calls[8].outcome = Outcome::Unknown;
+    // nothing on the first line, and something on the second: not a zero
+    calls[9].lines = event(9, &[("m", r#"{"input_text":0}"#), ("m", MILLION)]).lines;
+    calls
+}
+
+fn requests(coverage: &Coverage) -> Vec<(&'static str, i128)> {
+    let classes = coverage.classes();
+    classes
+        .iter()
+        .map(|(name, share)| (*name, share.requests))
+        .collect()
+}
+
+#[tokio::test]
+async fn one_gap_in_a_hundred_shows_as_one_percent_and_the_classes_add_up() {
+    let ledger = Ledger::start().await;
+    ledger.write(0, &calls()).await;
+    ledger.dead_letters(100, 1).await;
+    let report = ledger
+        .report(
+            "m,input_text,default,,1000000,1,USD,",
+            &november("tenant", "UTC"),
+        )
+        .await;
+    let coverage = &report.totals.coverage;
+    assert_eq!(
+        requests(coverage),
+        [
+            ("reported", 93),
+            ("reported_zero", 1),
+            ("partial", 2),
+            ("estimated", 1),
+            ("missing", 2),
+            ("not_metered", 1),
+        ]
+    );
+    let sum: i128 = requests(coverage).iter().map(|(_, count)| count).sum();
+    assert_eq!((sum, report.totals.requests), (100, 100));
+    assert_eq!(
+        (coverage.unpriced_requests, report.unreadable_records),
+        (1, 1)
+    );
+    // each dollar of the cost stands on a class, too
+    let mut cost = schemas::Money::ZERO;
+    for (_, share) in coverage.classes() {
+        for money in share.cost.values() {
+            cost = cost.checked_add(*money).unwrap();
+        }
+    }
+    assert_eq!(
+        (cost, costs(&report.totals)),
+        (report.totals.amounts[0].cost, vec!["96.00 USD".to_owned()])
+    );
+
+    let table = render::report(&report, Format::Table, None).unwrap();
+    for part in [
+        "Metering of 100 requests: reported 93 (93.00%, 96.88% of the cost), reported zero 1 (1.00%), \
+         partial 2 (2.00%, 2.08% of the cost), estimated 1 (1.00%, 1.04% of the cost), missing 2 (2.00%), not metered 1 (1.00%)",
+        "1 requests (1.00%) used something that has no price",
+        "1 records of the log (0.99% beside the requests) could not be read",
+    ] {
+        assert!(table.contains(part), "{part} in {table}");
+    }
+    let csv = render::report(&report, Format::Csv, None).unwrap();
+    let (header, row) = csv.split_once('\n').unwrap();
+    let column = |name: &str| {
+        let at = header.split(',').position(|column| column == name).unwrap();
+        row.trim_end().split(',').nth(at).unwrap().to_owned()
+    };
+    assert_eq!(
+        [column("coverage_missing"), column("unpriced_requests")],
+        ["2", "1"]
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&render::report(&report, Format::Json, None).unwrap()).unwrap();
+    assert_eq!(
+        json["totals"]["coverage"]["estimated"]["cost"]["USD"],
+        "1.00"
+    );
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_belongs_to_the_time_of_its_batch() {
+    let ledger = Ledger::start().await;
+    let late = at(event(1, &[("m", MILLION)]), NOON + 20 * 24 * HOUR);
+    ledger.write(0, &[late]).await;
+    ledger.dead_letters_in_batch_of(0, 1, 3).await;
+    let request = november("", "UTC");
+    let none = ledger
+        .report("m,input_text,default,,1,1,USD,", &request)
+        .await;
+    assert_eq!(none.unreadable_records, 0, "the batch is of December");
+    // a batch of nothing but such records has no time: no report may pass them over
+    ledger.dead_letters(10, 2).await;
+    let two = ledger
+        .report("m,input_text,default,,1,1,USD,", &request)
+        .await;
+    assert_eq!(two.unreadable_records, 2);
+}

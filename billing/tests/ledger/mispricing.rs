@@ -1,0 +1,232 @@
+//! The known ways in which gateways misprice, those of them that are about money: one test each. Those that are about
+//! units are in the gateway's corpus. Records are rated by themselves; `fractions` proves that a report adds up the same.
+
+use crate::common::*;
+use billing::chargeback::{Figures, rate_event};
+use schemas::{Attempt, Billable, Outcome, PriceBook, Unit, UsageEvent, UsageSource};
+
+fn rated(event: &UsageEvent, book: &PriceBook) -> Figures {
+    rate_event(event, book).expect("an exact cost")
+}
+
+fn total(events: impl IntoIterator<Item = UsageEvent>, book: &PriceBook) -> Figures {
+    let mut sum = Figures::none();
+    for event in events {
+        sum.add(&rated(&event, book)).expect("an exact sum");
+    }
+    sum
+}
+
+const MILLION: &str = r#"{"input_text":1000000}"#;
+
+#[test]
+fn mispricing_aborted_as_free() {
+    let book =
+        book("m,input_text,default,,1000000,2.50,USD, m,output_text,default,,1000000,10,USD,");
+    let used = [("m", r#"{"input_text":1000000,"output_text":100000}"#)];
+    let aborted = ended(event(1, &used), Outcome::ClientAborted);
+    let figures = rated(&aborted, &book);
+    assert_eq!(costs(&figures), ["3.50 USD"]);
+    assert_eq!((figures.charged_requests, figures.aborted_requests), (1, 1));
+}
+
+#[test]
+fn mispricing_batch_at_full_price() {
+    let full = "m,input_text,default,,1000000,2.50,USD,";
+    let mut batch = event(1, &[("m", MILLION)]);
+    batch.lines[0].service_tier = Some(text("batch"));
+    let with_rate = book(&format!("{full} m,input_text,batch,,1000000,1.25,USD,"));
+    assert_eq!(costs(&rated(&batch, &with_rate)), ["1.25 USD"]);
+    // without a rate of its own it is unpriced, and not at the full price either
+    let figures = rated(&batch, &book(full));
+    assert_eq!(costs(&figures), Vec::<String>::new());
+    assert!(!figures.complete);
+}
+
+#[test]
+fn mispricing_first_tier_instead_of_last() {
+    let book =
+        book("m,input_text,default,,1000000,2.50,USD, m,input_text,priority,,1000000,5,USD,");
+    let mut downgraded = event(1, &[("m", MILLION)]);
+    downgraded.service_tier = Some(text("priority"));
+    downgraded.lines[0].service_tier = Some(text("default"));
+    assert_eq!(costs(&rated(&downgraded, &book)), ["2.50 USD"]);
+}
+
+#[test]
+fn mispricing_several_models_at_one_price() {
+    let book = book(
+        "big,output_text,default,,1000000,10,USD, small,output_text,default,,1000000,0.60,USD,",
+    );
+    let used = r#"{"output_text":1000000}"#;
+    let both = event(1, &[("big", used), ("small", used)]);
+    let figures = rated(&both, &book);
+    assert_eq!(costs(&figures), ["10.60 USD"]);
+    assert_eq!(figures.requests, 1);
+}
+
+#[test]
+fn mispricing_band_on_the_surplus_only() {
+    let book = book(
+        "m,input_text,default,,1000000,2,USD, m,input_text,default,200000,1000000,4,USD, \
+         m,output_text,default,,1000000,10,USD, m,output_text,default,200000,1000000,15,USD,",
+    );
+    let call = |input: i64| {
+        let used = format!(r#"{{"input_text":{input},"output_text":1000000}}"#);
+        event(1, &[("m", &used)])
+    };
+    assert_eq!(costs(&rated(&call(200_000), &book)), ["10.40 USD"]);
+    // one token more, and all of the request is in the band, its output too
+    assert_eq!(costs(&rated(&call(200_001), &book)), ["15.800004 USD"]);
+}
+
+#[test]
+fn mispricing_float_drift() {
+    let book = book("m,input_text,default,,1,0.1,USD, m,output_text,default,,1,0.2,USD,");
+    let call = event(1, &[("m", r#"{"input_text":1,"output_text":1}"#)]);
+    let sum = total(std::iter::repeat_n(call, 10_000), &book);
+    // as binary fractions: 3000.0000000005846
+    assert_eq!(costs(&sum), ["3000.00 USD"]);
+}
+
+#[test]
+fn mispricing_rounding_per_request() {
+    let book = book("m,input_text,default,,1,0.00003,USD,");
+    let call = event(1, &[("m", r#"{"input_text":1}"#)]);
+    assert_eq!(costs(&rated(&call, &book)), ["0.00003 USD"]);
+    // each would round to nothing
+    let sum = total(std::iter::repeat_n(call, 10_000), &book);
+    assert_eq!(costs(&sum), ["0.30 USD"]);
+}
+
+#[test]
+fn mispricing_unpriced_as_zero() {
+    let known = "m,input_text,default,,1000000,2.50,USD,";
+    let call = event(1, &[("m", r#"{"input_text":1000000,"output_text":7}"#)]);
+    let figures = rated(&call, &book(known));
+    assert_eq!(costs(&figures), ["2.50 USD"]);
+    assert!(!figures.complete);
+    assert_eq!(
+        (figures.unpriced[0].unit, figures.unpriced[0].count),
+        (Unit::OutputText, 7)
+    );
+    assert_eq!(figures.coverage.unpriced_requests, 1);
+    // learnt later, it fills the gap of the same record
+    let later = rated(
+        &call,
+        &book(&format!("{known} m,output_text,default,,1,1,USD,")),
+    );
+    assert_eq!(
+        (costs(&later), later.complete),
+        (vec!["9.50 USD".to_owned()], true)
+    );
+}
+
+#[tokio::test]
+async fn mispricing_local_day_for_utc() {
+    let ledger = Ledger::start().await;
+    // 23:30 UTC on the 24th is the 25th in Berlin and the 24th in UTC and New York
+    let late = at(event(1, &[("m", MILLION)]), NOON + 11 * HOUR + HOUR / 2);
+    ledger.write(0, &[late]).await;
+    for (zone, day) in [
+        ("UTC", "2026-11-24"),
+        ("Europe/Berlin", "2026-11-25"),
+        ("America/New_York", "2026-11-24"),
+    ] {
+        // a price that begins with the 25th of UTC does not hold yet, whatever the report's zone
+        let prices =
+            "m,input_text,default,,1000000,2,USD, m,input_text,default,,1000000,9,USD,2026-11-25";
+        let report = ledger.report(prices, &november("day", zone)).await;
+        assert_eq!(report.rows[0].columns, [day], "{zone}");
+        assert_eq!(costs(&report.totals), ["2.00 USD"], "{zone}");
+    }
+}
+
+#[test]
+fn mispricing_alias_at_the_wrong_price() {
+    let csv = "kind,provider,model,alias_of,unit,service_tier,per,rate,currency,valid_from,source,read_on\n\
+               ,openai,gpt-4,,input_text,default,1000000,30,USD,,page,2026-11-24\n\
+               ,openai,gpt-4o,,input_text,default,1000000,2.50,USD,,page,2026-11-24\n\
+               alias,openai,chat-latest,gpt-4,,,,,,2026-01-01,page,2026-11-24\n\
+               alias,openai,chat-latest,gpt-4o,,,,,,2026-11-24T12:00Z,page,2026-11-24\n";
+    let book = PriceBook::new(&billing::prices::parse_csv(csv).unwrap()).unwrap();
+    let call = |model, when| costs(&rated(&at(event(1, &[(model, MILLION)]), when), &book));
+    assert_eq!(call("chat-latest", NOON - 1), ["30.00 USD"]);
+    assert_eq!(call("chat-latest", NOON), ["2.50 USD"]);
+    // a dated name is the undated one's; a name that begins like another is not
+    assert_eq!(call("gpt-4o-2024-08-06", NOON), ["2.50 USD"]);
+    for other in [
+        "gpt-4o-mini",
+        "gpt-4-turbo",
+        "gpt-4-0613",
+        "chat-latest-2026-01-01",
+        "openai/gpt-4o",
+    ] {
+        assert_eq!(call(other, NOON), Vec::<String>::new(), "{other}");
+    }
+}
+
+#[test]
+fn mispricing_retries_billed() {
+    let book = book("m,input_text,default,,1000000,2.50,USD,");
+    let mut retried = event(1, &[("m", MILLION)]);
+    let attempt = |outcome: &str| {
+        let text = format!(
+            r#"{{"deployment":"d","started_us":1,"first_byte_us":null,"ended_us":2,"status":500,"outcome":"{outcome}",
+                "units":{MILLION},"provider_request_id":null,"throttle":null}}"#
+        );
+        serde_json::from_str::<Attempt>(&text).expect("an attempt")
+    };
+    retried.attempts = vec![
+        attempt("upstream_error"),
+        attempt("timeout"),
+        attempt("completed"),
+    ];
+    let figures = rated(&retried, &book);
+    assert_eq!(
+        (costs(&figures), figures.requests),
+        (vec!["2.50 USD".to_owned()], 1)
+    );
+    // failed calls that the provider does not bill are counted and cost nothing
+    let mut failed = ended(retried, Outcome::UpstreamError);
+    failed.billable = Billable::No;
+    assert_eq!(costs(&rated(&failed, &book)), Vec::<String>::new());
+}
+
+#[test]
+fn mispricing_estimate_instead_of_report() {
+    let book = book("m,input_text,default,,1000000,2.50,USD,");
+    let mut reported = event(1, &[("m", MILLION)]);
+    reported.estimated_units =
+        serde_json::from_str(r#"{"input_text":9000000,"output_text":4096}"#).expect("units");
+    reported.provider_cost = Some(text("99.99"));
+    let figures = rated(&reported, &book);
+    assert_eq!(costs(&figures), ["2.50 USD"]);
+    assert_eq!((figures.estimated_requests, figures.complete), (0, true));
+    // and where there is only an estimate, the bill says so
+    reported.usage_source = UsageSource::Estimated;
+    let figures = rated(&reported, &book);
+    assert_eq!(figures.amounts[0].estimated_cost, figures.amounts[0].cost);
+    assert_eq!(figures.coverage.estimated.requests, 1);
+}
+
+#[test]
+fn mispricing_cache_write_at_read_price() {
+    let prices = "m,input_text,default,,1000000,5,USD, m,input_cached,default,,1000000,0.50,USD,";
+    let used = r#"{"input_text":10000,"input_cached":910000,"cache_write_5m":80000}"#;
+    let call = event(1, &[("m", used)]);
+    let known = book(&format!(
+        "{prices} m,cache_write_5m,default,,1000000,6.25,USD,"
+    ));
+    assert_eq!(costs(&rated(&call, &known)), ["1.005 USD"]);
+    // a book without the price of a write has no price for it: not that of a read, of plain input, or of another lifetime
+    let unknown = book(&format!(
+        "{prices} m,cache_write_1h,default,,1000000,10,USD,"
+    ));
+    let figures = rated(&call, &unknown);
+    assert_eq!(costs(&figures), ["0.505 USD"]);
+    assert_eq!(
+        (figures.unpriced[0].unit, figures.unpriced[0].count),
+        (Unit::CacheWrite5m, 80_000)
+    );
+}
