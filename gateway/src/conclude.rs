@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::meter::dialect::{self, Dialect, Reading, ReadingLine};
 use crate::meter::findings::Findings;
+use crate::meter::reader::{ENCODED, NOT_JSON};
 use crate::throttle::{self, Cause};
 
 /// How a request ended.
@@ -50,8 +51,6 @@ pub struct Call {
     pub throttle: Option<Throttle>,
     /// Whether any byte of the request can have reached it.
     pub reached: bool,
-    /// A stream was asked for and something else came, or the answer is not JSON at all.
-    pub unexpected_content: Option<&'static str>,
 }
 
 /// Everything that the record stands on.
@@ -118,7 +117,7 @@ impl Facts<'_> {
         self.call
             .status
             .is_some_and(|status| (200..300).contains(&status))
-            && self.call.unexpected_content != Some(NOT_JSON)
+            && self.found.unexpected != Some(NOT_JSON)
     }
 
     /// The request can have reached the provider, and no answer came that says what became of it.
@@ -139,17 +138,10 @@ impl Facts<'_> {
             output: served
                 && self.api != Api::Embeddings
                 && lacks(Side::Output)
-                && self.call.unexpected_content != Some(ENCODED),
+                && self.found.unexpected != Some(ENCODED),
         }
     }
 }
-
-/// The answer was neither JSON nor a stream of events.
-pub const NOT_JSON: &str = "unexpected_content_type";
-/// The answer came compressed though it was asked for as it is.
-pub const ENCODED: &str = "unexpected_content_encoding";
-/// A stream was asked for and one JSON document came.
-pub const JSON_FOR_STREAM: &str = "stream_answered_with_json";
 
 /// Fills in an open event. `estimate` holds what was counted of what [`Facts::wanted`] asked for.
 #[must_use]
@@ -228,7 +220,7 @@ fn detail(facts: &Facts<'_>) -> Option<String> {
                 Some(said.map_or_else(|| format!("upstream_status_{status}"), str::to_owned))
             }
             _ if facts.found.error => Some("error_event".into()),
-            _ => facts.call.unexpected_content.map(str::to_owned),
+            _ => facts.found.unexpected.map(str::to_owned),
         },
     }
 }

@@ -326,11 +326,17 @@ fn what_breaks_off_or_takes_too_long_is_never_billed_silently() {
 
 #[test]
 fn nothing_is_counted_of_what_was_not_read() {
-    let facts = |call: &Call, found: &Findings| {
-        Facts {
+    let call = Call {
+        status: Some(200),
+        ..Call::default()
+    };
+    let wanted = |set: fn(&mut Findings)| {
+        let mut found = Findings::default();
+        set(&mut found);
+        let facts = Facts {
             ending: Ending::Completed,
-            call,
-            found,
+            call: &call,
+            found: &found,
             dialect: Dialect::OpenAi,
             api: Api::Chat,
             counted: &NOTHING,
@@ -340,45 +346,20 @@ fn nothing_is_counted_of_what_was_not_read() {
             response_bytes: 0,
             app_status: Some(200),
             has_text: false,
-        }
-        .wanted()
+        };
+        let wanted = facts.wanted();
+        (wanted.input, wanted.output)
     };
-    let call = |unexpected_content| Call {
-        status: Some(200),
-        unexpected_content,
-        ..Call::default()
-    };
-    let found = Findings::default();
+    assert_eq!(wanted(|_| {}), (true, true));
     assert_eq!(
-        facts(&call(None), &found),
-        Wanted {
-            input: true,
-            output: true
-        }
+        wanted(|found| found.unexpected = Some(ENCODED)),
+        (true, false)
     );
     assert_eq!(
-        facts(&call(Some(ENCODED)), &found),
-        Wanted {
-            input: true,
-            output: false
-        }
+        wanted(|found| found.unexpected = Some(NOT_JSON)),
+        (false, false)
     );
-    assert_eq!(
-        facts(&call(Some(NOT_JSON)), &found),
-        Wanted {
-            input: false,
-            output: false
-        }
-    );
-    let mut error = Findings::default();
-    error.error = true;
-    assert_eq!(
-        facts(&call(None), &error),
-        Wanted {
-            input: false,
-            output: false
-        }
-    );
+    assert_eq!(wanted(|found| found.error = true), (false, false));
 }
 
 #[test]
@@ -498,6 +479,6 @@ fn hanging_up_does_not_turn_a_failed_answer_into_a_good_one() {
         billable(200, |found| found.error = true, |_| {}),
         Billable::Unclear
     );
-    let html = |call: &mut Call| call.unexpected_content = Some(NOT_JSON);
-    assert_eq!(billable(200, |_| {}, html), Billable::Unclear);
+    let html = |found: &mut Findings| found.unexpected = Some(NOT_JSON);
+    assert_eq!(billable(200, html, |_| {}), Billable::Unclear);
 }

@@ -16,8 +16,9 @@ use crate::conclude::Ending;
 use crate::endpoint::Endpoint;
 use crate::exchange::Exchange;
 use crate::gate::{Gate, set_request_id};
-use crate::head::{expected_reader, read_head};
+use crate::head::read_head;
 use crate::headers::to_app;
+use crate::meter::sniff::Expects;
 use crate::query;
 use crate::refusal::{Refusal, error_response};
 use crate::state::Stage;
@@ -93,7 +94,10 @@ async fn call(mut exchange: Exchange, sending: Sending) -> Response<Body> {
         .post(sending.url, sending.headers, sending.body);
     state.call.started = Some(state.gate.clock.now());
     state.call.reached = true;
-    state.reader = expected_reader(sending.wants_stream, sending.usage_for);
+    state.expects = Expects {
+        stream: sending.wants_stream,
+        usage_for: sending.usage_for,
+    };
     state.stage = Stage::Calling(calling);
     let answered = tokio::select! {
         answered = poll_fn(|cx| match &mut state.stage {
@@ -119,10 +123,13 @@ async fn answer(mut exchange: Exchange, response: Answer, whole_until: Instant) 
         .headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse().ok())
-        .filter(|_| !state.reader.is_stream());
+        .filter(|_| !state.reader.may_change());
     let mut headers = to_app(&parts.headers);
-    if state.reader.is_stream() {
+    if state.reader.may_change() {
         headers.remove(header::CONTENT_LENGTH);
+    }
+    if state.reader.unpacks() {
+        headers.remove(header::CONTENT_ENCODING);
     }
     let Some(mut body) = MeteredBody::new(exchange, length, whole_until) else {
         return broken_gateway();

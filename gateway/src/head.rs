@@ -1,33 +1,13 @@
 //! The head of a provider's answer: what it says, and how the body must be read.
 
-use axum::http::{HeaderValue, header};
 use schemas::event::Throttle;
 use schemas::name::Text;
 
-use crate::conclude::{ENCODED, JSON_FOR_STREAM, NOT_JSON};
-use crate::meter::reader::Reader;
-use crate::meter::scan::Scan;
-use crate::meter::stream::{StreamMeter, UsageFor};
+use crate::meter::coding::{Coded, Coding};
+use crate::meter::reader::{ENCODED, Reader};
+use crate::meter::sniff::{Declared, Sniff};
 use crate::state::{Stage, State};
 use crate::upstream::Answer;
-
-/// The reader for what was asked for.
-pub fn expected_reader(wants_stream: bool, usage_for: UsageFor) -> Reader {
-    if wants_stream {
-        Reader::Stream(Box::new(StreamMeter::new(usage_for)))
-    } else {
-        Reader::Document(Box::default())
-    }
-}
-
-/// What an answer says it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Media {
-    Events,
-    Json,
-    Unsaid,
-    Other,
-}
 
 /// RFC 9110, 8.3: type and subtype are compared without case, parameters follow a semicolon.
 fn essence(content_type: &str) -> String {
@@ -35,26 +15,17 @@ fn essence(content_type: &str) -> String {
     kind.trim().to_ascii_lowercase()
 }
 
-fn media(content_type: Option<&str>) -> Media {
+fn media(content_type: Option<&str>) -> Declared {
     let Some(content_type) = content_type else {
-        return Media::Unsaid;
+        return Declared::Unsaid;
     };
     match essence(content_type).as_str() {
-        "" => Media::Unsaid,
-        "text/event-stream" => Media::Events,
-        "application/json" => Media::Json,
-        other if other.starts_with("application/") && other.ends_with("+json") => Media::Json,
-        _ => Media::Other,
+        "" => Declared::Unsaid,
+        "text/event-stream" => Declared::Events,
+        "application/json" => Declared::Json,
+        other if other.starts_with("application/") && other.ends_with("+json") => Declared::Json,
+        _ => Declared::Other,
     }
-}
-
-/// Whether the head says that no body follows.
-fn is_empty(parts: &http::response::Parts) -> bool {
-    let length = parts
-        .headers
-        .get(header::CONTENT_LENGTH)
-        .map(HeaderValue::as_bytes);
-    length == Some(b"0") || matches!(parts.status.as_u16(), 204 | 205 | 304)
 }
 
 /// The head of the provider's answer: notes what it says and makes the exchange one that is being answered.
@@ -76,29 +47,23 @@ pub fn read_head(state: &mut State, response: Answer) -> http::response::Parts {
         remaining: Some(count),
         reset_us: None,
     });
-    let (kind, coding) = (media(text("content-type")), text("content-encoding"));
-    let wanted_stream = state.reader.is_stream();
-    match kind {
-        Media::Events if !wanted_stream => state.reader = expected_reader(true, UsageFor::Client),
-        Media::Json if wanted_stream => {
-            state.reader = Reader::Document(Box::<Scan>::default());
-            state.call.unexpected_content = Some(JSON_FOR_STREAM);
+    let (kind, coding) = (text("content-type"), text("content-encoding"));
+    let is_other_answer = parts.status.is_success()
+        && kind.is_some_and(|kind| state.asking.endpoint.answers_with(&essence(kind)));
+    let sniff = Sniff::new(media(kind), state.expects);
+    let coding = coding.filter(|coding| !coding.trim().eq_ignore_ascii_case("identity"));
+    state.reader = match coding.map(Coding::of) {
+        _ if is_other_answer => Reader::Opaque,
+        None => Reader::Sniff(Box::new(sniff)),
+        Some(Some(coding)) => {
+            let unpacks = sniff.may_change();
+            Reader::Coded(Box::new(Coded::new(coding, sniff, unpacks)))
         }
-        Media::Events | Media::Json => {}
-        // A provider that does not say what it sends most likely sends what it was asked for, if it sends anything.
-        Media::Unsaid if parts.status.is_success() && !is_empty(&parts) => {}
-        Media::Unsaid | Media::Other => {
-            state.reader = Reader::Opaque;
-            let is_answer = parts.status.is_success()
-                && text("content-type")
-                    .is_some_and(|kind| state.asking.endpoint.answers_with(&essence(kind)));
-            state.call.unexpected_content = (!is_answer).then_some(NOT_JSON);
+        Some(None) => {
+            state.found.unexpected = Some(ENCODED);
+            Reader::Opaque
         }
-    }
-    if coding.is_some_and(|coding| !coding.trim().eq_ignore_ascii_case("identity")) {
-        state.reader = Reader::Opaque;
-        state.call.unexpected_content = Some(ENCODED);
-    }
+    };
     state.stage = Stage::Answering(body);
     parts
 }
@@ -110,14 +75,14 @@ mod tests {
     #[test]
     fn media_types_have_no_case_and_may_be_left_out() {
         for (given, read) in [
-            (Some("application/json"), Media::Json),
-            (Some("Application/JSON; charset=utf-8"), Media::Json),
-            (Some("application/problem+json"), Media::Json),
-            (Some("Text/Event-Stream;charset=utf-8"), Media::Events),
-            (Some(" "), Media::Unsaid),
-            (None, Media::Unsaid),
-            (Some("text/html"), Media::Other),
-            (Some("application/jsonlines"), Media::Other),
+            (Some("application/json"), Declared::Json),
+            (Some("Application/JSON; charset=utf-8"), Declared::Json),
+            (Some("application/problem+json"), Declared::Json),
+            (Some("Text/Event-Stream;charset=utf-8"), Declared::Events),
+            (Some(" "), Declared::Unsaid),
+            (None, Declared::Unsaid),
+            (Some("text/html"), Declared::Other),
+            (Some("application/jsonlines"), Declared::Other),
         ] {
             assert_eq!(media(given), read, "{given:?}");
         }

@@ -22,6 +22,7 @@ use crate::gate::Gate;
 use crate::ledger::OpenRequest;
 use crate::meter::findings::{Findings, TextTally};
 use crate::meter::reader::Reader;
+use crate::meter::sniff::Expects;
 use crate::snapshot::{Route, Snapshot};
 use crate::trace::{Target, TraceContext};
 use crate::upload;
@@ -84,6 +85,8 @@ pub struct State {
     pub stage: Stage,
     /// What was seen of the call.
     pub call: Call,
+    /// What answer is expected.
+    pub expects: Expects,
     /// Reads the answer.
     pub reader: Reader,
     /// What the answer said.
@@ -116,6 +119,7 @@ impl State {
             asking,
             stage: Stage::Admitted,
             call: Call::default(),
+            expects: Expects::default(),
             reader: Reader::default(),
             found: Findings::default(),
             tally: TextTally::default(),

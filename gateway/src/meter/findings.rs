@@ -99,6 +99,8 @@ pub struct Findings {
     pub told_calls: ToolCalls,
     /// A stream said `[DONE]`.
     pub done: bool,
+    /// It is not what was asked for: one of the reader's reasons.
+    pub unexpected: Option<&'static str>,
     pending: Vec<u8>,
     pending_too_long: bool,
 }

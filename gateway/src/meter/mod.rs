@@ -1,11 +1,13 @@
 //! Metering: from the bytes of an answer to disjoint units.
 
+pub mod coding;
 pub mod dialect;
 pub mod findings;
 mod keys;
 mod places;
 pub mod reader;
 pub mod scan;
+pub mod sniff;
 pub mod sse;
 pub mod stream;
 pub mod strip;

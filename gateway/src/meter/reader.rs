@@ -2,9 +2,18 @@
 
 use bytes::Bytes;
 
+use super::coding::Coded;
 use super::findings::{Findings, TextTally};
 use super::scan::Scan;
+use super::sniff::Sniff;
 use super::stream::{Passing, StreamMeter};
+
+/// The answer was neither JSON nor a stream of events.
+pub const NOT_JSON: &str = "unexpected_content_type";
+/// The answer came compressed though it was asked for as it is.
+pub const ENCODED: &str = "unexpected_content_encoding";
+/// A stream was asked for and one JSON document came.
+pub const JSON_FOR_STREAM: &str = "stream_answered_with_json";
 
 /// Reads one answer.
 #[derive(Debug, Default)]
@@ -16,6 +25,10 @@ pub enum Reader {
     /// Neither: passes unread.
     #[default]
     Opaque,
+    /// Its first bytes will tell.
+    Sniff(Box<Sniff>),
+    /// Compressed.
+    Coded(Box<Coded>),
 }
 
 impl Reader {
@@ -28,6 +41,14 @@ impl Reader {
                 Passing::from_iter([chunk])
             }
             Self::Opaque => Passing::from_iter([chunk]),
+            Self::Sniff(sniff) => {
+                let Some((reader, passing)) = sniff.feed(chunk, found, tally) else {
+                    return Passing::new();
+                };
+                *self = reader;
+                passing
+            }
+            Self::Coded(coded) => coded.feed(chunk, found, tally),
         }
     }
 
@@ -40,6 +61,12 @@ impl Reader {
                 Passing::new()
             }
             Self::Opaque => Passing::new(),
+            Self::Sniff(sniff) => {
+                let (reader, passing) = sniff.finish(found);
+                *self = reader;
+                passing
+            }
+            Self::Coded(coded) => coded.finish(found),
         }
     }
 
@@ -49,13 +76,34 @@ impl Reader {
         match self {
             Self::Stream(meter) => meter.is_cut_off(),
             Self::Document(scan) => !scan.is_whole(),
-            Self::Opaque => false,
+            Self::Opaque | Self::Sniff(_) => false,
+            Self::Coded(coded) => coded.inner().is_cut_off(),
         }
     }
 
-    /// Whether a stream of events is read.
+    /// Whether a stream of events is read, as far as is known.
     #[must_use]
     pub fn is_stream(&self) -> bool {
-        matches!(self, Self::Stream(_))
+        match self {
+            Self::Stream(_) => true,
+            Self::Coded(coded) => coded.inner().is_stream(),
+            _ => false,
+        }
+    }
+
+    /// Whether other bytes may pass on than those that come.
+    #[must_use]
+    pub fn may_change(&self) -> bool {
+        match self {
+            Self::Sniff(sniff) => sniff.may_change(),
+            Self::Coded(_) => self.unpacks(),
+            Self::Stream(_) | Self::Document(_) | Self::Opaque => false,
+        }
+    }
+
+    /// Whether the app gets unpacked what comes packed.
+    #[must_use]
+    pub fn unpacks(&self) -> bool {
+        matches!(self, Self::Coded(coded) if coded.passes_unpacked())
     }
 }

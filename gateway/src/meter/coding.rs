@@ -1,0 +1,232 @@
+//! Answers that come compressed though they were asked for as they are: unpacked on the side, so that their figures are
+//! read; what passes on stays packed, unless something must be taken out of it.
+
+use std::io::Write;
+
+use bytes::Bytes;
+use flate2::write::{MultiGzDecoder, ZlibDecoder};
+
+use super::findings::{Findings, TextTally};
+use super::reader::{ENCODED, Reader};
+use super::sniff::Sniff;
+use super::stream::Passing;
+
+/// More than this of one answer is not unpacked.
+const MAX_UNPACKED_BYTES: u64 = 1 << 30;
+
+/// A content coding that is understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// `gzip`
+    Gzip,
+    /// `deflate`
+    Deflate,
+}
+
+impl Coding {
+    /// The coding of this name (RFC 9110, 8.4.1).
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        match name.trim().to_ascii_lowercase().as_str() {
+            "gzip" | "x-gzip" => Some(Self::Gzip),
+            "deflate" => Some(Self::Deflate),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Decoder {
+    Gzip(MultiGzDecoder<Vec<u8>>),
+    Deflate(ZlibDecoder<Vec<u8>>),
+    /// What came was not packed so, or too large.
+    Broken,
+}
+
+/// A packed answer.
+#[derive(Debug)]
+pub struct Coded {
+    decoder: Decoder,
+    inner: Reader,
+    passes_unpacked: bool,
+    unpacked: u64,
+}
+
+impl Coded {
+    /// Reads what is unpacked as `sniff` says; passes that on if it may change it, else what came.
+    #[must_use]
+    pub fn new(coding: Coding, sniff: Sniff, passes_unpacked: bool) -> Self {
+        let decoder = match coding {
+            Coding::Gzip => Decoder::Gzip(MultiGzDecoder::new(Vec::new())),
+            Coding::Deflate => Decoder::Deflate(ZlibDecoder::new(Vec::new())),
+        };
+        Self {
+            decoder,
+            inner: Reader::Sniff(Box::new(sniff)),
+            passes_unpacked,
+            unpacked: 0,
+        }
+    }
+
+    /// Whether the app gets it unpacked.
+    #[must_use]
+    pub fn passes_unpacked(&self) -> bool {
+        self.passes_unpacked
+    }
+
+    /// What is unpacked is read so.
+    pub(super) fn inner(&self) -> &Reader {
+        &self.inner
+    }
+
+    pub(super) fn feed(
+        &mut self,
+        chunk: Bytes,
+        found: &mut Findings,
+        tally: &mut TextTally,
+    ) -> Passing {
+        let unpacked = self.unpack(&chunk, found);
+        let read = self.read(unpacked, found, tally);
+        if self.passes_unpacked {
+            return read;
+        }
+        Passing::from_iter([chunk])
+    }
+
+    pub(super) fn finish(&mut self, found: &mut Findings) -> Passing {
+        let rest = match &mut self.decoder {
+            Decoder::Gzip(decoder) => decoder
+                .try_finish()
+                .map(|()| std::mem::take(decoder.get_mut())),
+            Decoder::Deflate(decoder) => decoder
+                .try_finish()
+                .map(|()| std::mem::take(decoder.get_mut())),
+            Decoder::Broken => Ok(Vec::new()),
+        };
+        // Everything was flushed as it came: no text is left.
+        let mut read = self.read(rest.unwrap_or_default(), found, &mut TextTally::default());
+        read.extend(self.inner.finish(found));
+        if self.passes_unpacked {
+            return read;
+        }
+        Passing::new()
+    }
+
+    fn read(&mut self, bytes: Vec<u8>, found: &mut Findings, tally: &mut TextTally) -> Passing {
+        if bytes.is_empty() {
+            return Passing::new();
+        }
+        self.inner.feed(bytes.into(), found, tally)
+    }
+
+    fn unpack(&mut self, chunk: &[u8], found: &mut Findings) -> Vec<u8> {
+        let unpacked = match &mut self.decoder {
+            Decoder::Gzip(decoder) => {
+                let written = decoder.write_all(chunk).and_then(|()| decoder.flush());
+                written.map(|()| std::mem::take(decoder.get_mut()))
+            }
+            Decoder::Deflate(decoder) => {
+                let written = decoder.write_all(chunk).and_then(|()| decoder.flush());
+                written.map(|()| std::mem::take(decoder.get_mut()))
+            }
+            Decoder::Broken => Ok(Vec::new()),
+        };
+        let bytes = unpacked.unwrap_or_else(|_| {
+            self.give_up(found);
+            Vec::new()
+        });
+        self.unpacked += bytes.len() as u64;
+        if self.unpacked > MAX_UNPACKED_BYTES {
+            self.give_up(found);
+        }
+        bytes
+    }
+
+    fn give_up(&mut self, found: &mut Findings) {
+        self.decoder = Decoder::Broken;
+        self.inner = Reader::Opaque;
+        found.unexpected = Some(ENCODED);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meter::sniff::{Declared, Expects};
+    use crate::meter::stream::UsageFor;
+    use flate2::Compression;
+    use flate2::write::{GzEncoder, ZlibEncoder};
+
+    const STREAM: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"}}],\"usage\":null}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":3}}\n\ndata: [DONE]\n\n";
+    const STRIPPED: &str =
+        "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\n\ndata: [DONE]\n\n";
+
+    fn packed(coding: Coding) -> Vec<u8> {
+        match coding {
+            Coding::Gzip => {
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+                encoder.write_all(STREAM.as_bytes()).unwrap();
+                encoder.finish().unwrap()
+            }
+            Coding::Deflate => {
+                let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+                encoder.write_all(STREAM.as_bytes()).unwrap();
+                encoder.finish().unwrap()
+            }
+        }
+    }
+
+    fn read(coding: Coding, body: &[u8], size: usize, usage_for: UsageFor) -> (Vec<u8>, Findings) {
+        let expects = Expects {
+            stream: true,
+            usage_for,
+        };
+        let sniff = Sniff::new(Declared::Events, expects);
+        let may_change = sniff.may_change();
+        let mut coded = Coded::new(coding, sniff, may_change);
+        let (mut found, mut tally) = (Findings::default(), TextTally::default());
+        let mut passed = Vec::new();
+        for part in body.chunks(size) {
+            let passing = coded.feed(Bytes::copy_from_slice(part), &mut found, &mut tally);
+            passing
+                .iter()
+                .for_each(|bytes| passed.extend_from_slice(bytes));
+        }
+        let passing = coded.finish(&mut found);
+        passing
+            .iter()
+            .for_each(|bytes| passed.extend_from_slice(bytes));
+        (passed, found)
+    }
+
+    #[test]
+    fn a_packed_stream_is_read_at_any_cutting_and_unpacked_only_to_take_something_out() {
+        for coding in [Coding::Gzip, Coding::Deflate] {
+            let body = packed(coding);
+            for size in [1, 2, 5, 17, 10_000] {
+                let (passed, found) = read(coding, &body, size, UsageFor::Client);
+                assert_eq!(passed, body);
+                assert_eq!(found.usage.as_deref(), Some(&b"{\"prompt_tokens\":3}"[..]));
+                assert!(found.done);
+                let (passed, found) = read(coding, &body, size, UsageFor::UsOnly);
+                assert_eq!(String::from_utf8_lossy(&passed), STRIPPED);
+                assert_eq!(found.usage.as_deref(), Some(&b"{\"prompt_tokens\":3}"[..]));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_packed_as_it_says_passes_and_says_so() {
+        let (passed, found) = read(Coding::Gzip, b"data: {}\n\n", 3, UsageFor::Client);
+        assert_eq!(passed, b"data: {}\n\n");
+        assert_eq!(found.unexpected, Some(ENCODED));
+    }
+
+    #[test]
+    fn names_of_codings_have_no_case() {
+        assert_eq!(Coding::of(" GZIP"), Some(Coding::Gzip));
+        assert_eq!(Coding::of("x-gzip"), Some(Coding::Gzip));
+        assert_eq!(Coding::of("deflate"), Some(Coding::Deflate));
+        assert_eq!(Coding::of("br"), None);
+    }
+}
