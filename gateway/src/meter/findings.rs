@@ -1,16 +1,12 @@
 //! What metering has found in an answer so far. Bounded; no sense is made of it here.
 
+pub use super::tally::TextTally;
 use super::tools::ToolCalls;
 
 /// The longest usage object that is kept, in bytes. A longer one counts as unreadable, never as absent.
 pub const MAX_USAGE_BYTES: usize = 16 * 1024;
 /// The longest name (model, tier, reason, code) that is kept.
 const MAX_NAME_BYTES: usize = 256;
-/// How much generated text is kept for counting; more than this is extrapolated. About the tokens that a drain reads at
-/// most; every running answer may hold so much.
-const MAX_KEPT_TEXT_BYTES: usize = 32 * 1024;
-/// The longest escape that a cut can go through: a surrogate pair.
-const MAX_ESCAPE_BYTES: usize = 12;
 
 /// The single values that are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +23,12 @@ pub enum Field {
     IncompleteReason,
     /// `type` of an event.
     Kind,
+    /// `object` of the answer.
+    Object,
     /// `error.code`.
     ErrorCode,
+    /// `code` without an envelope.
+    BareCode,
     /// `error.type`.
     ErrorType,
     /// `duration` of a transcribed recording.
@@ -87,6 +87,12 @@ pub struct Findings {
     pub error_code: Option<Vec<u8>>,
     /// Its type.
     pub error_type: Option<Vec<u8>>,
+    /// `object` of the document that is being read.
+    pub(super) object: Option<Vec<u8>>,
+    /// `code` of the document that is being read.
+    pub(super) bare_code: Option<Vec<u8>>,
+    /// Text came in pieces.
+    pub(super) has_deltas: bool,
     /// Seconds of a transcribed recording, as written.
     pub duration: Option<Vec<u8>>,
     /// The model that draws images for a response.
@@ -159,6 +165,7 @@ impl Findings {
         if self.pending.trim_ascii() == b"null" {
             return true;
         }
+        let is_empty = self.pending.iter().all(|b| b"{} \t\r\n".contains(b));
         let slot = match figure {
             Figure::Usage => &mut self.usage,
             Figure::ToolUsage => &mut self.tool_usage,
@@ -166,7 +173,10 @@ impl Findings {
             Figure::Vendor => &mut self.vendor_usage,
             Figure::Choice => &mut self.choice_usage,
         };
-        keep(slot, &mut self.pending);
+        // An empty object says no more than null.
+        if slot.is_none() || !is_empty {
+            keep(slot, &mut self.pending);
+        }
         false
     }
 
@@ -183,13 +193,20 @@ impl Findings {
         true
     }
 
+    /// An event has this name.
+    pub(super) fn name_event(&mut self, name: &[u8]) {
+        self.begin();
+        self.push_name(name);
+        self.end_name(Field::Kind);
+    }
+
     /// A name is complete. An empty one says nothing: chunks with a filter's verdict have an empty `model`.
     pub(super) fn end_name(&mut self, field: Field) {
         if self.pending_too_long || self.pending.is_empty() || !self.decode_pending() {
             return;
         }
         match field {
-            Field::Kind => self.error |= self.pending == b"error",
+            Field::Kind | Field::FinishReason => self.error |= self.pending == b"error",
             // A response has no choice that says how it finished; why it is incomplete says more.
             Field::Status
                 if self.finish_reason.is_none() && TERMINAL.contains(&self.pending.as_slice()) =>
@@ -204,7 +221,9 @@ impl Findings {
             Field::FinishReason | Field::IncompleteReason => &mut self.finish_reason,
             Field::Status => &mut self.status,
             Field::Kind => &mut self.kind,
+            Field::Object => &mut self.object,
             Field::ErrorCode => &mut self.error_code,
+            Field::BareCode => &mut self.bare_code,
             Field::ErrorType => &mut self.error_type,
             Field::Duration => &mut self.duration,
             Field::ToolModel => &mut self.tool_model,
@@ -221,10 +240,15 @@ impl Findings {
         self.done || self.finish_reason.is_some() || self.error || is_last
     }
 
-    /// Calls of hosted tools: the list of all items, or what was told before it came.
+    /// Calls of hosted tools: the list of all items once the response is over, or what was told before it came.
     #[must_use]
     pub fn tool_calls(&self) -> &ToolCalls {
-        if self.listed_calls.total() >= self.told_calls.total() {
+        let is_over = self
+            .status
+            .as_deref()
+            .is_some_and(|status| TERMINAL.contains(&status));
+        let (listed, told) = (self.listed_calls.total(), self.told_calls.total());
+        if (is_over && listed > 0) || listed >= told {
             &self.listed_calls
         } else {
             &self.told_calls
@@ -237,156 +261,5 @@ fn keep(slot: &mut Option<Vec<u8>>, pending: &mut Vec<u8>) {
     match slot {
         Some(old) => std::mem::swap(old, pending),
         None => *slot = Some(std::mem::take(pending)),
-    }
-}
-
-/// The generated text, as far as it is needed to count its tokens where the provider does not.
-#[derive(Debug, Default)]
-pub struct TextTally {
-    /// JSON string literals one after another, the first [`MAX_KEPT_TEXT_BYTES`] of them.
-    kept: Vec<u8>,
-    /// Bytes of text in `kept`, without the quotes.
-    kept_bytes: u64,
-    /// All bytes of text, kept or not.
-    bytes: u64,
-    /// Pieces of text; providers send about a token in each.
-    pieces: u64,
-    /// Whether text was left out of `kept`.
-    overflowed: bool,
-    in_string: bool,
-}
-
-impl TextTally {
-    /// Takes the next bytes of a string; the first of them open it.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
-        if !self.in_string {
-            self.in_string = true;
-            self.pieces += 1;
-            if !self.overflowed {
-                self.kept.push(b'"');
-            }
-        }
-        self.bytes += bytes.len() as u64;
-        if self.overflowed {
-            return;
-        }
-        let room = MAX_KEPT_TEXT_BYTES.saturating_sub(self.kept.len());
-        self.overflowed = bytes.len() > room;
-        self.keep(&bytes[..bytes.len().min(room)]);
-    }
-
-    /// Grows by doubling like any vector, but never beyond what may be kept.
-    fn keep(&mut self, bytes: &[u8]) {
-        let needed = self.kept.len() + bytes.len();
-        if needed > self.kept.capacity() {
-            let capacity =
-                (2 * self.kept.capacity()).clamp(needed, MAX_KEPT_TEXT_BYTES.max(needed));
-            self.kept.reserve_exact(capacity - self.kept.len());
-        }
-        self.kept.extend_from_slice(bytes);
-        self.kept_bytes += bytes.len() as u64;
-    }
-
-    /// The string is complete.
-    pub(super) fn end(&mut self) {
-        self.in_string = false;
-        if !self.overflowed {
-            self.kept.push(b'"');
-        }
-    }
-
-    /// All bytes of text so far, as JSON writes them.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// At least about how many tokens have come: a bound for drains, never a bill.
-    #[must_use]
-    pub fn rough_tokens(&self) -> u64 {
-        self.pieces.max(self.bytes / 4)
-    }
-
-    /// The kept text, decoded, and how many bytes of text there were for each byte kept.
-    #[must_use]
-    pub fn text(&self) -> (String, f64) {
-        let mut text = String::with_capacity(self.kept.len());
-        let mut literals = serde_json::Deserializer::from_slice(&self.kept).into_iter::<String>();
-        let mut read = 0;
-        while let Some(Ok(literal)) = literals.next() {
-            text.push_str(&literal);
-            read = literals.byte_offset();
-        }
-        text.push_str(&unfinished(&self.kept[read..]));
-        let kept = self.kept_bytes.max(1);
-        #[expect(clippy::cast_precision_loss, reason = "an estimate by its nature")]
-        let factor = if self.overflowed {
-            self.bytes as f64 / kept as f64
-        } else {
-            1.0
-        };
-        (text, factor)
-    }
-}
-
-/// The text of a literal that was cut off, without the piece of a character that the cut went through.
-fn unfinished(literal: &[u8]) -> String {
-    let closed = (0..=MAX_ESCAPE_BYTES).find_map(|cut| {
-        let mut closed = literal.get(..literal.len().checked_sub(cut)?)?.to_vec();
-        closed.push(b'"');
-        serde_json::from_slice(&closed).ok()
-    });
-    closed.unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tally(pieces: &[&[u8]]) -> TextTally {
-        let mut tally = TextTally::default();
-        for piece in pieces {
-            tally.push(piece);
-        }
-        tally
-    }
-
-    #[test]
-    fn a_long_text_is_kept_in_part_and_extrapolated() {
-        let long = "word ".repeat(20_000);
-        for size in [1, 7, 16_384, 100_000] {
-            let pieces: Vec<&[u8]> = long.as_bytes().chunks(size).collect();
-            let (text, factor) = tally(&pieces).text();
-            assert!(long.starts_with(&text) && text.len() > MAX_KEPT_TEXT_BYTES - 64);
-            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-            let whole = text.len() as f64 * factor;
-            assert!((99_900.0..100_100.0).contains(&whole), "{size}: {whole}");
-        }
-    }
-
-    #[test]
-    fn many_short_texts_are_extrapolated_without_their_quotes() {
-        let mut tally = TextTally::default();
-        for _ in 0..20_000 {
-            tally.push(b"word ");
-            tally.end();
-        }
-        let (text, factor) = tally.text();
-        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-        let whole = text.len() as f64 * factor;
-        assert!((99_900.0..100_100.0).contains(&whole), "{whole}");
-    }
-
-    #[test]
-    fn a_cut_goes_through_no_character() {
-        for end in 0..17 {
-            let literal = &b"\"ab\\ud83d\\ude00c\\n"[..=end];
-            let text = unfinished(literal);
-            assert!("ab\u{1f600}c\n".starts_with(&text), "{text:?}");
-            assert!(end < 2 || text.starts_with("ab"), "{text:?}");
-        }
-        let umlaut = "\"ä".as_bytes();
-        assert_eq!(unfinished(&umlaut[..2]), "");
-        assert_eq!(unfinished(umlaut), "ä");
     }
 }

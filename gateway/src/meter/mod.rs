@@ -2,6 +2,7 @@
 
 pub mod coding;
 pub mod dialect;
+mod fault;
 pub mod findings;
 mod keys;
 mod places;
@@ -11,4 +12,6 @@ pub mod sniff;
 pub mod sse;
 pub mod stream;
 pub mod strip;
+mod tally;
+mod texts;
 pub mod tools;

@@ -2,11 +2,13 @@
 //!
 //! Sources: OpenAI API reference, "The chat completion chunk object", "The response object" and "Streaming
 //! events" (an event wraps the response as `response`), "The transcription object"; Groq API reference, "Chat
-//! completion chunk" (`x_groq`). What must not live here: how a document is cut into tokens (see `scan`).
+//! completion chunk" (`x_groq`). Google's compatible endpoint sends an error as a list of one. What must not live
+//! here: how a document is cut into tokens (see `scan`), which texts were generated (see `texts`).
 
 use super::findings::{Field, Figure, Findings};
 use super::keys::Key;
 use super::scan::{Capture, Scan};
+use super::texts::is_generated_text;
 use super::tools::{ItemPart, ToolCalls};
 
 /// What kind of value begins.
@@ -22,7 +24,7 @@ pub(super) enum Begins {
 
 impl Begins {
     /// `null`, `false` and numbers in the place of an error say that there was none.
-    fn is_an_error(self) -> bool {
+    pub(super) fn is_an_error(self) -> bool {
         matches!(self, Self::Object | Self::Array | Self::Text)
     }
 }
@@ -31,16 +33,20 @@ impl Scan {
     /// Decides from its place what becomes of the value that begins.
     pub(super) fn place(&mut self, found: &mut Findings, begins: Begins) {
         let depth = self.levels.len();
-        let Some(level) = self.levels.last() else {
+        let (Some(first), Some(level)) = (self.levels.first(), self.levels.last()) else {
             return;
         };
         let key = level.key;
-        if depth == 1 {
+        let root = usize::from(!first.is_object);
+        if depth <= root {
+            return;
+        }
+        if depth == root + 1 {
             self.root_member(key, found, begins);
             return;
         }
         // An event of the Responses API wraps the response.
-        let base = usize::from(self.levels[0].key == Key::Response);
+        let base = root + usize::from(self.levels[root].key == Key::Response);
         if depth - base == 1 {
             self.member(key, found, begins);
         } else {
@@ -52,17 +58,20 @@ impl Scan {
     fn root_member(&mut self, key: Key, found: &mut Findings, begins: Begins) {
         let is_text = begins == Begins::Text;
         match key {
-            Key::Usage | Key::Model | Key::ServiceTier | Key::Choices | Key::Envelope => {}
+            Key::Usage
+            | Key::Model
+            | Key::ServiceTier
+            | Key::Choices
+            | Key::Object
+            | Key::Envelope => {}
             _ => self.other_members |= begins != Begins::Null,
         }
+        self.fault.root_member(key, begins);
         match key {
             Key::Type if is_text => self.keep(Field::Kind),
-            Key::Code if is_text || begins == Begins::Scalar => {
-                // An event that is an error has its code beside its type.
-                if found.kind.as_deref() == Some(b"error") {
-                    self.keep(Field::ErrorCode);
-                }
-            }
+            Key::Object if is_text => self.keep(Field::Object),
+            Key::Code if is_text || begins == Begins::Scalar => self.keep(Field::BareCode),
+            Key::ErrorType if is_text => self.keep(Field::ErrorType),
             Key::Duration if begins == Begins::Scalar => self.keep(Field::Duration),
             Key::Delta if is_text && is_generated_text(found) => self.capture = Capture::Tally,
             Key::Item if begins == Begins::Object => self.item_begins = Some(false),
@@ -89,13 +98,13 @@ impl Scan {
     /// A value deeper inside.
     fn inner(&mut self, key: Key, base: usize, found: &mut Findings, begins: Begins) {
         if self.item.is_some() {
-            self.item_member(key, begins);
+            self.item_member(key, base, found, begins);
             return;
         }
         let depth = self.levels.len() - base;
         let is_text = begins == Begins::Text;
         match (self.levels[base].key, depth, key) {
-            (Key::Choices, ..) => self.choice_member(key, begins),
+            (Key::Choices, ..) => self.choice_member(key, base, found, begins),
             (Key::Error, 2, Key::Code) if is_text || begins == Begins::Scalar => {
                 self.keep(Field::ErrorCode);
             }
@@ -116,40 +125,39 @@ impl Scan {
     }
 
     /// A value in `choices`.
-    fn choice_member(&mut self, key: Key, begins: Begins) {
+    fn choice_member(&mut self, key: Key, base: usize, found: &mut Findings, begins: Begins) {
         self.choices_filled = true;
-        let depth = self.levels.len();
-        if key == Key::Usage && depth == 3 {
-            self.keep_figure(Figure::Choice);
-            return;
-        }
-        if begins != Begins::Text {
-            return;
-        }
-        let in_message = depth > 3 && matches!(self.levels[2].key, Key::Message | Key::Delta);
-        match key {
-            Key::FinishReason if depth == 3 => self.keep(Field::FinishReason),
-            Key::Text if in_message || depth == 3 => self.capture = Capture::Tally,
+        let depth = self.levels.len() - base;
+        match (depth, key) {
+            (2, _) => self.thought_as = None,
+            (3, Key::Usage) => self.keep_figure(Figure::Choice),
+            // `OpenRouter`, documentation, "Errors and debugging": an answer that broke off has it in its choice.
+            (3, Key::Error) if begins.is_an_error() => found.error = true,
+            (3, Key::FinishReason) if begins == Begins::Text => self.keep(Field::FinishReason),
+            (3, Key::Text) if begins == Begins::Text => self.capture = Capture::Tally,
+            (4.., _) if begins == Begins::Text => self.message_member(key, base, found),
             _ => {}
         }
     }
 
     /// A value in an output item.
-    fn item_member(&mut self, key: Key, begins: Begins) {
+    fn item_member(&mut self, key: Key, base: usize, found: &Findings, begins: Begins) {
         let (Some(item), Begins::Text) = (&self.item, begins) else {
             return;
         };
         let depth = self.levels.len();
+        let is_inside = |outer| depth == item.depth + 1 && self.levels[item.depth - 1].key == outer;
         let part = match key {
             Key::Type if depth == item.depth => ItemPart::Kind,
             Key::Status if depth == item.depth => ItemPart::Status,
-            Key::ContainerId if depth == item.depth => ItemPart::Container,
-            Key::Type
-                if depth == item.depth + 1 && self.levels[item.depth - 1].key == Key::Action =>
-            {
-                ItemPart::Action
+            Key::ContainerId if depth == item.depth || is_inside(Key::Environment) => {
+                ItemPart::Container
             }
-            _ => return,
+            Key::Type if is_inside(Key::Action) => ItemPart::Action,
+            _ => {
+                self.item_text(key, base, found);
+                return;
+            }
         };
         self.capture = Capture::Item(part);
     }
@@ -161,12 +169,4 @@ impl Scan {
     fn keep_figure(&mut self, figure: Figure) {
         self.figure = Some((figure, self.levels.len()));
     }
-}
-
-/// Whether the `delta` of an event is text that counts as output: a summary of hidden reasoning does not,
-/// nor does sound.
-fn is_generated_text(found: &Findings) -> bool {
-    found.kind.as_deref().is_none_or(|kind| {
-        !kind.starts_with(b"response.reasoning_summary") && !kind.ends_with(b"audio.delta")
-    })
 }

@@ -8,6 +8,7 @@
 use memchr::memchr2;
 use smallvec::SmallVec;
 
+use super::fault::Fault;
 use super::findings::{Field, Figure, Findings, TextTally};
 use super::keys::{Key, KeyBuffer};
 use super::places::Begins;
@@ -78,6 +79,8 @@ pub struct Scan {
     pub(super) figure: Option<(Figure, usize)>,
     /// The output item that is being read.
     pub(super) item: Option<Item>,
+    /// An output item that an event told.
+    told: Option<Item>,
     /// The value that begins is an output item; whether it stands in the list of all.
     pub(super) item_begins: Option<bool>,
     offset: usize,
@@ -87,6 +90,9 @@ pub struct Scan {
     usage_place: Option<UsagePlace>,
     pub(super) choices_filled: bool,
     pub(super) other_members: bool,
+    pub(super) fault: Fault,
+    /// The name under which a choice told its thinking.
+    pub(super) thought_as: Option<Key>,
 }
 
 impl Scan {
@@ -139,6 +145,12 @@ impl Scan {
             self.end_value();
             self.end_figure_if_complete(0, found);
         }
+        if let Some(item) = self.told.take()
+            && !found.is_item_begun()
+        {
+            item.count_into(&mut found.told_calls);
+        }
+        self.fault.settle(found);
     }
 
     /// Between tokens. Takes the byte unless it begins a scalar.
@@ -154,6 +166,8 @@ impl Scan {
                 self.state = State::Text;
             }
             b' ' | b'\t' | b'\r' | b'\n' => {}
+            // A byte order mark, or what fills up a block.
+            0xef | 0xbb | 0xbf | 0 if self.levels.is_empty() => {}
             _ => {
                 let is_null = byte == b'n';
                 self.begin_value(
@@ -190,7 +204,12 @@ impl Scan {
         match self.capture {
             Capture::Nothing => {}
             Capture::Name(_) | Capture::Item(_) => found.push_name(text),
-            Capture::Tally => tally.push(text),
+            Capture::Tally => {
+                tally.push(text);
+                if !text.is_empty() {
+                    self.has_text(found);
+                }
+            }
         }
         if end {
             if self.capture == Capture::Tally {
@@ -278,11 +297,11 @@ impl Scan {
             self.levels.pop();
             let is_over = |item: &mut Item| self.levels.len() < item.depth;
             if let Some(item) = self.item.take_if(is_over) {
-                item.count_into(if item.is_listed {
-                    &mut found.listed_calls
+                if item.is_listed {
+                    item.count_into(&mut found.listed_calls);
                 } else {
-                    &mut found.told_calls
-                });
+                    self.told = Some(item);
+                }
             }
         }
         self.end_value();

@@ -148,3 +148,160 @@ proptest! {
         scan(&[&noise]);
     }
 }
+
+/// The texts of a document, as they are counted.
+fn generated(document: &str) -> String {
+    scan(&[document.as_bytes()]).2.text().0
+}
+
+#[test]
+fn the_texts_of_a_response_are_its_messages_arguments_and_thinking() {
+    let document = r#"{"object":"response","status":"completed","instructions":"no","output":[
+        {"type":"reasoning","summary":[{"text":"no"}],"content":[{"type":"reasoning_text","text":"think "}]},
+        {"type":"function_call","name":"f","arguments":"{\"a\":1}","output":"no"},
+        {"type":"message","content":[{"type":"output_text","text":" hi ","annotations":[{"text":"no","title":"no"}]},
+            {"type":"refusal","refusal":"won't"}]},
+        {"type":"custom_tool_call","name":"g","input":" in"}]}"#;
+    assert_eq!(generated(document), r#"think f{"a":1} hi won'tg in"#);
+}
+
+#[test]
+fn the_texts_of_a_chat_are_counted_once_under_whatever_name() {
+    for (message, text) in [
+        (r#"{"content":"hi","refusal":null}"#, "hi"),
+        (r#"{"content":null,"refusal":"no"}"#, "no"),
+        (r#"{"reasoning_content":"think","content":"hi"}"#, "thinkhi"),
+        (
+            r#"{"reasoning":"think","reasoning_content":"think"}"#,
+            "think",
+        ),
+        (
+            r#"{"reasoning":"think","reasoning_details":[{"type":"reasoning.text","text":"think"}]}"#,
+            "think",
+        ),
+        (
+            r#"{"reasoning":null,"reasoning_details":[{"text":"a"},{"text":"b"}]}"#,
+            "ab",
+        ),
+        (
+            r#"{"tool_calls":[{"id":"x","type":"function","function":{"name":"f","arguments":"{}"}}]}"#,
+            "f{}",
+        ),
+        (
+            r#"{"tool_calls":[{"custom":{"name":"f","input":"in"}}]}"#,
+            "fin",
+        ),
+        (r#"{"function_call":{"name":"f","arguments":"{}"}}"#, "f{}"),
+        (
+            r#"{"content":[{"type":"thinking","thinking":[{"type":"text","text":"t"}]},{"type":"text","text":"u"}]}"#,
+            "tu",
+        ),
+        (
+            r#"{"audio":{"id":"a","data":"no","transcript":"said"}}"#,
+            "said",
+        ),
+        (
+            r#"{"content":"hi","executed_tools":[{"name":"no","arguments":"no"}],"annotations":[{"url_citation":{"content":"no"}}]}"#,
+            "hi",
+        ),
+    ] {
+        for place in ["message", "delta"] {
+            let document = format!(r#"{{"choices":[{{"{place}":{message}}}]}}"#);
+            assert_eq!(generated(&document), text, "{document}");
+        }
+    }
+    assert_eq!(
+        generated(r#"{"choices":[{"text":"hi"},{"text":"!"}]}"#),
+        "hi!"
+    );
+}
+
+#[test]
+fn a_message_after_its_pieces_repeats_them() {
+    let chunk = r#"{"choices":[{"delta":{"content":"hi"},"message":{"content":"hi"}}]}"#;
+    assert_eq!(generated(chunk), "hi");
+}
+
+#[test]
+fn errors_without_an_envelope_are_errors() {
+    for (document, code, kind) in [
+        (r#"{"detail":"Invalid"}"#, None, None),
+        (r#"{"detail":[{"loc":["body"],"msg":"m"}]}"#, None, None),
+        (r#"{"errors":[{"message":"m"}]}"#, None, None),
+        (
+            r#"{"code":"invalid","error":"text"}"#,
+            Some("invalid"),
+            None,
+        ),
+        (
+            r#"{"object":"error","message":"m","type":"BadRequestError","param":null,"code":400}"#,
+            Some("400"),
+            Some("BadRequestError"),
+        ),
+        (
+            r#"{"message":"m","type":"too_many","code":"queue"}"#,
+            Some("queue"),
+            Some("too_many"),
+        ),
+        (
+            r#"{"error":"m","error_type":"validation"}"#,
+            None,
+            Some("validation"),
+        ),
+        (
+            r#"[{"error":{"code":400,"message":"m"}}]"#,
+            Some("400"),
+            None,
+        ),
+        (
+            r#"{"code":"server_error","message":"m","type":"error"}"#,
+            Some("server_error"),
+            None,
+        ),
+        (r#"{"choices":[{"error":{"code":502}}]}"#, None, None),
+        (
+            r#"{"choices":[{"delta":{},"finish_reason":"error"}]}"#,
+            None,
+            None,
+        ),
+    ] {
+        let found = scan(&[document.as_bytes()]).1;
+        assert!(found.error, "{document}");
+        assert_eq!(
+            found.error_code.as_deref(),
+            code.map(str::as_bytes),
+            "{document}"
+        );
+        assert_eq!(
+            found.error_type.as_deref(),
+            kind.map(str::as_bytes),
+            "{document}"
+        );
+    }
+    for document in [
+        r#"{"message":"m","choices":[]}"#,
+        r#"{"detail":null,"errors":null,"code":0}"#,
+        r#"{"object":"list","data":[],"message":"m"}"#,
+        r#"{"choices":[{"content_filter_result":{"error":{"code":"content_filter_error"}}}]}"#,
+    ] {
+        assert!(!scan(&[document.as_bytes()]).1.error, "{document}");
+    }
+}
+
+#[test]
+fn marks_and_fillers_around_a_document_are_passed_over() {
+    let marked = [b"\xef\xbb\xbf\0".as_slice(), CHUNK.as_bytes(), b"\0\0"].concat();
+    let parts: Vec<&[u8]> = marked.chunks(1).collect();
+    for (_, found, _) in [scan(&[&marked]), scan(&parts)] {
+        assert_eq!(found.model.unwrap(), b"gpt-4o");
+        assert!(found.usage.is_some());
+    }
+}
+
+#[test]
+fn the_last_of_two_usages_counts_and_an_empty_one_is_none() {
+    let usage = |document: &str| scan(&[document.as_bytes()]).1.usage.unwrap();
+    assert_eq!(usage(r#"{"usage":{"a":1},"usage":{"a":2}}"#), br#"{"a":2}"#);
+    assert_eq!(usage(r#"{"usage":{"a":1},"usage":{ }}"#), br#"{"a":1}"#);
+    assert_eq!(usage(r#"{"usage":{}}"#), b"{}");
+}

@@ -2,7 +2,8 @@
 //!
 //! Source: WHATWG HTML, "Server-sent events", parsing an event stream. Lines end with LF, CR LF or CR; a
 //! blank line ends an event; several `data:` lines are joined with LF; a comment begins with a colon. Unlike
-//! a browser, the last event counts even where the stream ends without a blank line, for providers do that.
+//! a browser, the last event counts even where the stream ends without a blank line, for providers do that. A byte
+//! order mark may come first. llama.cpp and servers built on it tell an error in a field `error:` of their own.
 
 /// What the splitter tells about the bytes that it was given.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,6 +17,14 @@ pub enum Piece<'a> {
     },
     /// Another `data:` line begins: the event's data goes on with a line feed.
     NextLine,
+    /// The next bytes of the event's name.
+    Name(&'a [u8]),
+    /// A line `event:` begins.
+    NameBegins,
+    /// The line of the event's name ends.
+    NameEnds,
+    /// The event is an error that no browser would see.
+    Fault,
     /// The event ends; `at` is the byte after its blank line, counted from the start of the bytes given.
     End {
         /// The byte after the blank line.
@@ -25,21 +34,58 @@ pub enum Piece<'a> {
     },
 }
 
-const DATA: &[u8] = b"data";
+/// The byte order mark.
+const MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+/// The longest name of a field that is looked at.
+const MAX_FIELD_BYTES: usize = 5;
+
+/// The name of a field, as far as it has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct FieldName {
+    bytes: [u8; MAX_FIELD_BYTES],
+    len: usize,
+}
+
+impl FieldName {
+    fn with(mut self, byte: u8) -> Option<Self> {
+        *self.bytes.get_mut(self.len)? = byte;
+        self.len += 1;
+        Some(self)
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Line {
     /// At its first byte.
     #[default]
     Start,
-    /// Its first bytes match `data` up to here.
-    Name(usize),
+    /// In the name of its field.
+    Field(FieldName),
     /// After `data:`, where one space is dropped.
     AfterColon,
     /// In the value of `data`.
     Data,
+    /// After `event:`, where one space is dropped.
+    BeforeName,
+    /// In the value of `event`.
+    Name,
     /// In a comment or another field.
     Other,
+}
+
+impl Line {
+    fn begin(byte: u8) -> Self {
+        if byte == b':' {
+            return Self::Other;
+        }
+        FieldName::default()
+            .with(byte)
+            .map_or(Self::Other, Self::Field)
+    }
 }
 
 /// Cuts a stream into events.
@@ -55,6 +101,9 @@ pub struct Splitter {
     in_event: bool,
     /// The event's blank line ended with CR as the last byte given: LF may belong to it.
     ends_after_cr: bool,
+    /// How many bytes of a byte order mark have come, and whether anything else has.
+    mark: usize,
+    has_begun: bool,
 }
 
 impl Splitter {
@@ -68,9 +117,23 @@ impl Splitter {
                 self.end_event(at, &mut tell);
             }
         }
+        at += self.skip_mark(&bytes[at..]);
         while at < bytes.len() {
             at = self.step(bytes, at, &mut tell);
         }
+    }
+
+    /// How many bytes at the very beginning are a byte order mark.
+    fn skip_mark(&mut self, bytes: &[u8]) -> usize {
+        let mut skipped = 0;
+        while !self.has_begun && skipped < bytes.len() {
+            self.has_begun = MARK.get(self.mark) != Some(&bytes[skipped]);
+            if !self.has_begun {
+                self.mark += 1;
+                skipped += 1;
+            }
+        }
+        skipped
     }
 
     /// The stream ends. Says whether an event was left open that has data.
@@ -92,26 +155,14 @@ impl Splitter {
         }
         self.in_event = true;
         match self.line {
-            Line::Start => {
-                self.line = if byte == DATA[0] {
-                    Line::Name(1)
-                } else {
-                    Line::Other
-                };
-            }
-            Line::Name(matched) if matched == DATA.len() => {
-                self.line = if byte == b':' {
-                    Line::AfterColon
-                } else {
-                    Line::Other
-                };
-            }
-            Line::Name(matched) => {
-                self.line = if byte == DATA[matched] {
-                    Line::Name(matched + 1)
-                } else {
-                    Line::Other
-                };
+            Line::Start => self.line = Line::begin(byte),
+            Line::Field(name) if byte == b':' => self.end_field(name, tell),
+            Line::Field(name) => self.line = name.with(byte).map_or(Line::Other, Line::Field),
+            Line::BeforeName => {
+                self.line = Line::Name;
+                if byte != b' ' {
+                    return at;
+                }
             }
             Line::AfterColon => {
                 self.begin_data(tell);
@@ -119,9 +170,24 @@ impl Splitter {
                     return at;
                 }
             }
-            Line::Data | Line::Other => return self.rest_of_line(bytes, at, tell),
+            Line::Data | Line::Name | Line::Other => return self.rest_of_line(bytes, at, tell),
         }
         at + 1
+    }
+
+    fn end_field<'a>(&mut self, name: FieldName, tell: &mut impl FnMut(Piece<'a>)) {
+        self.line = match name.as_bytes() {
+            b"data" => Line::AfterColon,
+            b"event" => {
+                tell(Piece::NameBegins);
+                Line::BeforeName
+            }
+            b"error" => {
+                tell(Piece::Fault);
+                Line::Other
+            }
+            _ => Line::Other,
+        };
     }
 
     fn begin_data<'a>(&mut self, tell: &mut impl FnMut(Piece<'a>)) {
@@ -140,11 +206,11 @@ impl Splitter {
     ) -> usize {
         let rest = &bytes[at..];
         let len = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
-        if self.line == Line::Data {
-            tell(Piece::Data {
-                at,
-                bytes: &rest[..len],
-            });
+        let bytes = &rest[..len];
+        match self.line {
+            Line::Data => tell(Piece::Data { at, bytes }),
+            Line::Name => tell(Piece::Name(bytes)),
+            _ => {}
         }
         at + len
     }
@@ -160,8 +226,10 @@ impl Splitter {
         self.after_cr = is_cr && at + 1 == bytes.len();
         let next = at + 1 + usize::from(is_cr && bytes.get(at + 1) == Some(&b'\n'));
         let was_blank = self.line == Line::Start;
-        if self.line == Line::AfterColon {
-            self.begin_data(tell);
+        match self.line {
+            Line::AfterColon => self.begin_data(tell),
+            Line::BeforeName | Line::Name => tell(Piece::NameEnds),
+            _ => {}
         }
         self.line = Line::Start;
         if was_blank && self.in_event {
@@ -193,11 +261,10 @@ mod tests {
             splitter.feed(part, |piece| match piece {
                 Piece::Data { bytes, .. } => now.extend_from_slice(bytes),
                 Piece::NextLine => now.push(b'\n'),
-                Piece::End { has_data, .. } => {
-                    if has_data {
-                        all.push(String::from_utf8(std::mem::take(&mut now)).unwrap());
-                    }
+                Piece::End { has_data: true, .. } => {
+                    all.push(String::from_utf8(std::mem::take(&mut now)).unwrap());
                 }
+                _ => {}
             });
         }
         if splitter.finish() {
@@ -223,6 +290,24 @@ mod tests {
             }
         });
         assert_eq!(ends, [9, 19]);
+    }
+
+    #[test]
+    fn a_mark_may_come_first_and_names_and_faults_are_told() {
+        let mut told = Vec::new();
+        let mut splitter = Splitter::default();
+        for part in
+            b"\xef\xbb\xbfevent:error\ndata: 1\n\nerror: {}\n\nevents: no\nevent\n\n".chunks(2)
+        {
+            splitter.feed(part, |piece| match piece {
+                Piece::NameBegins => told.push(b'<'),
+                Piece::Name(bytes) | Piece::Data { bytes, .. } => told.extend_from_slice(bytes),
+                Piece::NameEnds => told.push(b'>'),
+                Piece::Fault => told.push(b'!'),
+                Piece::NextLine | Piece::End { .. } => {}
+            });
+        }
+        assert_eq!(String::from_utf8(told).unwrap(), "<error>1!");
     }
 
     proptest! {

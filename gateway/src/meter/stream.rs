@@ -14,6 +14,9 @@ use super::strip::{Stripped, strip};
 /// An event larger than this passes as it is: no usage chunk comes near it.
 pub const MAX_HELD_BYTES: usize = 1 << 20;
 
+/// No name of an event that means something is as long.
+const MAX_NAME_BYTES: usize = 64;
+
 const DONE: &[u8] = b"[DONE]";
 
 /// Whether the client asked for usage itself.
@@ -40,6 +43,8 @@ pub struct StreamMeter {
     scan: Scan,
     document_len: usize,
     first_bytes: SmallVec<[u8; 8]>,
+    /// The name of the event, where it has one.
+    name: SmallVec<[u8; MAX_NAME_BYTES]>,
     hold: Option<Hold>,
     cut_off: bool,
 }
@@ -66,6 +71,7 @@ impl StreamMeter {
             scan: Scan::default(),
             document_len: 0,
             first_bytes: SmallVec::new(),
+            name: SmallVec::new(),
             hold: (usage_for == UsageFor::UsOnly).then(Hold::default),
             cut_off: false,
         }
@@ -79,6 +85,10 @@ impl StreamMeter {
         splitter.feed(chunk, |piece| match piece {
             Piece::Data { at, bytes } => self.take_data(at - event_from, bytes, found, tally),
             Piece::NextLine => self.take_document(b"\n", found, tally),
+            Piece::NameBegins => self.name.clear(),
+            Piece::Name(bytes) => self.take_name(bytes),
+            Piece::NameEnds => found.name_event(self.name.trim_ascii()),
+            Piece::Fault => found.error = true,
             Piece::End { at, .. } => {
                 self.end_event(chunk, event_from..at, found, &mut passing);
                 event_from = at;
@@ -122,6 +132,11 @@ impl StreamMeter {
             });
         }
         self.take_document(bytes, found, tally);
+    }
+
+    fn take_name(&mut self, bytes: &[u8]) {
+        let room = MAX_NAME_BYTES - self.name.len();
+        self.name.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
     fn take_document(&mut self, bytes: &[u8], found: &mut Findings, tally: &mut TextTally) {
@@ -280,6 +295,86 @@ mod tests {
         assert_eq!(out, b"data: {\"choices\":[{}]}");
         assert_eq!(found.usage.unwrap(), br#"{"prompt_tokens":3}"#);
         assert!(!found.done);
+    }
+
+    /// The text that a stream generated, and what was found.
+    fn generated(stream: &str) -> (String, Findings) {
+        let (mut found, mut tally) = (Findings::default(), TextTally::default());
+        let mut meter = StreamMeter::new(UsageFor::Client);
+        meter.feed(
+            &Bytes::copy_from_slice(stream.as_bytes()),
+            &mut found,
+            &mut tally,
+        );
+        meter.finish(&mut found);
+        (tally.text().0, found)
+    }
+
+    #[test]
+    fn a_streamed_response_counts_its_pieces_and_not_what_repeats_them() {
+        let stream = r#"data: {"type":"response.output_item.added","item":{"type":"function_call","name":"f","arguments":""}}
+
+data: {"type":"response.function_call_arguments.delta","delta":"{\"a\":"}
+
+event: response.function_call_arguments.delta
+data: {"delta":"1}","type":"response.function_call_arguments.delta"}
+
+data: {"type":"response.function_call_arguments.done","arguments":"{\"a\":1}"}
+
+data: {"type":"response.output_item.done","item":{"type":"function_call","name":"f","arguments":"{\"a\":1}"}}
+
+event: response.reasoning_summary_text.delta
+data: {"delta":"no","type":"response.reasoning_summary_text.delta"}
+
+data: {"type":"response.reasoning_text.delta","delta":"think"}
+
+data: {"type":"response.output_text.delta","delta":"hi"}
+
+data: {"type":"response.refusal.delta","delta":" no"}
+
+data: {"type":"response.output_text.done","text":"hi"}
+
+data: {"type":"response.content_part.done","part":{"type":"output_text","text":"hi"}}
+
+data: {"type":"response.completed","response":{"status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"hi"}]}]}}
+
+"#;
+        assert_eq!(generated(stream).0, r#"f{"a":1}thinkhi no"#);
+    }
+
+    #[test]
+    fn a_call_is_counted_as_it_ends_and_once() {
+        let item = r#"{"type":"web_search_call","status":"completed"}"#;
+        let begun =
+            format!("data: {{\"item\":{item},\"type\":\"response.output_item.added\"}}\n\n");
+        let done = format!("data: {{\"item\":{item},\"type\":\"response.output_item.done\"}}\n\n");
+        let over = format!(
+            "data: {{\"type\":\"response.completed\",\"response\":{{\"status\":\"completed\",\"output\":[{item}]}}}}\n\n"
+        );
+        for (stream, searches) in [
+            (begun.clone(), 0),
+            (format!("{begun}{done}"), 1),
+            (format!("{begun}{done}{done}"), 2),
+            (format!("{begun}{done}{done}{over}"), 1),
+        ] {
+            assert_eq!(
+                generated(&stream).1.tool_calls().web_searches,
+                searches,
+                "{stream}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_may_be_told_by_the_name_of_an_event_or_a_field() {
+        for stream in [
+            "event: error\ndata: {\"message\":\"m\"}\n\n",
+            "error: {\"code\":500}\n\n",
+            "data: {\"detail\":\"m\"}\n\n",
+        ] {
+            assert!(generated(stream).1.error, "{stream}");
+        }
+        assert!(!generated("event: errors\ndata: {}\n\n").1.error);
     }
 
     proptest! {

@@ -3,7 +3,10 @@
 //! Source: OpenAI API reference, "The response object", `output`: an item of type `web_search_call`,
 //! `file_search_call`, `code_interpreter_call` or `image_generation_call` for every call. Of a web search
 //! only the action `search` is a search; `open_page` and `find_in_page` read what one found ("Web search",
-//! "Output and citations"). A code interpreter is paid by container, not by call ("Pricing", built-in tools).
+//! "Output and citations"). A code interpreter is paid by container, not by call ("Pricing", built-in tools); so is a
+//! hosted shell, whose call names its container in `environment`. A search can stay `searching` in a whole response:
+//! recorded, vercel/ai, `packages/azure/src/__fixtures__/azure-web-search-preview-tool.1.json`. What must not live
+//! here: which event told an item (see `scan`).
 
 use std::hash::Hasher;
 
@@ -52,7 +55,8 @@ impl ToolCalls {
             ToolKind::FileSearch => self.file_searches += 1,
             ToolKind::Image => self.images += 1,
             ToolKind::Other => self.others += 1,
-            ToolKind::Code => {
+            ToolKind::Shell if item.container.is_none() => {}
+            ToolKind::Code | ToolKind::Shell => {
                 self.code_calls += 1;
                 if let Some(container) = item.container
                     && !self.containers.contains(&container)
@@ -73,6 +77,8 @@ enum ToolKind {
     WebSearch,
     FileSearch,
     Code,
+    /// Hosted if it has a container.
+    Shell,
     Image,
     Other,
 }
@@ -118,17 +124,15 @@ impl Item {
                     b"web_search_call" => ToolKind::WebSearch,
                     b"file_search_call" => ToolKind::FileSearch,
                     b"code_interpreter_call" => ToolKind::Code,
+                    b"shell_call" => ToolKind::Shell,
                     b"image_generation_call" => ToolKind::Image,
                     b"x_search_call" => ToolKind::Other,
                     _ => ToolKind::None,
                 }
             }
-            // A drawn image can stay `generating` to the end.
+            // A drawn image can stay `generating` to the end, a search `searching`.
             ItemPart::Status => {
-                self.unfinished = matches!(
-                    text,
-                    b"in_progress" | b"failed" | b"incomplete" | b"searching" | b"interpreting"
-                );
+                self.unfinished = matches!(text, b"in_progress" | b"failed" | b"incomplete");
             }
             ItemPart::Action => self.reads_a_page = matches!(text, b"open_page" | b"find_in_page"),
             ItemPart::Container => {

@@ -1,4 +1,5 @@
-//! Figures out of JSON: a count is a whole number, not below zero and not absurd; anything else is none.
+//! Figures out of JSON: a count is a whole number, not below zero and not absurd; anything else is none. `12.0` and
+//! `1e3` are whole numbers (RFC 8259 knows one kind of number; JSON Schema, "integer").
 
 use serde_json::{Map, Value};
 
@@ -18,11 +19,27 @@ const MAX_SECONDS: f64 = 1e7;
 pub(super) fn count(map: &Object, name: &str) -> Result<Option<i64>, NotACount> {
     match map.get(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => match value.as_i64() {
+        Some(value) => match value.as_i64().or_else(|| whole(value)) {
             Some(count) if (0..=MAX_PLAUSIBLE).contains(&count) => Ok(Some(count)),
             _ => Err(NotACount),
         },
     }
+}
+
+/// A whole number that is written with a point or an exponent.
+fn whole(value: &Value) -> Option<i64> {
+    #[expect(clippy::cast_precision_loss, reason = "2^40 has an exact f64")]
+    const MAX: f64 = MAX_PLAUSIBLE as f64;
+    let number = value.as_f64()?;
+    if !(0.0..=MAX).contains(&number) || number.fract() != 0.0 {
+        return None;
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whole, and within the range that f64 counts exactly"
+    )]
+    let count = number as i64;
+    Some(count)
 }
 
 /// A count that may go by several names. Names that contradict each other make none.
@@ -70,20 +87,38 @@ pub(super) fn object<'a>(map: &'a Object, names: &[&str]) -> Option<&'a Object> 
         .find_map(|name| map.get(*name).and_then(Value::as_object))
 }
 
-/// Whether any number in it is not 0.
+/// Whether any number in it is not 0, but for those that are no use.
 pub(super) fn counts_something(value: &Value) -> bool {
     match value {
         Value::Number(number) => number.as_f64().is_some_and(|n| n != 0.0),
-        Value::Object(map) => map.values().any(counts_something),
+        Value::Object(map) => map
+            .iter()
+            .any(|(name, value)| !is_no_use(name) && counts_something(value)),
         Value::Array(list) => list.iter().any(counts_something),
         Value::Null | Value::Bool(_) | Value::String(_) => false,
     }
 }
 
+/// Whether a name says that its figure is a time, a speed or a sum of money: whoever sends it, it is no use. Recorded:
+/// pydantic/pydantic-ai, `tests/models/cassettes/test_groq` (`queue_time`); `crmne/ruby_llm`,
+/// `spec/fixtures/vcr_cassettes/chat_*_gpustack_*` (`time_to_first_token_ms`, `tokens_per_second`) and
+/// `chat_*_perplexity_*` (`cost`).
+fn is_no_use(name: &str) -> bool {
+    name == "cost"
+        || ["_time", "_ms", "_per_second", "_latency", "_cost"]
+            .iter()
+            .any(|end| name.ends_with(end))
+        || ["cost_", "time_"]
+            .iter()
+            .any(|start| name.starts_with(start))
+}
+
 /// Whether a figure above zero has a name that is not among `known`.
 pub(super) fn has_stranger(map: &Object, known: &[&[&str]]) -> bool {
     map.iter().any(|(name, value)| {
-        !known.iter().any(|names| names.contains(&name.as_str())) && counts_something(value)
+        !known.iter().any(|names| names.contains(&name.as_str()))
+            && !is_no_use(name)
+            && counts_something(value)
     })
 }
 
@@ -94,12 +129,14 @@ mod tests {
 
     #[test]
     fn only_whole_numbers_from_zero_up_are_counts() {
-        let map = json!({"a": 3, "n": null, "z": 0, "neg": -1, "frac": 1.5, "whole": 2.0, "text": "3", "huge": 2_000_000_000_000_i64});
+        let map = json!({"a": 3, "n": null, "z": 0, "neg": -1, "frac": 1.5, "whole": 2.0, "exponent": 1e3, "text": "3", "huge": 2_000_000_000_000_i64});
         let map = map.as_object().unwrap();
         assert_eq!(count(map, "a"), Ok(Some(3)));
         assert_eq!(count(map, "z"), Ok(Some(0)));
         assert_eq!((count(map, "n"), count(map, "gone")), (Ok(None), Ok(None)));
-        for bad in ["neg", "frac", "whole", "text", "huge"] {
+        assert_eq!(count(map, "whole"), Ok(Some(2)));
+        assert_eq!(count(map, "exponent"), Ok(Some(1_000)));
+        for bad in ["neg", "frac", "text", "huge"] {
             assert_eq!(count(map, bad), Err(NotACount), "{bad}");
         }
         assert_eq!(count_of(map, &["gone", "a"]), Ok(Some(3)));

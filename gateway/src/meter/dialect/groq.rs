@@ -18,19 +18,20 @@ use super::tokens::{self, Content};
 use crate::meter::findings::Findings;
 
 pub(super) const RULES: Rules = Rules {
-    no_use: &["queue_time", "prompt_time", "completion_time", "total_time"],
     always_streams_usage: true,
     ..Rules::PLAIN
 };
 
-/// The use of each model of a compound system, if it was told and makes the whole; calls of one model are one
-/// line. Where it does not make the whole it is left, and the figures are inconsistent.
+/// The use of each model of a compound system, if it was told (other models have `models: null`) and makes the whole;
+/// calls of one model are one line. Where it does not make the whole it is left, and the figures are inconsistent.
 pub(super) fn by_model(found: &Findings, draft: &mut Draft) -> Option<Vec<(String, Units)>> {
     let raw = found.breakdown.as_deref()?;
-    let models = serde_json::from_slice::<Object>(raw)
-        .ok()
-        .as_ref()
-        .and_then(|breakdown| breakdown.get("models"))
+    let breakdown = serde_json::from_slice::<Object>(raw).ok();
+    let told = breakdown.as_ref().and_then(|told| told.get("models"));
+    if told.is_some_and(Value::is_null) {
+        return None;
+    }
+    let models = told
         .and_then(Value::as_array)
         .and_then(|models| sum_by_model(models));
     let whole = &draft.units;

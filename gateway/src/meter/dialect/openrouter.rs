@@ -8,7 +8,7 @@
 use super::rules::{Cost, Rules};
 
 pub(super) const RULES: Rules = Rules {
-    no_use: &["cost", "cost_details", "tool_calls_requested"],
+    no_use: &["tool_calls_requested"],
     cost: Cost::Dollars("cost"),
     always_streams_usage: true,
     ..Rules::PLAIN

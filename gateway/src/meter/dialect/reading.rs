@@ -66,7 +66,7 @@ pub fn read(dialect: Dialect, api: Api, found: &Findings) -> Reading {
     let tool_line = tools::read(usage, found, rules, &mut draft);
     pieces(api, found, &mut draft);
     let provider_cost = usage.and_then(|usage| cost(usage, rules));
-    let lines = lines(found, &mut draft, tool_line);
+    let lines = lines(found, &mut draft, tool_line, usage.and_then(tier));
     let quality = quality(api, found, &draft, &lines);
     Reading {
         lines,
@@ -111,13 +111,14 @@ fn lines(
     found: &Findings,
     draft: &mut Draft,
     tool_line: Option<tools::ToolLine>,
+    told_tier: Option<String>,
 ) -> Vec<ReadingLine> {
     let text = |bytes: &Option<Vec<u8>>| {
         bytes
             .as_deref()
             .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     };
-    let service_tier = text(&found.service_tier);
+    let service_tier = text(&found.service_tier).or(told_tier);
     let mut lines = Vec::new();
     if let Some(models) = groq::by_model(found, draft) {
         lines.extend(models.into_iter().map(|(model, units)| ReadingLine {
@@ -154,11 +155,17 @@ fn quality(api: Api, found: &Findings, draft: &Draft, lines: &[ReadingLine]) -> 
     }
 }
 
+/// The service tier among the figures: Mistral's is there.
+fn tier(usage: &Object) -> Option<String> {
+    Some(usage.get("service_tier")?.as_str()?.to_owned())
+}
+
 /// What the provider says it charges.
 fn cost(usage: &Object, rules: &Rules) -> Option<String> {
     match rules.cost {
         Cost::None => None,
         Cost::Dollars(name) => decimal(usage.get(name)?),
+        Cost::DollarsIn(object, name) => decimal(usage.get(object)?.get(name)?),
         Cost::Ticks(name) => {
             let ticks = usage.get(name)?.as_u64()?;
             let text = format!(

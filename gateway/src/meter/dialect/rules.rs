@@ -3,11 +3,9 @@
 /// Where a dialect's reasoning tokens stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reasoning {
-    /// Inside the completion.
-    Inside,
     /// Inside or outside: the total tells. Where there is no total: outside, in a chat.
     ByTotalElseOutside,
-    /// Inside or outside: the total tells. Where there is no total: inside.
+    /// Inside, unless the total says in so many tokens that it is outside.
     ByTotalElseInside,
 }
 
@@ -29,6 +27,8 @@ pub(super) enum Cost {
     None,
     /// A decimal number of US dollars of this name.
     Dollars(&'static str),
+    /// A decimal number of US dollars of the second name, in an object of the first.
+    DollarsIn(&'static str, &'static str),
     /// A whole number of ten thousand millionths of a US dollar of this name.
     Ticks(&'static str),
 }
@@ -46,7 +46,7 @@ pub(super) struct Rules {
     pub(super) reasoning: Reasoning,
     /// What a surplus of the total is.
     pub(super) surplus: Surplus,
-    /// Names of figures that are no use: times, sums of other figures, costs.
+    /// Names of figures that are no use and do not look it: sums of other figures.
     pub(super) no_use: &'static [&'static str],
     /// What the provider charges.
     pub(super) cost: Cost,
@@ -62,7 +62,7 @@ impl Rules {
         cached_names: &[],
         uncached_name: None,
         reasoning_names: &[],
-        reasoning: Reasoning::Inside,
+        reasoning: Reasoning::ByTotalElseInside,
         surplus: Surplus::Contradiction,
         no_use: &[],
         cost: Cost::None,

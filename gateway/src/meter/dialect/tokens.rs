@@ -71,6 +71,8 @@ pub(super) enum Content {
     Transcript,
     /// Text in, sound out.
     Speech,
+    /// Text in, nothing out that is counted.
+    Embedding,
 }
 
 impl Content {
@@ -78,6 +80,7 @@ impl Content {
         match api {
             Api::Images => Self::Image,
             Api::Responses => Self::Response,
+            Api::Embeddings => Self::Embedding,
             Api::Audio if event_kind.is_some_and(|kind| kind.starts_with(b"speech.")) => {
                 Self::Speech
             }
@@ -108,10 +111,17 @@ impl Content {
 /// Reads the tokens and the seconds of a usage object.
 pub(super) fn read(usage: &Object, content: Content, rules: &Rules, draft: &mut Draft) {
     let has_seconds = read_seconds(usage, draft);
-    let sides = Sides::read(usage);
+    let sides = Sides::read(usage, content);
     let details = Details::of(usage, INPUT_DETAILS);
     if let Ok(Some(input)) = sides.input {
-        let parts = input_parts(usage, &details, input, rules);
+        let is_time = has_seconds && rules.surplus == Surplus::SoundCountedAsTime;
+        let mut parts = input_parts(usage, &details, input, rules);
+        if let (true, Ok(parts), Ok(Some(surplus))) =
+            (is_time, &mut parts, sides.surplus(sides.output))
+        {
+            // The sound is outside of the input and inside of the total.
+            parts.retain(|part| *part != (Unit::InputAudio, surplus));
+        }
         let rest = content.input_rest(details.are_told(), has_seconds);
         draft.divide(input, parts, rest);
     }
@@ -149,11 +159,17 @@ struct Sides {
 }
 
 impl Sides {
-    fn read(usage: &Object) -> Self {
+    fn read(usage: &Object, content: Content) -> Self {
+        let total = count(usage, TOTAL);
+        let input = count_of(usage, INPUT);
         Self {
-            input: count_of(usage, INPUT),
+            // Voyage, documentation, "Text embeddings", returns: the total alone, and nothing comes out.
+            input: match input {
+                Ok(None) if content == Content::Embedding => total,
+                input => input,
+            },
             output: count_of(usage, OUTPUT),
-            total: count(usage, TOTAL),
+            total,
         }
     }
 
@@ -178,7 +194,6 @@ impl Sides {
         rules: &Rules,
     ) -> bool {
         let unless_told = match rules.reasoning {
-            Reasoning::Inside => return false,
             Reasoning::ByTotalElseInside => false,
             Reasoning::ByTotalElseOutside => content != Content::Response,
         };

@@ -12,12 +12,7 @@ use super::rules::{Cost, Reasoning, Rules};
 pub(super) const RULES: Rules = Rules {
     reasoning: Reasoning::ByTotalElseOutside,
     // The sum of the calls by kind, and the context of the last turn.
-    no_use: &[
-        "num_server_side_tools_used",
-        "context_details",
-        "cost_in_usd_ticks",
-        "cost_in_nano_usd",
-    ],
+    no_use: &["num_server_side_tools_used", "context_details"],
     cost: Cost::Ticks("cost_in_usd_ticks"),
     ..Rules::PLAIN
 };
