@@ -12,7 +12,7 @@ SAMPLE ?= 60
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-setup: ## check the toolchain, fetch the engine, prepare the tests' Python
+setup: ## check the toolchain, fetch the engine, prepare the tests' Python and Node
 	@scripts/setup.sh
 
 run: ## build, send a minute of sample traffic to a simulated provider, print its bill, serve on
@@ -21,7 +21,7 @@ run: ## build, send a minute of sample traffic to a simulated provider, print it
 	$(TOLLGATE) up --config tollgate.toml --sample-traffic $(SAMPLE)
 
 test: setup ## run all tests
-	TOLLGATE_PYTHON=$$(scripts/python.sh) cargo test --workspace --locked --no-fail-fast
+	TOLLGATE_PYTHON=$$(scripts/python.sh) TOLLGATE_NODE_PACKAGES=$$(scripts/node.sh) cargo test --workspace --locked --no-fail-fast
 
 check: fmt clippy deny ## the lints that need no network
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes a fresh clone ready: checks the toolchain, installs the embedded engine, makes the Python environment of the tests.
+# Makes a fresh clone ready: checks the toolchain, installs the embedded engine, makes the Python and Node environments of the tests.
 # Each part says what it does, once; a part that is done costs nothing. It must not build the project.
 #
 #   scripts/setup.sh          everything
-#   scripts/setup.sh run      what running needs: no Python
+#   scripts/setup.sh run      what running needs: no Python and no Node packages
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -32,5 +32,8 @@ check_c() {
 check_rust
 check_c
 "$root/scripts/engine.sh" >/dev/null
-[[ $part == run ]] || "$root/scripts/python.sh" >/dev/null
+if [[ $part == all ]]; then
+  "$root/scripts/python.sh" >/dev/null
+  "$root/scripts/node.sh" >/dev/null
+fi
 say 'ready'

@@ -18,6 +18,8 @@ use tokio::time::{Instant, Sleep};
 use crate::conclude::Ending;
 use crate::exchange::Exchange;
 use crate::gate::Gate;
+use crate::meter::findings::{Findings, TextTally};
+use crate::meter::reader::Reader;
 use crate::state::{Stage, State, wait_durable};
 
 /// The answer broke off: the app's connection is closed in the middle, as the provider's was.
@@ -35,6 +37,8 @@ pub struct MeteredBody {
     closing: Option<BoxFuture<'static, ()>>,
     /// What follows `[DONE]`: it passes, its record is written.
     trailing: Option<Incoming>,
+    /// It must be unpacked on its way.
+    unpacking: Option<Reader>,
     end: Option<Result<(), BrokenOff>>,
     gave_time_to_flush: bool,
     /// Bytes still to come, where the provider said how many.
@@ -91,6 +95,7 @@ impl MeteredBody {
             queue: VecDeque::new(),
             closing: None,
             trailing: None,
+            unpacking: None,
             end: None,
             gave_time_to_flush: false,
             remaining: length,
@@ -112,7 +117,7 @@ impl MeteredBody {
     fn take(&mut self, chunk: Bytes) {
         self.timer.last_chunk = Instant::now();
         let Some(state) = self.exchange.state() else {
-            self.queue.push_back(chunk);
+            self.pass(chunk);
             return;
         };
         if let Some(remaining) = &mut self.remaining {
@@ -132,6 +137,17 @@ impl MeteredBody {
         } else if self.remaining == Some(0) {
             self.finish();
         }
+    }
+
+    /// What follows the end of a metered answer: nothing in it counts.
+    fn pass(&mut self, chunk: Bytes) {
+        let Some(reader) = &mut self.unpacking else {
+            self.queue.push_back(chunk);
+            return;
+        };
+        let (mut found, mut tally) = (Findings::default(), TextTally::default());
+        self.queue
+            .extend(reader.feed(chunk, &mut found, &mut tally));
     }
 
     /// The provider's answer is whole.
@@ -168,6 +184,9 @@ impl MeteredBody {
         };
         if let Stage::Answering(rest) = std::mem::replace(&mut state.stage, Stage::Over) {
             self.trailing = Some(rest);
+        }
+        if state.reader.unpacks() {
+            self.unpacking = Some(std::mem::take(&mut state.reader));
         }
         if state.wants_estimate(ending) {
             self.closing = Some(Box::pin(state.close(ending)));

@@ -17,6 +17,23 @@ const SMALL_BYTES: usize = 3_000;
 /// Answers on their way at once.
 const AT_ONCE: usize = 16;
 
+/// How an answer comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dress {
+    Plain,
+    /// Said to be text.
+    Mislabelled,
+    /// Compressed, though nobody asked for it.
+    Packed,
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).expect("a vector takes all");
+    encoder.finish().expect("a vector takes all")
+}
+
 struct Entry {
     name: String,
     dialect: String,
@@ -51,16 +68,29 @@ impl Entry {
         u16::try_from(status).expect("a status is small")
     }
 
-    fn recorded(&self, framing: Framing) -> Recorded {
+    /// The answer as a provider sends it, perhaps with a wrong label, perhaps packed.
+    fn recorded(&self, framing: Framing, dress: Dress) -> Recorded {
         let kind = match self.kind {
+            _ if dress == Dress::Mislabelled => "text/plain",
             "sse" => "text/event-stream",
             "html" => "text/html",
             _ => "application/json",
         };
         Recorded {
             status: self.status(),
-            headers: vec![("content-type".to_owned(), kind.to_owned())],
-            body: self.body.clone().into(),
+            headers: match dress {
+                Dress::Packed => vec![
+                    ("content-type".to_owned(), kind.to_owned()),
+                    ("content-encoding".to_owned(), "gzip".to_owned()),
+                ],
+                Dress::Plain | Dress::Mislabelled => {
+                    vec![("content-type".to_owned(), kind.to_owned())]
+                }
+            },
+            body: match dress {
+                Dress::Packed => gzip(&self.body).into(),
+                Dress::Plain | Dress::Mislabelled => self.body.clone().into(),
+            },
             framing,
             pieces: Vec::new(),
             gap_ms: 0,
@@ -114,12 +144,17 @@ struct Case {
     entry: Arc<Entry>,
     cut: String,
     asks: bool,
+    dress: Dress,
     replay: u64,
 }
 
 impl Case {
     fn name(&self) -> String {
-        format!("{} {} asks={}", self.entry.name, self.cut, self.asks)
+        let dress = self.dress;
+        format!(
+            "{} {} {dress:?} asks={}",
+            self.entry.name, self.cut, self.asks
+        )
     }
 
     fn request(&self) -> Vec<u8> {
@@ -157,11 +192,17 @@ impl Case {
     }
 
     /// The bytes that the app must get.
-    fn passes(&self) -> &[u8] {
+    fn passes(&self) -> Vec<u8> {
         match &self.entry.stripped {
-            Some(stripped) if !self.asks => stripped,
-            _ => &self.entry.body,
+            Some(stripped) if !self.asks => stripped.clone(),
+            _ if self.dress == Dress::Packed && !self.is_unpacked() => gzip(&self.entry.body),
+            _ => self.entry.body.clone(),
         }
+    }
+
+    /// Whether something may have to be taken out: then it must be unpacked.
+    fn is_unpacked(&self) -> bool {
+        self.entry.kind == "sse" && !self.asks
     }
 }
 
@@ -203,9 +244,6 @@ fn cases(entries: &[Arc<Entry>], rig: &Rig) -> Vec<Case> {
     let mut cases = Vec::new();
     for (number, entry) in entries.iter().enumerate() {
         let framing = [Framing::Length, Framing::Chunked, Framing::Close][number % 3];
-        let replay = replays
-            .keep(entry.recorded(framing))
-            .expect("it can be kept");
         let mut cuts: Vec<String> = ["", "cut=2", "cut=3", "cut=7", "cut=64"]
             .map(str::to_owned)
             .to_vec();
@@ -219,12 +257,28 @@ fn cases(entries: &[Arc<Entry>], rig: &Rig) -> Vec<Case> {
         } else {
             &[true]
         };
-        for cut in &cuts {
-            for asks in ways {
+        for dress in [Dress::Plain, Dress::Mislabelled, Dress::Packed] {
+            // Text that is called text is text.
+            let is_text = entry.endpoint().starts_with("audio/tr") || entry.kind == "html";
+            if dress == Dress::Mislabelled && is_text {
+                continue;
+            }
+            let recorded = entry.recorded(framing, dress);
+            let replay = replays.keep(recorded).expect("it can be kept");
+            let cuts = if dress == Dress::Plain {
+                &cuts[..]
+            } else {
+                &cuts[..4]
+            };
+            for (cut, asks) in cuts
+                .iter()
+                .flat_map(|cut| ways.iter().map(move |w| (cut, *w)))
+            {
                 cases.push(Case {
                     entry: entry.clone(),
                     cut: cut.clone(),
-                    asks: *asks,
+                    asks,
+                    dress,
                     replay,
                 });
             }
@@ -242,7 +296,7 @@ fn bytes_differ(case: &Case, answer: &RawAnswer) -> Option<String> {
             case.name(),
             answer.status,
             answer.text(),
-            String::from_utf8_lossy(case.passes())
+            String::from_utf8_lossy(&case.passes())
         )
     })
 }
