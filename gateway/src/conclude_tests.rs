@@ -427,7 +427,7 @@ fn several_models_are_several_lines_and_what_the_provider_charges_is_kept_apart(
     );
     assert_eq!(event.provider_cost.unwrap().as_str(), "0.00125");
     assert_eq!(event.provider_cost_currency.unwrap().as_str(), "USD");
-    let raw: Value = serde_json::from_str(&event.usage_raw.unwrap()).unwrap();
+    let raw: serde_json::Value = serde_json::from_str(&event.usage_raw.unwrap()).unwrap();
     assert_eq!(raw["usage"]["cost"], 0.00125);
     assert_eq!(raw["tool_usage"]["image_gen"]["output_tokens"], 9);
 }

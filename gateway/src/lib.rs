@@ -26,7 +26,7 @@ mod metrics;
 mod models;
 mod ops;
 mod pulse;
-mod query;
+pub mod query;
 mod recovery;
 mod refusal;
 mod request_body;
@@ -39,6 +39,7 @@ mod throttle;
 pub mod trace;
 mod upload;
 mod upstream;
+mod usage_raw;
 mod vocabulary;
 
 pub use snapshot::{BadConfig, Snapshot};

@@ -3,21 +3,11 @@
 
 use axum::http::Method;
 
-/// What is served below a prefix.
-const TAILS: [&str; 11] = [
-    "chat/completions",
-    "completions",
-    "embeddings",
-    "responses",
-    "images/generations",
-    "images/edits",
-    "audio/transcriptions",
-    "audio/translations",
-    "audio/speech",
-    "moderations",
-    "models",
-];
+use crate::endpoint::Endpoint;
+
 const PREFIXES: [&str; 3] = ["/v1/", "/openai/v1/", "/openai/"];
+/// The one path that no provider is called for.
+const MODELS: &str = "models";
 const DEPLOYMENTS: &str = "/openai/deployments/";
 
 /// What was called.
@@ -32,7 +22,10 @@ pub struct Called {
 impl Called {
     /// Reads method and path; `None` for a path that is not on the list.
     pub fn new(method: &Method, path: &str) -> Option<Self> {
-        let find = |rest: &str| TAILS.into_iter().find(|tail| *tail == rest);
+        let find = |rest: &str| {
+            let mut tails = Endpoint::all().map(Endpoint::path).chain([MODELS]);
+            tails.find(|tail| *tail == rest)
+        };
         let method = match method.as_str() {
             "POST" => "POST",
             "GET" => "GET",
