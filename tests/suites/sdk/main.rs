@@ -19,7 +19,7 @@ use crate::table::{Cell, Line, Table};
 
 const SECRET: &str = "tg-sdk-key";
 /// Faults that are shown in full.
-const SHOWN: usize = 4000;
+const SHOWN: usize = 40;
 
 /// A deployment for each way of addressing: `OpenAI`'s, Azure's with versions, Azure's without.
 const DEPLOYMENTS: [(&str, &str); 3] = [
@@ -120,7 +120,7 @@ fn prepare<'a>(command: &'a mut Command, rig: &Rig) -> &'a mut Command {
 /// What came of a run.
 #[derive(Debug, Default)]
 struct Run {
-    run: BTreeSet<Cell>,
+    cells: BTreeSet<Cell>,
     faulty: BTreeSet<Cell>,
     /// Of cells that are known to be wrong.
     known: Vec<String>,
@@ -146,18 +146,18 @@ impl Run {
             None => faults_of_line.push("no record".to_owned()),
         }
         self.matched.extend(name.cloned());
-        let cell = line.cell();
+        let place = line.cell();
         if !faults_of_line.is_empty() {
-            let told = format!("{cell:?} {}: {}", line.nonce, faults_of_line.join("; "));
-            if table.is_open(&cell) {
+            let told = format!("{place:?} {}: {}", line.nonce, faults_of_line.join("; "));
+            if table.is_open(&place) {
                 self.unmatched += usize::from(name.is_none());
                 self.known.push(told);
             } else {
                 self.found.push(told);
             }
-            self.faulty.insert(cell.clone());
+            self.faulty.insert(place.clone());
         }
-        self.run.insert(cell);
+        self.cells.insert(place);
     }
 
     /// Records of no call. Who is refused and does not see it leaves one.
@@ -168,7 +168,7 @@ impl Run {
         let surplus = refused.iter().skip(self.unmatched).chain(&others);
         self.found
             .extend(surplus.map(|name| format!("a record of no call: {:?}", events[*name])));
-        self.found.extend(differing(table, &self.run));
+        self.found.extend(differing(table, &self.cells));
         self.found.extend(table.mended(&self.faulty));
     }
 }
@@ -189,7 +189,7 @@ async fn every_client_sees_what_a_direct_call_shows_and_every_record_is_right() 
         run.take(line, &table, &events, &truth);
     }
     run.close(&table, &events);
-    println!("{}", table.shown(&run.run, &run.faulty));
+    println!("{}", table.shown(&run.cells, &run.faulty));
     println!(
         "{} calls through the gateway, as many directly, in {took:.1?}",
         lines.len()

@@ -121,6 +121,8 @@ pub struct Line {
     pub client: String,
     pub call: String,
     pub case: String,
+    /// `value` or `bytes`.
+    pub kind: String,
     /// Names the call in the provider's truth and in the record's labels.
     pub nonce: String,
     /// As asked.
@@ -242,28 +244,34 @@ impl Table {
         gaps
     }
 
-    /// A row a call, a column a case: how many clients ran it, `-` where all are excused, `!` before a fault.
+    /// A row a call, a column a case: how many clients ran it; `-` where all are excused; how many are wrong, behind
+    /// `?` where that is known and behind `!` where it is not.
     pub fn shown(&self, run: &BTreeSet<Cell>, faulty: &BTreeSet<Cell>) -> String {
-        let mut text = format!("{:32}", "clients that ran it");
-        for case in &self.cases {
-            text.push_str(&format!("{:>10}", case.name));
-        }
+        let line = |head: &str, columns: Vec<String>| {
+            let columns = columns.iter().map(|column| format!("{column:>10}"));
+            format!("{head:30}{}", columns.collect::<String>())
+        };
+        let names = self.cases.iter().map(|case| case.name.clone());
+        let mut lines = vec![line("clients that ran it", names.collect())];
         for call in &self.calls {
-            text.push_str(&format!("\n{:32}", call.name));
-            for case in &self.cases {
-                let of = |cells: &BTreeSet<Cell>| {
-                    let same = |cell: &&Cell| cell.1 == call.name && cell.2 == case.name;
-                    cells.iter().filter(same).count()
+            let columns = self.cases.iter().map(|case| {
+                let same = |cell: &&Cell| cell.1 == call.name && cell.2 == case.name;
+                let ran = run.iter().filter(same).count();
+                let wrong: Vec<&Cell> = faulty.iter().filter(same).collect();
+                let sign = if wrong.iter().all(|cell| self.is_open(cell)) {
+                    '?'
+                } else {
+                    '!'
                 };
-                let shown = match (of(run), of(faulty)) {
+                match (ran, wrong.len()) {
                     (0, _) => "-".to_owned(),
                     (ran, 0) => ran.to_string(),
-                    (ran, faults) => format!("!{faults} of {ran}"),
-                };
-                text.push_str(&format!("{shown:>10}"));
-            }
+                    (ran, wrong) => format!("{sign}{wrong} of {ran}"),
+                }
+            });
+            lines.push(line(&call.name, columns.collect()));
         }
-        text
+        lines.join("\n")
     }
 }
 
