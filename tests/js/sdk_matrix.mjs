@@ -77,6 +77,15 @@ function errorOf(error) {
   return shown;
 }
 
+// What is to be done when the head of an answer has come, by the call's nonce.
+const whenBegun = new Map();
+
+async function fetchAndTell(url, init) {
+  const response = await fetch(url, init);
+  whenBegun.get(new Headers(init.headers).get("x-client-request-id") + new URL(url).origin)?.();
+  return response;
+}
+
 const clients = new Map();
 
 // One client for all calls, as an app would have it. For edited pictures Azure's finds no model in its form and has to be
@@ -85,7 +94,7 @@ function clientOf({ client, call, model, base, key: apiKey }) {
   const deployment = !client.base && call.method === "images.edit" ? model : undefined;
   const name = `${client.name} ${base} ${apiKey} ${deployment}`;
   if (!clients.has(name)) {
-    const options = { apiKey, maxRetries: 0, timeout: PATIENCE_MS };
+    const options = { apiKey, maxRetries: 0, timeout: PATIENCE_MS, fetch: fetchAndTell };
     clients.set(name, client.base
       ? new openai.OpenAI({ baseURL: base + client.base, ...options })
       : new openai.AzureOpenAI({ endpoint: base, apiVersion: client.api_version, deployment, ...options }));
@@ -113,7 +122,9 @@ async function begin(ask) {
   const of = path.reduce((at, name) => at[name], clientOf(ask));
   const options = { headers: ask.headers };
   if (ask.patienceMs) {
-    ask.signal = options.signal = AbortSignal.timeout(ask.patienceMs);
+    const giveUp = new AbortController();
+    ask.signal = options.signal = giveUp.signal;
+    whenBegun.set(ask.nonce + ask.base, () => setTimeout(() => giveUp.abort(), ask.patienceMs));
   }
   const params = await parameters(ask.call, ask.model);
   if (ask.call.method === "models.list") {
