@@ -42,7 +42,7 @@ pub fn decode(kind: RecordKind, bytes: &[u8]) -> Decoded {
     match kind {
         RecordKind::Cut => Decoded::Cut,
         RecordKind::Usage => decode_usage(bytes),
-        RecordKind::Admission | RecordKind::Heartbeat => {
+        RecordKind::Admission | RecordKind::Heartbeat | RecordKind::Producer => {
             Decoded::DeadLetter(DeadLetter::WrongKind(kind.type_name()))
         }
     }

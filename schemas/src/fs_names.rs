@@ -12,5 +12,7 @@ pub const RUN_DIR: &str = "run";
 pub const PRODUCER_FILE: &str = "producer";
 /// The consumer's cursor.
 pub const CONSUMER_CURSOR: &str = "consumer.cursor";
+/// The publisher's cursor: everything before it is in Kafka.
+pub const PUBLISHER_CURSOR: &str = "publisher.cursor";
 /// The gateway's own cursor: every admission before it is settled.
 pub const SETTLED_CURSOR: &str = "settled.cursor";

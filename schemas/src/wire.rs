@@ -20,6 +20,8 @@ pub enum RecordKind {
     Cut = 3,
     /// `ai.tollgate.heartbeat.v1`: a sign of life with counters. Its own topic.
     Heartbeat = 4,
+    /// `ai.tollgate.producer.v1`: a start or a stop. In the heartbeats' topic.
+    Producer = 5,
 }
 
 impl RecordKind {
@@ -31,6 +33,7 @@ impl RecordKind {
             2 => Some(Self::Usage),
             3 => Some(Self::Cut),
             4 => Some(Self::Heartbeat),
+            5 => Some(Self::Producer),
             _ => None,
         }
     }
@@ -49,6 +52,7 @@ impl RecordKind {
             Self::Usage => "ai.tollgate.usage.v1",
             Self::Cut => "ai.tollgate.cut.v1",
             Self::Heartbeat => "ai.tollgate.heartbeat.v1",
+            Self::Producer => "ai.tollgate.producer.v1",
         }
     }
 }
@@ -67,6 +71,7 @@ mod tests {
             RecordKind::Usage,
             RecordKind::Cut,
             RecordKind::Heartbeat,
+            RecordKind::Producer,
         ] {
             assert_eq!(RecordKind::from_byte(kind as u8), Some(kind));
         }

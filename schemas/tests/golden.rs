@@ -17,8 +17,8 @@ use schemas::event::{CacheUse, Capture, LimitHit, Throttle, seal};
 use schemas::name::Text;
 use schemas::{
     Admission, Api, Attempt, AuthMethod, Billable, Boot, Capacity, ClockQuality, Durability,
-    EventId, Heartbeat, Line, Micros, Outcome, RecordKind, RouteReason, Unit, Units, UsageEvent,
-    UsageQuality, UsageSource, WIRE_VERSION,
+    EventId, Heartbeat, Line, Micros, Outcome, ProducerRecord, ProducerState, RecordKind,
+    RouteReason, Unit, Units, UsageEvent, UsageQuality, UsageSource, WIRE_VERSION,
 };
 use serde_json::Value;
 
@@ -177,6 +177,17 @@ fn heartbeat() -> Heartbeat {
     }
 }
 
+fn producer() -> ProducerRecord {
+    ProducerRecord {
+        wire: text(WIRE_VERSION),
+        producer: text("gw-7017d135"),
+        boot: boot(),
+        state: ProducerState::Closed,
+        last_producer_seq: Some(41),
+        clock_us: Micros(1_795_615_675_000_000),
+    }
+}
+
 fn sealed(event: &UsageEvent) -> Vec<u8> {
     let mut bytes = event.encode_unsealed();
     seal(&mut bytes, event.producer_seq);
@@ -189,6 +200,7 @@ fn records() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("usage-bare", "usage", sealed(&bare_event())),
         ("admission", "admission", admission().encode()),
         ("heartbeat", "heartbeat", heartbeat().encode()),
+        ("producer", "producer", producer().encode()),
         ("cut", "cut", schemas::wire::CUT_RECORD.to_vec()),
     ]
 }
@@ -248,6 +260,7 @@ fn schemas() -> Vec<(&'static str, Value)> {
         ("usage", schema(schemars::schema_for!(UsageEvent))),
         ("admission", schema(schemars::schema_for!(Admission))),
         ("heartbeat", schema(schemars::schema_for!(Heartbeat))),
+        ("producer", schema(schemars::schema_for!(ProducerRecord))),
     ]
 }
 

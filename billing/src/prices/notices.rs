@@ -73,6 +73,14 @@ fn ending_hours(book: &PriceBook, today: NaiveDate, notices: &mut Vec<String>) {
         *known = known.and_then(|known| end.map(|end| end.max(known)));
     }
     for ((provider, name), end) in last {
+        let has_holidays = book.entries().iter().any(|entry| {
+            matches!(&entry.item, Item::Holiday(day) if day.provider == provider && day.name == name)
+        });
+        if end.is_none() && has_holidays {
+            notices.push(format!(
+                "{provider}: the hours `{name}` have holidays but no end: give them a valid_to where the list of holidays ends"
+            ));
+        }
         let Some(end) = end.and_then(|end| chrono::DateTime::from_timestamp_micros(end.0)) else {
             continue;
         };
@@ -122,6 +130,12 @@ mod tests {
             told[3].contains("`peak` are known until 2027-01-01"),
             "{told:?}"
         );
+        let endless = "kind,provider,hours,days,hours_utc,model,unit,service_tier,per,rate,currency,valid_from,valid_to,source,read_on\n\
+                       hours,deepseek,peak,mon,01:00-02:00,,,,,,,,,page,2026-11-24\n\
+                       holiday,deepseek,peak,,,,,,,,,2026-10-01,2026-10-02,page,2026-11-24\n";
+        let endless = PriceBook::new(&parse_csv(endless).unwrap()).unwrap();
+        let told = notices(&endless, now, MAX_AGE_DAYS);
+        assert!(told[0].contains("have holidays but no end"), "{told:?}");
         let years_ago = schemas::price::parse_instant("2026-01-03").unwrap();
         assert!(
             notices(&book, years_ago, 400)

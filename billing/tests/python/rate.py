@@ -100,18 +100,19 @@ class Book:
     def band_of_day(self, who, at):
         moment = EPOCH + datetime.timedelta(microseconds=at)
         minute = moment.hour * 60 + moment.minute
-        otherwise = None
+        otherwise, known = None, False
         for owner, name, start, end, days, spans in self.hours:
             if owner != who or not start <= at < end:
                 continue
             if spans == ["otherwise"]:
                 otherwise = name
                 continue
+            known = True
             off = any(o == who and n == name and s <= at < e for o, n, s, e in self.holidays)
             inside = any(clock(s.split("-")[0]) <= minute < clock(s.split("-")[1]) for s in spans)
             if not off and inside and moment.weekday() in days:
                 return name
-        return otherwise
+        return otherwise if known else None
 
     def keys_of(self, who, name):
         if (who, name) not in self.cache:
@@ -147,7 +148,7 @@ class Book:
             zone, moved_zone = "", "" if zone in ("", "global") else zone
         else:
             moved_zone = ""
-        region = region if any(key[7] == region for key in keys) else ""
+        region = region if any(key[6] == zone and key[7] == region for key in keys) else ""
         moved_geography = "" if any(key[8] == geography for key in keys) else geography
         if moved_geography:
             geography = ""

@@ -31,7 +31,10 @@ impl Calendar {
         let known = || self.bands.iter().filter(|band| band.holds(at));
         let in_force = |band: &&HourBand| band.covers(at) && !self.is_holiday(&band.name, at);
         let otherwise = |band: &&HourBand| band.when == When::Otherwise;
-        let band = known().find(in_force).or_else(|| known().find(otherwise))?;
+        // What is otherwise is known only while it is known what there is besides.
+        let is_known = known().any(|band| band.when != When::Otherwise);
+        let otherwise = || known().find(otherwise).filter(|_| is_known);
+        let band = known().find(in_force).or_else(otherwise)?;
         Some(&band.name)
     }
 

@@ -221,6 +221,48 @@ fn an_alias_of_nothing_of_itself_of_an_alias_or_beside_a_price_is_refused() {
     }
 }
 
+#[test]
+fn a_region_of_another_class_says_nothing_of_this_one() {
+    let of = |line, class: &str, region: &str| {
+        with(raw(line, "m", "input_text", "1"), |r| {
+            (r.region_class, r.region) = (class.into(), region.into());
+        })
+    };
+    let rows = [
+        of(1, "global", ""),
+        of(2, "datazone", ""),
+        of(3, "datazone", "norwayeast"),
+    ];
+    let book = PriceBook::new(&rows).unwrap();
+    for (region_class, region, wanted) in [
+        ("global", "norwayeast", 1),
+        ("datazone", "norwayeast", 3),
+        ("datazone", "swedencentral", 2),
+    ] {
+        let asked = Query {
+            region_class,
+            region,
+            ..query("m", Unit::InputText)
+        };
+        assert_eq!(line(&book, &asked), Some(wanted), "{region_class} {region}");
+    }
+}
+
+#[test]
+fn what_is_otherwise_is_known_only_while_the_other_hours_are() {
+    let mut rows = hours(3);
+    // somebody extends the one and forgets the other: not everything becomes cheap
+    rows[1].valid_to = "2028-01-01".into();
+    rows.extend([hourly(1, "peak", "2"), hourly(2, "off_peak", "1")]);
+    let book = PriceBook::new(&rows).unwrap();
+    let at = |at| Query {
+        at: instant(at),
+        ..query("m", Unit::InputText)
+    };
+    assert_eq!(line(&book, &at("2026-12-31T23:00Z")), Some(2));
+    assert_eq!(line(&book, &at("2027-01-05T12:00Z")), None);
+}
+
 /// Peak from 01:00 to 04:00 and 06:00 to 10:00 on weekdays, but not on 1 to 7 October; known until the year's end.
 fn hours(line: usize) -> Vec<RawPrice> {
     let known = [("valid_from", "2026-08-17"), ("valid_to", "2027-01-01")];

@@ -19,7 +19,7 @@ pub(super) struct Sku {
     has_undated: bool,
     has_classes: bool,
     has_bands: bool,
-    regions: BTreeSet<String>,
+    regions: BTreeSet<(String, String)>,
     geographies: BTreeSet<String>,
 }
 
@@ -71,9 +71,13 @@ impl Sku {
         self.has_undated |= price.model_version.is_empty();
         self.has_classes |= !price.region_class.is_empty();
         self.has_bands |= price.context_over.is_some();
-        let named = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-        self.regions.extend(named(&price.region));
-        self.geographies.extend(named(&price.geography));
+        if !price.region.is_empty() {
+            let region = (price.region_class.clone(), price.region.clone());
+            self.regions.insert(region);
+        }
+        if !price.geography.is_empty() {
+            self.geographies.insert(price.geography.clone());
+        }
         let slots = self.slots.entry(price.unit).or_default();
         if let Some(slot) = slots.iter_mut().find(|slot| same_key(&slot.key, &price)) {
             slot.prices.push(price);
@@ -126,7 +130,9 @@ impl Sku {
             geography if self.geographies.contains(geography) => (geography, ""),
             geography => ("", geography),
         };
-        let has_region = self.regions.contains(query.region);
+        // A region of another class says nothing of this one.
+        let mut regions = self.regions.iter();
+        let has_region = regions.any(|(of, name)| of == class && name == query.region);
         Place {
             class,
             region: if has_region { query.region } else { "" },
