@@ -5,9 +5,12 @@
 
 mod support;
 
+use gateway::endpoint::Endpoint;
+use gateway::meter::dialect::Dialect;
 use gateway::meter::stream::UsageFor;
 use schemas::Api;
 use serde_json::json;
+use support::coverage::{self, Coverage};
 use support::{Entry, corpus, cuttings, read_whole, units_of};
 
 #[test]
@@ -17,7 +20,7 @@ fn the_corpus_is_large_and_every_entry_names_its_source() {
     for entry in &corpus {
         assert!(!entry.source().is_empty(), "{} has no source", entry.name);
     }
-    for dialect in gateway::meter::dialect::Dialect::all() {
+    for dialect in Dialect::all() {
         let own = corpus.iter().filter(|e| e.dialect == dialect).count();
         assert!(own >= 3, "{} has only {own} entries", dialect.as_str());
     }
@@ -93,16 +96,43 @@ fn whoever_did_not_ask_gets_the_bytes_of_a_direct_call() {
 /// Endpoint × dialect × mode: what the corpus covers is written down, and what is written down is covered.
 #[test]
 fn the_coverage_is_written_down() {
-    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/COVERAGE.md");
-    let table = support::coverage();
-    if std::env::var_os("TOLLGATE_WRITE_COVERAGE").is_some() {
-        std::fs::write(&file, &table).unwrap();
+    let coverage = Coverage::of_the_corpus();
+    for (name, text) in [
+        ("COVERAGE.md", coverage.table()),
+        ("coverage.json", coverage.json()),
+    ] {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("corpus")
+            .join(name);
+        if std::env::var_os("TOLLGATE_WRITE_COVERAGE").is_some() {
+            std::fs::write(&file, &text).unwrap();
+        }
+        let written = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            written == text,
+            "{name} is old: run the test with TOLLGATE_WRITE_COVERAGE=1 to write it anew"
+        );
     }
-    let written = std::fs::read_to_string(&file).unwrap();
-    assert_eq!(
-        written, table,
-        "run the test with TOLLGATE_WRITE_COVERAGE=1 to write it anew"
-    );
+}
+
+/// No endpoint without answers that show how it is metered.
+#[test]
+fn every_endpoint_has_answers_in_each_of_its_modes() {
+    let coverage = Coverage::of_the_corpus();
+    for endpoint in Endpoint::all() {
+        let count = coverage.count(endpoint, Dialect::OpenAi);
+        let path = endpoint.path();
+        assert!(count.plain > 0, "{path} has no document in the corpus");
+        assert_eq!(
+            count.stream > 0,
+            coverage::streams(endpoint),
+            "{path} has {} streams in the corpus",
+            count.stream
+        );
+    }
+    for entry in corpus() {
+        assert_eq!(entry.api(), entry.endpoint().api(), "{}", entry.name);
+    }
 }
 
 /// The units of the one line of an entry of the corpus.

@@ -5,10 +5,12 @@
     reason = "a test that cannot read its corpus has failed"
 )]
 
-use std::fmt::Write as _;
+pub mod coverage;
+
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use gateway::endpoint::Endpoint;
 use gateway::meter::dialect::{Dialect, read};
 use gateway::meter::findings::{Findings, TextTally};
 use gateway::meter::reader::Reader;
@@ -81,15 +83,27 @@ impl Entry {
         self.expected["source"].as_str().unwrap_or_default()
     }
 
-    fn api(&self) -> Api {
+    /// The endpoint that was called.
+    pub fn endpoint(&self) -> Endpoint {
+        let path = self.expected["endpoint"].as_str().unwrap_or_default();
+        let found = Endpoint::all().find(|endpoint| endpoint.path() == path);
+        found.unwrap_or_else(|| panic!("{}: no endpoint `{path}`", self.name))
+    }
+
+    /// Its API, as the entry names it.
+    pub fn api(&self) -> Api {
         self.expected["api"].as_str().unwrap().parse().unwrap()
+    }
+
+    pub fn is_stream(&self) -> bool {
+        self.kind == "sse"
     }
 
     /// What it must give.
     pub fn expected(&self) -> Value {
         let mut expected = self.expected.clone();
         let fields = expected.as_object_mut().unwrap();
-        for name in ["source", "note", "api", "status"] {
+        for name in ["source", "note", "endpoint", "api", "status"] {
             fields.remove(name);
         }
         expected
@@ -221,43 +235,4 @@ impl Random {
         self.0 ^= self.0 << 17;
         usize::try_from(self.0 % 1_000_003).unwrap_or(0) % bound
     }
-}
-
-/// How many answers the corpus has of each endpoint, dialect and mode, as a table.
-pub fn coverage() -> String {
-    let corpus = corpus();
-    let apis = [
-        Api::Chat,
-        Api::Completions,
-        Api::Embeddings,
-        Api::Responses,
-        Api::Images,
-        Api::Audio,
-        Api::Moderations,
-    ];
-    let mut table = String::from(
-        "# What the corpus covers\n\nAnswers by endpoint and dialect: documents + streams. Written by `gateway/tests/corpus.rs`.\n\n| dialect |",
-    );
-    for api in apis {
-        let _ = write!(table, " {api} |");
-    }
-    table.push_str("\n|---|");
-    table.push_str(&"---|".repeat(apis.len()));
-    for dialect in Dialect::all() {
-        let _ = write!(table, "\n| {} |", dialect.as_str());
-        for api in apis {
-            let count = |stream: bool| {
-                let is_of = |e: &&Entry| {
-                    e.dialect == dialect && e.api() == api && (e.kind == "sse") == stream
-                };
-                corpus.iter().filter(is_of).count()
-            };
-            let _ = match (count(false), count(true)) {
-                (0, 0) => write!(table, " |"),
-                (documents, streams) => write!(table, " {documents} + {streams} |"),
-            };
-        }
-    }
-    table.push('\n');
-    table
 }

@@ -85,5 +85,7 @@ fn sum_by_model(models: &[Value]) -> Option<Vec<(String, Units)>> {
             sums[at].1.add(unit, count).ok()?;
         }
     }
+    // A model of which nothing is told used nothing that a line could say.
+    sums.retain(|(_, units)| !units.is_empty());
     Some(sums)
 }

@@ -7,14 +7,20 @@
 //! *inside* the input; reasoning, audio and rejected-prediction tokens are *inside* the output; the total is
 //! the sum of the two. Rejected prediction tokens are paid as output text, so they stay in it.
 //! Who is not known speaks this dialect too, so that it knows the further names of parts that others use: Kimi's and
-//! Together's `cached_tokens`, `DeepSeek`'s hits and misses, what Perplexity says it charges (`crmne/ruby_llm`,
+//! Together's `cached_tokens`, `DeepSeek`'s hits and misses, the two of `LiteLLM` (documentation, "Prompt caching": both are
+//! part of the prompt), what Perplexity says it charges (`crmne/ruby_llm`,
 //! `spec/fixtures/vcr_cassettes/chat_*_perplexity_*`; `total_cost` is in US dollars).
 //! The image tool's default model: `responses/tool.py`, `ImageGeneration.model`.
 
 use super::rules::{Cost, Rules};
 
 pub(super) const RULES: Rules = Rules {
-    cached_names: &["cached_tokens", "prompt_cache_hit_tokens"],
+    cached_names: &[
+        "cached_tokens",
+        "prompt_cache_hit_tokens",
+        "cache_read_input_tokens",
+    ],
+    written_names: &["cache_creation_input_tokens"],
     uncached_name: Some("prompt_cache_miss_tokens"),
     cost: Cost::DollarsIn("cost", "total_cost"),
     image_model: Some("gpt-image-1"),

@@ -38,6 +38,8 @@ pub(super) enum Cost {
 pub(super) struct Rules {
     /// Further names of the cached part of the input, at the top of `usage`.
     pub(super) cached_names: &'static [&'static str],
+    /// Further names of the part of the input that was written into a cache, at the top of `usage`.
+    pub(super) written_names: &'static [&'static str],
     /// The name of the part of the input that was not cached, where it is told.
     pub(super) uncached_name: Option<&'static str>,
     /// Further names of the reasoning part of the output, at the top of `usage`.
@@ -60,6 +62,7 @@ impl Rules {
     /// Where nothing else is said.
     pub(super) const PLAIN: Self = Self {
         cached_names: &[],
+        written_names: &[],
         uncached_name: None,
         reasoning_names: &[],
         reasoning: Reasoning::ByTotalElseInside,

@@ -35,10 +35,14 @@ const TOOLS: &[&str] = &[
     "num_sources_used",
 ];
 const INPUT_PARTS: &[Part] = &[
-    // The second is Alibaba's.
+    // The second is Alibaba's, the third `LiteLLM`'s.
     (
         Unit::CacheWrite,
-        &["cache_write_tokens", "cache_creation_input_tokens"],
+        &[
+            "cache_write_tokens",
+            "cache_creation_input_tokens",
+            "cache_creation_tokens",
+        ],
     ),
     (Unit::InputAudio, &["audio_tokens"]),
     (Unit::InputImage, &["image_tokens"]),
@@ -232,6 +236,14 @@ fn input_parts(
     rules: &Rules,
 ) -> Result<Vec<(Unit, i64)>, NotACount> {
     let mut all = details.parts(INPUT_PARTS)?;
+    let told = all
+        .iter()
+        .find(|(unit, _)| *unit == Unit::CacheWrite)
+        .map(|(_, count)| *count);
+    let written = agree(told, count_of(usage, rules.written_names)?)?;
+    if told.is_none() {
+        all.extend(written.map(|count| (Unit::CacheWrite, count)));
+    }
     let cached = agree(
         details.count(&[CACHED])?,
         count_of(usage, rules.cached_names)?,
@@ -315,6 +327,7 @@ fn strangers(usage: &Object, rules: &Rules, draft: &mut Draft) {
             TOOLS,
             rules.no_use,
             rules.cached_names,
+            rules.written_names,
             rules.reasoning_names,
             rules.uncached_name.as_slice(),
         ],
