@@ -70,6 +70,8 @@ pub struct Facts<'a> {
     pub counted: &'a Units,
     /// The name the backend was asked for.
     pub upstream_model: &'a str,
+    /// The model that it is.
+    pub priced_as: &'a str,
     /// When the app got its first byte.
     pub first_byte: Option<Micros>,
     /// When it ended.
@@ -100,6 +102,14 @@ impl Wanted {
 }
 
 impl Facts<'_> {
+    /// The model of a line. Some backends give a deployment's name back as the model's; that has no price.
+    fn model_of<'a>(&'a self, line: &'a ReadingLine) -> &'a str {
+        let named = line.model.as_deref();
+        named
+            .filter(|named| *named != self.upstream_model)
+            .unwrap_or(self.priced_as)
+    }
+
     fn reading(&self) -> Reading {
         dialect::read(self.dialect, self.api, self.found)
     }
@@ -158,7 +168,7 @@ pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageE
     let model_served = name(&facts.found.model);
     let service_tier = name(&facts.found.service_tier);
     let lines = usage.lines.into_iter().map(|line| Line {
-        model: Text::cut(line.model.as_deref().unwrap_or(facts.upstream_model)),
+        model: Text::cut(facts.model_of(&line)),
         service_tier: line.service_tier.as_deref().map(Text::cut),
         speed: None,
         geography: None,
@@ -290,7 +300,7 @@ fn usage(facts: &Facts<'_>, reading: Reading, estimate: &Units) -> Usage {
         (true, false) => UsageSource::Provider,
         (true, true) => UsageSource::Partial,
         (false, true) if by_request => UsageSource::Estimated,
-        (false, true) if !whole || thinks_unseen(facts.upstream_model) => UsageSource::Partial,
+        (false, true) if !whole || thinks_unseen(facts.priced_as) => UsageSource::Partial,
         (false, true) => UsageSource::Estimated,
         (false, false) => UsageSource::None,
     };

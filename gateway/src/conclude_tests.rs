@@ -94,6 +94,7 @@ impl Case {
             api: Api::Chat,
             counted: &NOTHING,
             upstream_model: "gpt-4o",
+            priced_as: "gpt-4o",
             first_byte: None,
             now: Micros(1_005_000),
             response_bytes: 0,
@@ -324,30 +325,57 @@ fn what_breaks_off_or_takes_too_long_is_never_billed_silently() {
     );
 }
 
-#[test]
-fn nothing_is_counted_of_what_was_not_read() {
-    let call = Call {
+/// Of an answer with status 200 to a chat.
+fn facts_of<'a>(call: &'a Call, found: &'a Findings) -> Facts<'a> {
+    Facts {
+        ending: Ending::Completed,
+        call,
+        found,
+        dialect: Dialect::Azure,
+        api: Api::Chat,
+        counted: &NOTHING,
+        upstream_model: "our-deployment",
+        priced_as: "gpt-4o",
+        first_byte: None,
+        now: Micros(1),
+        response_bytes: 0,
+        app_status: Some(200),
+        has_text: false,
+    }
+}
+
+fn answered() -> Call {
+    Call {
         status: Some(200),
         ..Call::default()
-    };
+    }
+}
+
+#[test]
+fn a_deployments_name_is_not_a_models() {
+    let (call, found) = (answered(), Findings::default());
+    let facts = facts_of(&call, &found);
+    for (named, model) in [
+        (None, "gpt-4o"),
+        (Some("our-deployment"), "gpt-4o"),
+        (Some("gpt-4o-2024-11-20"), "gpt-4o-2024-11-20"),
+    ] {
+        let line = ReadingLine {
+            model: named.map(str::to_owned),
+            service_tier: None,
+            units: Units::default(),
+        };
+        assert_eq!(facts.model_of(&line), model);
+    }
+}
+
+#[test]
+fn nothing_is_counted_of_what_was_not_read() {
+    let call = answered();
     let wanted = |set: fn(&mut Findings)| {
         let mut found = Findings::default();
         set(&mut found);
-        let facts = Facts {
-            ending: Ending::Completed,
-            call: &call,
-            found: &found,
-            dialect: Dialect::OpenAi,
-            api: Api::Chat,
-            counted: &NOTHING,
-            upstream_model: "gpt-4o",
-            first_byte: None,
-            now: Micros(1),
-            response_bytes: 0,
-            app_status: Some(200),
-            has_text: false,
-        };
-        let wanted = facts.wanted();
+        let wanted = facts_of(&call, &found).wanted();
         (wanted.input, wanted.output)
     };
     assert_eq!(wanted(|_| {}), (true, true));
@@ -399,6 +427,7 @@ fn several_models_are_several_lines_and_what_the_provider_charges_is_kept_apart(
         api: Api::Responses,
         counted: &NOTHING,
         upstream_model: "gpt-5.6-sol",
+        priced_as: "gpt-5.6-sol",
         first_byte: None,
         now: Micros(1_005_000),
         response_bytes: 0,
@@ -449,6 +478,7 @@ fn pictures_sound_and_moderations_are_never_counted_by_a_tokenizer() {
             api,
             counted: &NOTHING,
             upstream_model: "m",
+            priced_as: "m",
             first_byte: None,
             now: Micros(1),
             response_bytes: 0,

@@ -188,6 +188,9 @@ pub struct Route {
     pub deployment: String,
     /// The name the backend knows; the public one if absent.
     pub upstream_model: Option<String>,
+    /// The model that it is, where the backend's name for it is another, as that of an Azure deployment: what is priced
+    /// where an answer names no model. [`Self::upstream_model`] if absent.
+    pub priced_as: Option<String>,
     /// What happens when the app goes away.
     #[serde(default)]
     pub on_client_gone: OnClientGone,

@@ -153,7 +153,7 @@ async fn hold_context(
         return Ok(());
     }
     let question = Question {
-        model: route.upstream_model.clone(),
+        model: route.priced_as.clone(),
         api: request.endpoint.api(),
         request: Some(body.clone()),
         output: None,

@@ -16,6 +16,7 @@ fn route(limits: Limits) -> Arc<Route> {
         aliases: Vec::new(),
         deployment: "d".into(),
         upstream_model: None,
+            priced_as: None,
         on_client_gone: crate::config::OnClientGone::Drain,
         limits,
     };

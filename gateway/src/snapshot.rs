@@ -79,6 +79,8 @@ pub struct Route {
     pub model: Text,
     /// The name the backend knows.
     pub upstream_model: String,
+    /// The model that it is.
+    pub priced_as: String,
     /// The backend.
     pub backend: Arc<Backend>,
     /// What happens when the app goes away.

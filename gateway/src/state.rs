@@ -138,6 +138,7 @@ impl State {
             api: self.asking.endpoint.api(),
             counted: &self.asking.counted,
             upstream_model: &self.route.upstream_model,
+            priced_as: &self.route.priced_as,
             first_byte: self.first_byte,
             now: self.gate.clock.now(),
             response_bytes: self.response_bytes,
@@ -209,7 +210,7 @@ impl State {
     fn question(&self, ending: Ending) -> Option<Question> {
         let wanted = self.facts(ending).wanted();
         wanted.any().then(|| Question {
-            model: self.route.upstream_model.clone(),
+            model: self.route.priced_as.clone(),
             api: self.asking.endpoint.api(),
             request: self.asking.body.clone().filter(|_| wanted.input),
             output: wanted.output.then(|| self.tally.text()),

@@ -34,6 +34,7 @@ pub(super) fn routes(
         let served = Arc::new(Route {
             model: text(&route.model)?,
             upstream_model: upstream_model.clone(),
+            priced_as: route.priced_as.as_ref().unwrap_or(upstream_model).clone(),
             backend: backend.clone(),
             on_client_gone: route.on_client_gone,
             limits: route.limits.clone(),
