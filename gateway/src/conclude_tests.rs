@@ -420,19 +420,10 @@ fn several_models_are_several_lines_and_what_the_provider_charges_is_kept_apart(
         ..Call::default()
     };
     let facts = Facts {
-        ending: Ending::Completed,
-        call: &call,
-        found: &found,
         dialect: Dialect::OpenRouter,
         api: Api::Responses,
-        counted: &NOTHING,
-        upstream_model: "gpt-5.6-sol",
-        priced_as: "gpt-5.6-sol",
-        first_byte: None,
-        now: Micros(1_005_000),
-        response_bytes: 0,
-        app_status: Some(200),
         has_text: true,
+        ..facts_of(&call, &found)
     };
     let event = conclude(open_event(), &facts, &Units::default());
     assert_eq!(event.check(), Ok(()));
@@ -471,19 +462,8 @@ fn pictures_sound_and_moderations_are_never_counted_by_a_tokenizer() {
         };
         let found = Findings::default();
         let facts = Facts {
-            ending: Ending::Completed,
-            call: &call,
-            found: &found,
-            dialect: Dialect::OpenAi,
             api,
-            counted: &NOTHING,
-            upstream_model: "m",
-            priced_as: "m",
-            first_byte: None,
-            now: Micros(1),
-            response_bytes: 0,
-            app_status: Some(200),
-            has_text: false,
+            ..facts_of(&call, &found)
         };
         assert!(!facts.wanted().any(), "{api}");
     }

@@ -1,4 +1,4 @@
-//! The operators' door: `/livez`, `/readyz`, `/backends`, `/metrics`, on a port of its own.
+//! The operators' door: `/livez`, `/readyz`, `/backends`, `/metrics`, `/coverage`, on a port of its own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +32,7 @@ pub async fn serve(listener: TcpListener, ops: Arc<Ops>, stop: CancellationToken
         .route("/readyz", get(readyz))
         .route("/backends", get(backends))
         .route("/metrics", get(metrics))
+        .route("/coverage", get(coverage))
         .with_state(ops);
     let served = axum::serve(listener, router)
         .with_graceful_shutdown(stop.cancelled_owned())
@@ -68,6 +69,13 @@ async fn readyz(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
 
 async fn backends(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
     axum::Json(ops.gate.backends.all())
+}
+
+/// Answers that the tests read, by endpoint, dialect and mode; written by the tests themselves.
+const COVERAGE: &str = include_str!("../corpus/coverage.json");
+
+async fn coverage() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], COVERAGE)
 }
 
 async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {

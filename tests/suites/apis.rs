@@ -122,6 +122,23 @@ async fn call(rig: &Rig, key: &str, path: &str, kind: &str, body: &str) -> RawAn
     send(rig.app(), &[&post(path, &headers, body.as_bytes())]).await
 }
 
+#[tokio::test]
+async fn what_is_covered_is_served_for_every_endpoint() {
+    let rig = start().await;
+    let answer = rig.http().get(rig.ops_url("/coverage")).send().await;
+    let answer = answer.expect("the operators' door answers");
+    let covered: Value = answer.json().await.expect("it is JSON");
+    let endpoints = covered["endpoints"].as_array().expect("a list");
+    for endpoint in ENDPOINTS {
+        let found = endpoints.iter().find(|row| row["endpoint"] == endpoint);
+        let plain = found.map(|row| row["dialects"]["openai"]["plain"].as_u64());
+        assert!(
+            plain.flatten() > Some(0),
+            "{endpoint} has no recorded answer"
+        );
+    }
+}
+
 /// The rig, with Azure's form of the simulator's address.
 async fn start() -> Rig {
     let mut plan = plan();

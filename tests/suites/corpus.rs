@@ -51,16 +51,7 @@ impl Entry {
 
     /// The path below `/v1/`.
     fn endpoint(&self) -> &str {
-        match (self.text("endpoint"), self.text("api")) {
-            ("", "chat") => "chat/completions",
-            ("", "images") if self.name.contains("edit") => "images/edits",
-            ("", "images") => "images/generations",
-            ("", "audio") if self.name.contains("speech") => "audio/speech",
-            ("", "audio") if self.name.contains("translation") => "audio/translations",
-            ("", "audio") => "audio/transcriptions",
-            ("", api) => api,
-            (endpoint, _) => endpoint,
-        }
+        self.text("endpoint")
     }
 
     fn status(&self) -> u16 {
