@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint fmt clippy deny advisories bench trace
+.PHONY: help setup run test check lint fmt clippy deny advisories bench trace fuzz
 
 TOLLGATE := ./target/release/tollgate
 # Seconds of sample traffic that `make run` sends to the simulator.
@@ -49,3 +49,6 @@ trace: ## replay a real trace through the official client: make trace TRACE=file
 	@scripts/setup.sh
 	cargo build --release --locked
 	TOLLGATE_PYTHON=$$(scripts/python.sh) scripts/trace.sh "$(TRACE)"
+
+fuzz: ## fuzz every target, or TARGET=…, each for SECONDS=60, guided by coverage
+	@fuzz/run.sh $(or $(SECONDS),60) $(TARGET)

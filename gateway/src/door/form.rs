@@ -32,17 +32,19 @@ pub fn boundary(content_type: &str) -> Result<String, DoorError> {
     }
     let mut found = None;
     for parameter in parameters.split(';') {
-        let Some((name, value)) = parameter.split_once('=') else {
-            continue;
-        };
-        if !name.trim().eq_ignore_ascii_case("boundary") {
-            continue;
-        }
-        let value = value.trim();
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
         let value = value
             .strip_prefix('"')
             .and_then(|rest| rest.strip_suffix('"'))
             .unwrap_or(value);
+        // Where quotes hold a semicolon or an escape, and where a name comes in pieces (RFC 2231), parsers differ.
+        if name.contains('"') || value.contains(['"', '\\']) || name.starts_with("boundary*") {
+            return Err(DoorError::BadForm("its boundary could be read as another"));
+        }
+        if name != "boundary" {
+            continue;
+        }
         if found.replace(value).is_some() {
             return Err(DoorError::BadForm("two boundaries are named"));
         }
@@ -268,6 +270,10 @@ impl FormScan {
 
     /// In a part: up to the next boundary, or as far as no boundary can begin.
     fn content(&mut self) -> Result<bool, DoorError> {
+        // Some parsers end an empty part here, others take it for content. Nothing is consumed before this can be told.
+        if self.offset == self.value_start && self.window.starts_with(&self.delimiter[2..]) {
+            return Err(DoorError::BadForm("a part ends within its head"));
+        }
         let found = memmem::find(&self.window, &self.delimiter);
         let safe =
             found.unwrap_or_else(|| self.window.len().saturating_sub(self.delimiter.len() - 1));
@@ -325,6 +331,14 @@ fn part_name(head: &[u8]) -> Result<(String, bool), DoorError> {
                 "a line in the head of a part has no colon",
             ));
         };
+        if line
+            .bytes()
+            .any(|byte| byte.is_ascii_control() && byte != b'\t')
+        {
+            return Err(DoorError::BadForm(
+                "a line in the head of a part ends in its middle",
+            ));
+        }
         if name.is_empty() || name.bytes().any(|byte| byte.is_ascii_whitespace()) {
             return Err(DoorError::BadForm("a line in the head of a part is folded"));
         }
@@ -355,14 +369,23 @@ fn disposition(value: &str) -> Result<(String, bool), DoorError> {
             }
             "name" if name.is_some() => return Err(DoorError::BadForm("a part has two names")),
             "name" => name = Some(value.to_owned()),
-            "name*" => return Err(DoorError::BadForm("a name is encoded")),
-            "filename" | "filename*" => is_file = true,
+            // RFC 5987, and RFC 2231 in pieces.
+            name if name.starts_with("name*") => {
+                return Err(DoorError::BadForm("a name is encoded"));
+            }
+            name if name == "filename" || name.starts_with("filename*") => is_file = true,
             _ => {}
         }
         rest = after;
     }
     let name = name.ok_or(DoorError::BadForm("a part has no name"))?;
     Ok((name, is_file))
+}
+
+/// RFC 9110, 5.6.2.
+fn is_token(name: &str) -> bool {
+    let is_of_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !name.is_empty() && name.bytes().all(is_of_token)
 }
 
 /// The first parameter of `rest`: its name, its value as it stands between the quotes, and what follows.
@@ -372,6 +395,9 @@ fn parameter(rest: &str) -> Result<(&str, &str, &str), DoorError> {
         return Err(broken);
     };
     let (name, after) = (name.trim(), after.trim_start());
+    if !is_token(name) {
+        return Err(broken);
+    }
     let Some(quoted) = after.strip_prefix('"') else {
         let (value, after) = after.split_once(';').unwrap_or((after, ""));
         return Ok((name, value.trim(), after));

@@ -105,6 +105,40 @@ fn bad_forms() -> Vec<(String, &'static str)> {
         ),
         (part("Content-Type: text/plain", "a") + end, "invalid_form"),
         (
+            "--xyz\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n".to_owned()
+                + &named("model", "a")
+                + end,
+            "invalid_form",
+        ),
+        (
+            part(
+                "X: a\nContent-Disposition: form-data; name=\"model\"\r\nContent-Disposition: form-data; name=\"a\"",
+                "a",
+            ) + end,
+            "invalid_form",
+        ),
+        (
+            part(
+                "Content-Disposition: form-data; name=\"a\"; x; name=\"model\"",
+                "a",
+            ) + end,
+            "invalid_form",
+        ),
+        (
+            part(
+                "Content-Disposition: form-data; name=\"a\"; name*0=\"mo\"; name*1=\"del\"",
+                "a",
+            ) + end,
+            "invalid_form",
+        ),
+        (
+            part(
+                "Content-Disposition: form-data; name=\"model\"; filename*0=\"a\"",
+                "a",
+            ) + end,
+            "invalid_type",
+        ),
+        (
             "preamble\r\n".to_owned() + &named("model", "a") + end,
             "invalid_form",
         ),
@@ -151,6 +185,11 @@ fn a_boundary_is_read_as_it_is_written() {
         ("multipart/form-data; boundary=", None),
         ("multipart/form-data; boundary=a; boundary=b", None),
         ("multipart/form-data; boundary=\"a\"x", None),
+        (
+            "multipart/form-data; boundary=a; boundary*0=b; boundary*1=c",
+            None,
+        ),
+        ("multipart/form-data; x=\"; boundary=a; y=\"", None),
         ("application/json; boundary=a", None),
     ] {
         assert_eq!(boundary(given).ok().as_deref(), read, "{given}");

@@ -14,6 +14,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("gateway", &["schemas", "journal", "runtime"]),
     ("consumer", &["schemas", "journal", "store", "runtime"]),
     ("billing", &["schemas", "store", "runtime"]),
+    ("fuzz", &["schemas", "gateway"]),
 ];
 /// Who may name an outside crate. `tests` sees everything.
 const MAY_NAME: &[(&str, &[&str])] = &[

@@ -1,0 +1,137 @@
+//! Target `dialects`: an answer's figures through every reading. The first byte names the dialect and whether the rest
+//! is an answer or choices that make one; the second names the API. No count is below zero, there are never too many
+//! lines, and figures that are said to be right sum to the provider's own totals.
+
+use gateway::meter::dialect::{Dialect, Reading, read};
+use gateway::meter::findings::{Findings, TextTally};
+use gateway::meter::scan::Scan;
+use schemas::event::MAX_LINES;
+use schemas::units::Side;
+use schemas::{Api, UsageQuality};
+use serde_json::Value;
+
+use crate::generate::answer;
+
+/// From here on the first byte says that the rest is choices.
+pub(crate) const CHOICES: u8 = 128;
+
+/// The number of a dialect.
+pub(crate) fn number_of(dialect: Dialect) -> u8 {
+    let at = Dialect::all().position(|other| other == dialect);
+    at.and_then(|at| u8::try_from(at).ok()).unwrap_or(0)
+}
+
+pub(crate) fn check(data: &[u8]) {
+    let [dialect, api, rest @ ..] = data else {
+        return;
+    };
+    let all: Vec<Dialect> = Dialect::all().collect();
+    let spoken = all[usize::from(dialect % CHOICES) % all.len()];
+    let api = Api::ALL[usize::from(*api) % Api::ALL.len()];
+    if *dialect < CHOICES {
+        read_answer(spoken, api, rest);
+    } else {
+        read_answer(spoken, api, answer(rest).to_string().as_bytes());
+    }
+}
+
+fn read_answer(dialect: Dialect, api: Api, answer: &[u8]) {
+    let (mut found, mut tally) = (Findings::default(), TextTally::default());
+    let mut scan = Scan::default();
+    scan.feed(answer, &mut found, &mut tally);
+    scan.finish(&mut found);
+    let reading = read(dialect, api, &found);
+    assert_eq!(reading, read(dialect, api, &found), "read twice");
+    assert!(
+        reading.lines.len() <= MAX_LINES,
+        "{} lines",
+        reading.lines.len()
+    );
+    let mut counts = reading.lines.iter().flat_map(|line| line.units.iter());
+    assert!(
+        counts.all(|(_, count)| count >= 0),
+        "a count is below zero: {reading:?}"
+    );
+    assert!(
+        reading.lines.iter().all(|line| !line.units.is_empty()),
+        "a line without units: {reading:?}"
+    );
+    cost(&reading);
+    // A tool's own model has tokens beside the answer's.
+    if reading.quality == UsageQuality::Ok && found.tool_usage.is_none() {
+        totals(dialect, &reading);
+    }
+}
+
+/// What the provider charges is a plain decimal number.
+fn cost(reading: &Reading) {
+    let Some(cost) = &reading.provider_cost else {
+        return;
+    };
+    let is_plain = cost
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    assert!(
+        is_plain && cost.parse::<f64>().is_ok(),
+        "the provider's cost is {cost}"
+    );
+}
+
+/// A count that is stated under one of these names.
+fn stated(usage: &Value, names: &[&str]) -> Option<i128> {
+    let number = names
+        .iter()
+        .find_map(|name| usage.get(name).filter(|value| !value.is_null()))?;
+    let whole = number.as_i64().map(i128::from);
+    assert!(
+        whole.is_some() || number.is_f64(),
+        "{names:?} of what is said to be right is {number}"
+    );
+    whole
+}
+
+/// Reasoning, where it is told.
+fn reasoning(usage: &Value) -> i128 {
+    let name = "reasoning_tokens";
+    let inner = usage
+        .as_object()
+        .into_iter()
+        .flat_map(|usage| usage.values());
+    let all = inner
+        .filter_map(|value| value.get(name))
+        .chain(usage.get(name));
+    all.filter_map(Value::as_i64)
+        .map(i128::from)
+        .max()
+        .unwrap_or(0)
+}
+
+fn totals(dialect: Dialect, reading: &Reading) {
+    let Some(usage) = &reading.usage else { return };
+    let (input, output) = (reading.total(Side::Input), reading.total(Side::Output));
+    let stated_input = stated(usage, &["prompt_tokens", "input_tokens"]);
+    let stated_output = stated(usage, &["completion_tokens", "output_tokens"]);
+    let stated_total = stated(usage, &["total_tokens"]);
+    if let Some(stated) = stated_input {
+        assert_eq!(input, Some(stated), "the input of {usage}");
+    }
+    if let Some(stated) = stated_output {
+        let beside_reasoning = Some(stated + reasoning(usage));
+        let by_total = stated_total.map(|total| total - input.unwrap_or(0));
+        let is_right = output == Some(stated)
+            || output > Some(stated) && [beside_reasoning, by_total].contains(&output);
+        assert!(
+            is_right,
+            "{dialect:?} reads {output:?} as the output of {usage}"
+        );
+    }
+    // Mistral's total counts sound as tokens, which is paid by its time.
+    let counts_sound = dialect == Dialect::Mistral;
+    if let (Some(total), Some(_), false) = (stated_total, stated_input, counts_sound) {
+        assert_eq!(
+            input.unwrap_or(0) + output.unwrap_or(0),
+            total,
+            "the total of {usage}"
+        );
+    }
+}
