@@ -263,7 +263,11 @@ async fn a_head_has_bounds_and_a_request_that_never_was_has_no_record() {
     let refused = events
         .iter()
         .filter(|event| event["outcome_detail"] == "request_header_fields_too_large");
-    assert_eq!((events.len(), refused.count()), (3, 2), "each has its record");
+    assert_eq!(
+        (events.len(), refused.count()),
+        (3, 2),
+        "each has its record"
+    );
     let good = post(
         "/v1/chat/completions",
         &format!("authorization: Bearer {}\r\n", carried.secret),

@@ -191,7 +191,8 @@ async fn every_client_sees_what_a_direct_call_shows_and_every_record_is_right() 
     run.close(&table, &events);
     println!("{}", table.shown(&run.cells, &run.faulty));
     println!(
-        "{} calls through the gateway, as many directly, in {took:.1?}",
+        "{} cells in {} calls through the gateway, in {took:.1?}",
+        run.cells.len(),
         lines.len()
     );
     println!(
