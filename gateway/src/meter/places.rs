@@ -8,7 +8,7 @@
 use super::findings::{Field, Figure, Findings};
 use super::keys::Key;
 use super::scan::{Capture, Scan};
-use super::texts::is_generated_text;
+use super::texts::{is_choice_text, is_generated_text};
 use super::tools::{ItemPart, ToolCalls};
 
 /// What kind of value begins.
@@ -134,7 +134,9 @@ impl Scan {
             // `OpenRouter`, documentation, "Errors and debugging": an answer that broke off has it in its choice.
             (3, Key::Error) if begins.is_an_error() => found.error = true,
             (3, Key::FinishReason) if begins == Begins::Text => self.keep(Field::FinishReason),
-            (3, Key::Text) if begins == Begins::Text => self.capture = Capture::Tally,
+            (3, Key::Text) if begins == Begins::Text && is_choice_text(found) => {
+                self.capture = Capture::Tally;
+            }
             (4.., _) if begins == Begins::Text => self.message_member(key, base, found),
             _ => {}
         }

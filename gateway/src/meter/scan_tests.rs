@@ -220,6 +220,9 @@ fn the_texts_of_a_chat_are_counted_once_under_whatever_name() {
 fn a_message_after_its_pieces_repeats_them() {
     let chunk = r#"{"choices":[{"delta":{"content":"hi"},"message":{"content":"hi"}}]}"#;
     assert_eq!(generated(chunk), "hi");
+    let chunk =
+        r#"{"object":"chat.completion.chunk","choices":[{"text":"hi","delta":{"content":"hi"}}]}"#;
+    assert_eq!(generated(chunk), "hi");
 }
 
 #[test]

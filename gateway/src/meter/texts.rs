@@ -3,7 +3,8 @@
 //! Sources: OpenAI API reference, "The chat completion object", "The chat completion chunk object", "The response
 //! object" and "Streaming events"; `OpenRouter` documentation, "Reasoning tokens" (thinking comes as `reasoning` and
 //! again as `reasoning_details`); recorded, `crmne/ruby_llm`, `spec/fixtures/vcr_cassettes/chat_citations_with_perplexity_*`
-//! (a chunk repeats in `message` all that came in `delta`). Summaries of hidden thinking are not what was generated,
+//! (a chunk repeats in `message` all that came in `delta`); `Arize-ai/openinference`, Together's `test_async_chat_stream`
+//! (a chunk repeats its piece as `text`). Summaries of hidden thinking are not what was generated,
 //! nor is what a hosted tool found. What must not live here: counting (see `findings`).
 
 use super::findings::Findings;
@@ -71,4 +72,10 @@ pub(super) fn is_generated_text(found: &Findings) -> bool {
     found.kind.as_deref().is_none_or(|kind| {
         !kind.starts_with(b"response.reasoning_summary") && !kind.ends_with(b"audio.delta")
     })
+}
+
+/// Whether the `text` of a choice is what was generated: in a chat it repeats the piece beside it.
+pub(super) fn is_choice_text(found: &Findings) -> bool {
+    let is_chat = |object: &[u8]| object.starts_with(b"chat.");
+    !found.has_deltas && !found.object.as_deref().is_some_and(is_chat)
 }
