@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod chargeback;
 mod error;
+pub mod export;
 pub mod period;
 pub mod prices;
 pub mod render;

@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 
 use schemas::price::Priced;
-use schemas::units::Side;
-use schemas::{Currency, Micros, Money, PriceBook, Unit};
+use schemas::{Currency, Money, PriceBook, Unit};
 use serde::Serialize;
 
 use crate::BillingError;
@@ -48,14 +47,9 @@ impl Exposure {
         group: &Group,
         book: &PriceBook,
     ) -> Result<(), BillingError> {
-        let provider = Some(group.sku.provider.as_str()).filter(|name| !name.is_empty());
         let mut bounded = group.is_reserved;
         for (unit, count) in &group.estimated {
-            let dearest = match unit.side() {
-                Side::Apart => None,
-                side => book.dearest(provider, &group.sku.model, side, Micros(group.at)),
-            };
-            bounded &= self.take(*unit, *count, dearest)?;
+            bounded &= self.take(*unit, *count, pricing::dearest(book, group, *unit))?;
         }
         self.count_unbounded(bounded, group)
     }

@@ -8,12 +8,12 @@ mod dimension;
 mod event;
 mod exposure;
 mod figures;
-mod groups;
-mod pricing;
-mod rate;
-mod report;
+pub(crate) mod groups;
+pub(crate) mod pricing;
+pub(crate) mod rate;
+pub(crate) mod report;
 mod request;
-mod sql;
+pub(crate) mod sql;
 
 pub use coverage::{Coverage, Share};
 pub use dimension::{BadDimension, Dimension};

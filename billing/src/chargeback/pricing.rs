@@ -1,13 +1,14 @@
 //! From what a record says to its price: which names of the records mean which names of the price book.
 
 use schemas::price::{Priced, Query};
+use schemas::units::Side;
 use schemas::{Micros, PriceBook, Unit};
 
 use crate::chargeback::Why;
-use crate::chargeback::groups::Sku;
+use crate::chargeback::groups::{Group, Sku};
 
 /// The price of a unit of a group, or why there is none.
-pub(super) fn price<'a>(
+pub(crate) fn price<'a>(
     book: &'a PriceBook,
     sku: &Sku,
     unit: Unit,
@@ -28,6 +29,15 @@ pub(super) fn price<'a>(
         at: Micros(at),
     };
     book.lookup(&query).ok_or_else(|| why(book, &query))
+}
+
+/// The dearest price of a unit's side: the bound of what was reserved. A unit that stands apart has none.
+pub(crate) fn dearest<'a>(book: &'a PriceBook, group: &Group, unit: Unit) -> Option<Priced<'a>> {
+    let provider = Some(group.sku.provider.as_str()).filter(|name| !name.is_empty());
+    match unit.side() {
+        Side::Apart => None,
+        side => book.dearest(provider, &group.sku.model, side, Micros(group.at)),
+    }
 }
 
 /// What the price fails on: the first of these without which there would be one.

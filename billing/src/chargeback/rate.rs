@@ -15,7 +15,7 @@ use crate::chargeback::groups::{Group, Sku};
 use crate::chargeback::{Amount, Figures, Unpriced, pricing};
 
 /// The figures of one group.
-pub(super) fn figures(group: &Group, book: &PriceBook) -> Result<Figures, BillingError> {
+pub(crate) fn figures(group: &Group, book: &PriceBook) -> Result<Figures, BillingError> {
     let mut figures = Figures {
         requests: group.requests,
         ..Figures::none()

@@ -204,7 +204,7 @@ pub(super) fn assemble(
 }
 
 /// Where the book has one currency, a cost of nothing is stated in it.
-fn state_zero(figures: &mut Figures, book: &PriceBook) -> Result<(), BillingError> {
+pub(crate) fn state_zero(figures: &mut Figures, book: &PriceBook) -> Result<(), BillingError> {
     match book.currencies().as_slice() {
         [currency] => figures.add_amount(&Amount {
             currency: *currency,

@@ -2,13 +2,13 @@
 
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::chargeback::Dimension;
 use crate::period::Period;
 
 /// What becomes of demo and self-test traffic, which is on no bill.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Synthetic {
     /// Left out; the report says how much.

@@ -85,3 +85,9 @@ impl<'a> Value<'a> {
         Self::Count(number.into())
     }
 }
+
+/// An instant as text: UTC, to the microsecond.
+pub(super) fn instant_text(at: i64) -> String {
+    let instant = chrono::DateTime::from_timestamp_micros(at).unwrap_or_default();
+    instant.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}

@@ -1,17 +1,14 @@
 //! Records as CSV: RFC 4180, a header, an empty cell for null. A text that a spreadsheet would take for a formula gets
 //! an apostrophe before it, as in every CSV of the product.
 
-use std::fmt::Write as _;
 use std::io::Write;
 
-use ::csv::{QuoteStyle, Writer, WriterBuilder};
-use schemas::Micros;
-
 use crate::export::ExportError;
-use crate::export::column::{Column, Value};
+use crate::export::column::{Column, Value, instant_text};
 use crate::export::json::map;
 use crate::export::sink::Sink;
 use crate::render::cell;
+use ::csv::{QuoteStyle, Writer, WriterBuilder};
 
 const BUFFER_BYTES: usize = 256 << 10;
 
@@ -28,7 +25,7 @@ impl<W: Write> CsvSink<W> {
             .quote_style(QuoteStyle::Necessary)
             .from_writer(output);
         let names = columns.iter().map(|column| cell(&column.name));
-        writer.write_record(names).map_err(failed)?;
+        writer.write_record(names)?;
         Ok(Self {
             writer,
             text: String::new(),
@@ -41,37 +38,25 @@ impl<W: Write> Sink for CsvSink<W> {
         for value in values {
             self.text.clear();
             write_cell(&mut self.text, value)?;
-            self.writer.write_field(&self.text).map_err(failed)?;
+            self.writer.write_field(&self.text)?;
         }
-        self.writer.write_record(None::<&[u8]>).map_err(failed)
+        Ok(self.writer.write_record(None::<&[u8]>)?)
     }
 
     fn finish(&mut self) -> Result<(), ExportError> {
-        self.writer
-            .flush()
-            .map_err(|error| ExportError::Write(format!("CSV: {error}")))
+        self.writer.flush().map_err(ExportError::Output)
     }
 }
 
 fn write_cell(text: &mut String, value: &Value<'_>) -> Result<(), ExportError> {
-    let written = match value {
-        Value::Null => Ok(()),
-        Value::Text(plain) => {
-            text.push_str(&cell(plain));
-            Ok(())
-        }
-        Value::Flag(flag) => write!(text, "{flag}"),
-        Value::Instant(at) => write!(text, "{}", Micros(*at)),
-        Value::Count(count) => write!(text, "{count}"),
-        Value::Money(money) => write!(text, "{money}"),
-        Value::Texts(_) | Value::Counts(_) | Value::Monies(_) => {
-            text.push_str(&map(value)?);
-            Ok(())
-        }
-    };
-    written.map_err(|error| ExportError::Write(format!("CSV: {error}")))
-}
-
-fn failed(error: ::csv::Error) -> ExportError {
-    ExportError::Write(format!("CSV: {error}"))
+    match value {
+        Value::Null => {}
+        Value::Text(plain) => text.push_str(&cell(plain)),
+        Value::Flag(flag) => text.push_str(if *flag { "true" } else { "false" }),
+        Value::Instant(at) => text.push_str(&instant_text(*at)),
+        Value::Count(count) => text.push_str(&count.to_string()),
+        Value::Money(money) => text.push_str(&money.to_string()),
+        Value::Texts(_) | Value::Counts(_) | Value::Monies(_) => text.push_str(&map(value)?),
+    }
+    Ok(())
 }

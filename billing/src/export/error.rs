@@ -19,9 +19,18 @@ pub enum ExportError {
         /// What happened.
         error: io::Error,
     },
-    /// The bytes could not be made.
-    #[error("cannot write {0}")]
-    Write(String),
+    /// The bytes of a CSV file could not be made.
+    #[error("cannot write CSV: {0}")]
+    Csv(#[from] csv::Error),
+    /// The bytes of a JSON file could not be made.
+    #[error("cannot write JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The bytes of a Parquet file could not be made.
+    #[error("cannot write Parquet: {0}")]
+    Parquet(#[from] parquet::errors::ParquetError),
+    /// The output took no more bytes.
+    #[error("cannot write the export: {0}")]
+    Output(io::Error),
     /// An amount that a Parquet decimal does not hold.
     #[error(
         "{column} is {value}: Parquet's DECIMAL(38) has at most {integer_digits} digits before the point, so nothing is written; export as csv or json"
@@ -48,7 +57,9 @@ pub enum ExportError {
     #[error("parquet needs a file: give --out a name")]
     NeedsFile,
     /// The manifest of a file.
-    #[error("{path} is no manifest ({error}): it is written beside the export and must be kept with it")]
+    #[error(
+        "{path} is no manifest ({error}): it is written beside the export and must be kept with it"
+    )]
     Manifest {
         /// Which.
         path: PathBuf,
@@ -56,7 +67,9 @@ pub enum ExportError {
         error: String,
     },
     /// A file is not what its manifest says.
-    #[error("{path}: {what} is {found}, its manifest says {said}: the file or its manifest was changed")]
+    #[error(
+        "{path}: {what} is {found}, its manifest says {said}: the file or its manifest was changed"
+    )]
     Changed {
         /// Which.
         path: PathBuf,

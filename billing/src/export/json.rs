@@ -3,12 +3,11 @@
 
 use std::io::Write;
 
-use schemas::Micros;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::export::ExportError;
-use crate::export::column::{Column, Role, Value};
+use crate::export::column::{Column, Role, Value, instant_text};
 use crate::export::sink::Sink;
 
 const BUFFER_BYTES: usize = 256 << 10;
@@ -29,8 +28,9 @@ impl<W: Write> JsonSink<W> {
     }
 
     fn drain(&mut self) -> Result<(), ExportError> {
-        let written = self.output.write_all(&self.buffer);
-        written.map_err(|error| ExportError::Write(format!("JSON: {error}")))?;
+        self.output
+            .write_all(&self.buffer)
+            .map_err(ExportError::Output)?;
         self.buffer.clear();
         Ok(())
     }
@@ -39,7 +39,7 @@ impl<W: Write> JsonSink<W> {
 impl<W: Write> Sink for JsonSink<W> {
     fn write(&mut self, values: &[Value<'_>]) -> Result<(), ExportError> {
         let record = Record(&self.columns, values);
-        serde_json::to_writer(&mut self.buffer, &record).map_err(failed)?;
+        serde_json::to_writer(&mut self.buffer, &record)?;
         self.buffer.push(b'\n');
         if self.buffer.len() >= BUFFER_BYTES {
             self.drain()?;
@@ -54,7 +54,7 @@ impl<W: Write> Sink for JsonSink<W> {
 
 /// A map's JSON text.
 pub(super) fn map(value: &Value<'_>) -> Result<String, ExportError> {
-    serde_json::to_string(&Cell(value)).map_err(failed)
+    Ok(serde_json::to_string(&Cell(value))?)
 }
 
 struct Record<'a>(&'a [Column], &'a [Value<'a>]);
@@ -80,7 +80,7 @@ impl Serialize for Cell<'_> {
             Value::Null => serializer.serialize_unit(),
             Value::Text(text) => serializer.serialize_str(text),
             Value::Flag(flag) => serializer.serialize_bool(*flag),
-            Value::Instant(at) => serializer.collect_str(&Micros(*at)),
+            Value::Instant(at) => serializer.serialize_str(&instant_text(*at)),
             Value::Count(count) => serializer.serialize_i128(*count),
             Value::Money(money) => money.serialize(serializer),
             Value::Texts(map) => serializer.collect_map(map.iter().map(|(k, v)| (k, v))),
@@ -88,8 +88,4 @@ impl Serialize for Cell<'_> {
             Value::Monies(map) => serializer.collect_map(map.iter().map(|(k, v)| (k, v))),
         }
     }
-}
-
-fn failed(error: serde_json::Error) -> ExportError {
-    ExportError::Write(format!("JSON: {error}"))
 }

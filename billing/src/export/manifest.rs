@@ -84,10 +84,19 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Whether another file is of the same report and has the same sums; else what tells them apart.
+    pub fn same_report(&self, other: &Self) -> Result<(), &'static str> {
+        if self.report_hash != other.report_hash {
+            return Err("the hash of the report");
+        }
+        if self.sums != other.sums {
+            return Err("a sum of their columns");
+        }
+        Ok(())
+    }
+
     /// The text of its file.
     pub fn to_json(&self) -> Result<String, ExportError> {
-        let text = serde_json::to_string_pretty(self);
-        let text = text.map_err(|error| ExportError::Write(format!("the manifest: {error}")))?;
-        Ok(text + "\n")
+        Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 }

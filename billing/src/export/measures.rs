@@ -38,7 +38,8 @@ pub(super) fn columns(counts: Kind) -> Vec<Column> {
     ];
     let count = |(name, _): &Count| Column::new(*name, counts, Role::Sum);
     columns.extend(COUNTS.iter().map(count));
-    let unit = |unit: &Unit| Column::new(unit.as_str(), counts, Role::SumOfUnit);
+    // One of the units is called `requests`, so the names alone would not do.
+    let unit = |unit: &Unit| Column::new(format!("unit_{unit}"), counts, Role::SumOfUnit);
     columns.extend(Unit::ALL.iter().map(unit));
     columns.extend(
         ["exposure_units", "unpriced_units"].map(|name| Column::new(name, Kind::Counts, Role::Sum)),
@@ -96,10 +97,16 @@ fn counts(figures: &Figures) -> Vec<Value<'static>> {
         .map(|(_, count)| Value::Count(count(figures)))
         .collect();
     let unit = |unit: &Unit| figures.units.get(unit).copied();
-    values.extend(Unit::ALL.iter().map(|of| unit(of).map_or(Value::Null, Value::Count)));
+    values.extend(
+        Unit::ALL
+            .iter()
+            .map(|of| unit(of).map_or(Value::Null, Value::Count)),
+    );
     let exposed = figures.exposure.units.iter();
     values.push(Value::Counts(
-        exposed.map(|(unit, count)| (unit.as_str(), *count)).collect(),
+        exposed
+            .map(|(unit, count)| (unit.as_str(), *count))
+            .collect(),
     ));
     values.push(Value::Counts(unpriced(figures)));
     values

@@ -66,7 +66,10 @@ impl Draft {
     }
 
     pub(super) fn sync_folder(&self) -> Result<(), ExportError> {
-        let parent = self.path.parent().filter(|path| !path.as_os_str().is_empty());
+        let parent = self
+            .path
+            .parent()
+            .filter(|path| !path.as_os_str().is_empty());
         let folder = File::open(parent.unwrap_or(Path::new(".")));
         let synced = folder.and_then(|folder| folder.sync_all());
         synced.map_err(|error| self.failed(error))

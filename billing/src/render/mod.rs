@@ -14,6 +14,7 @@ use crate::chargeback::Report;
 
 pub use notes::notes;
 pub use prices::{price_diff, prices, refusals};
+pub(crate) use text::cell;
 
 /// How to print.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -17,7 +17,7 @@ fn is_harmful(c: char) -> bool {
 }
 
 /// For a spreadsheet: a text that would be taken for a formula gets an apostrophe before it.
-pub(super) fn cell(text: &str) -> String {
+pub(crate) fn cell(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         return format!("'{text}");
     }

@@ -15,7 +15,7 @@ const EVENTS: usize = 100_000;
 const BATCH: usize = 20_000;
 
 /// Every kind of line; prices for one, a thousand and a million; changes at noon in three zones.
-const BOOK: &str = "\
+pub(crate) const BOOK: &str = "\
 kind,provider,model,model_version,alias_of,unit,service_tier,speed,capacity,region_class,region,geography,context_over,hours,days,hours_utc,per,rate,currency,valid_from,valid_to,source,read_on
 ,openai,a,,,input_text,default,,,,,,,,,,1000000,2.50,USD,,,p,2026-11-24
 ,openai,a,,,input_text,default,,,,,,,,,,1000,0.0019,USD,2026-11-24T12:00+01:00,,p,2026-11-24
@@ -59,7 +59,7 @@ holiday,deepseek,,,,,,,,,,,,peak,,,,,,2026-11-25,2026-11-26,p,2026-11-24
 ";
 
 /// Numbers that follow from a seed: `SplitMix64`.
-struct Draw(u64);
+pub(crate) struct Draw(pub(crate) u64);
 
 impl Draw {
     fn next(&mut self) -> u64 {
@@ -70,11 +70,11 @@ impl Draw {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
-    fn of<T: Copy>(&mut self, list: &[T]) -> T {
+    pub(crate) fn of<T: Copy>(&mut self, list: &[T]) -> T {
         list[usize::try_from(self.below(list.len() as u64)).expect("below its length")]
     }
 
@@ -166,7 +166,7 @@ impl Draw {
         }
     }
 
-    fn event(&mut self, number: usize) -> UsageEvent {
+    pub(crate) fn event(&mut self, number: usize) -> UsageEvent {
         let received = self.instant();
         let provider = self.of(&[
             "openai",

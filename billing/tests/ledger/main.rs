@@ -4,6 +4,8 @@ mod audit;
 mod chargeback;
 mod common;
 mod coverage;
+mod export;
+mod export_files;
 mod fractions;
 mod mispricing;
 mod recompute;

@@ -1,0 +1,193 @@
+//! A record of the ledger as the trail reads it, and the groups of one request that rating takes. What is charged, and
+//! at which price, is decided by `chargeback` alone.
+
+use std::collections::BTreeMap;
+
+use schemas::units::Side;
+use schemas::{Api, AuthMethod, Billable, Capacity, Outcome, Unit, UsageQuality, UsageSource};
+use serde::Deserialize;
+
+use crate::chargeback::groups::{Group, Sku};
+
+/// The store's columns, in the order of the query.
+#[derive(Debug, Deserialize)]
+pub(super) struct Record {
+    pub(super) event_id: String,
+    pub(super) received_us: i64,
+    pub(super) request_id: String,
+    pub(super) tenant: String,
+    pub(super) project: String,
+    pub(super) key_id: String,
+    pub(super) principal: Option<String>,
+    pub(super) auth_method: AuthMethod,
+    pub(super) conversation: Option<String>,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) api: Api,
+    pub(super) stream: bool,
+    pub(super) route: Option<String>,
+    pub(super) deployment: Option<String>,
+    pub(super) provider: Option<String>,
+    pub(super) region: Option<String>,
+    pub(super) data_zone: Option<String>,
+    pub(super) capacity: Option<Capacity>,
+    pub(super) model_requested: String,
+    pub(super) model_served: Option<String>,
+    pub(super) outcome: Outcome,
+    pub(super) outcome_detail: Option<String>,
+    pub(super) status: Option<u16>,
+    pub(super) finish_reason: Option<String>,
+    pub(super) limit_hit: Option<String>,
+    pub(super) attempts: u64,
+    pub(super) usage_source: UsageSource,
+    pub(super) usage_quality: UsageQuality,
+    pub(super) billable: Billable,
+    pub(super) synthetic: bool,
+    pub(super) count: i64,
+    pub(super) estimated_units: BTreeMap<Unit, i64>,
+    pub(super) topic: String,
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    model: Option<String>,
+    service_tier: Option<String>,
+    speed: Option<String>,
+    geography: Option<String>,
+    extra_models: Vec<String>,
+    extra_service_tiers: Vec<String>,
+    extra_speeds: Vec<String>,
+    extra_geographies: Vec<String>,
+    extra_units: Vec<BTreeMap<Unit, i64>>,
+    units: Vec<Option<i64>>,
+}
+
+/// A line of a record: what one model did. A record without any has one without a number.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// Counted from 1; 0 where the record has no line.
+    pub(super) number: u8,
+    pub(super) group: Group,
+    /// As it was reported, zeros with it.
+    pub(super) units: Vec<(Unit, i64)>,
+}
+
+impl Record {
+    /// The lines, each with the group that rating takes: the request is counted with the first.
+    pub(super) fn lines(&self) -> Vec<Line> {
+        let later: Vec<_> = (0..self.extra_models.len())
+            .map(|at| self.later_sku(at))
+            .collect();
+        let mut lines = vec![self.first(&later)];
+        for (number, (sku, units)) in (2..).zip(later.into_iter().zip(&self.extra_units)) {
+            let units: Vec<_> = units.iter().map(|(unit, count)| (*unit, *count)).collect();
+            let group = Group {
+                sku,
+                units: counts(&units),
+                ..self.bare_group()
+            };
+            lines.push(Line {
+                number,
+                group,
+                units,
+            });
+        }
+        lines
+    }
+
+    fn first(&self, later: &[Sku]) -> Line {
+        let counted = Unit::ALL.iter().zip(&self.units);
+        let units: Vec<_> = counted
+            .filter_map(|(unit, count)| Some((*unit, (*count)?)))
+            .collect();
+        let used = |(sku, units): (&Sku, &BTreeMap<Unit, i64>)| {
+            let nonzero = units.iter().filter(|(_, count)| **count != 0);
+            (sku.clone(), nonzero.map(|(unit, _)| *unit).collect())
+        };
+        let mut group = Group {
+            sku: self.first_sku(),
+            requests: i128::from(self.count),
+            units: counts(&units),
+            others: later.iter().zip(&self.extra_units).map(used).collect(),
+            ..self.bare_group()
+        };
+        if group.is_bounded_by_reservation() {
+            group.is_reserved = !self.estimated_units.is_empty();
+            group.estimated = counts(&self.reserved());
+        }
+        Line {
+            number: u8::from(self.model.is_some()),
+            group,
+            units,
+        }
+    }
+
+    /// What admission reserved.
+    pub(super) fn reserved(&self) -> Vec<(Unit, i64)> {
+        let all = self.estimated_units.iter();
+        all.map(|(unit, count)| (*unit, *count)).collect()
+    }
+
+    fn first_sku(&self) -> Sku {
+        let model = self.model.as_ref().or(self.model_served.as_ref());
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        Sku {
+            provider: text(&self.provider),
+            model: model.unwrap_or(&self.model_requested).clone(),
+            tier: text(&self.service_tier),
+            speed: text(&self.speed),
+            geography: text(&self.geography),
+            zone: text(&self.data_zone),
+            region: text(&self.region),
+            capacity: self
+                .capacity
+                .map(|name| name.to_string())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Rows that were written before later lines had a speed and a geography have neither.
+    fn later_sku(&self, at: usize) -> Sku {
+        let text = |list: &[String]| list.get(at).cloned().unwrap_or_default();
+        self.first_sku().of_line(
+            &text(&self.extra_models),
+            &text(&self.extra_service_tiers),
+            &text(&self.extra_speeds),
+            &text(&self.extra_geographies),
+        )
+    }
+
+    fn bare_group(&self) -> Group {
+        Group {
+            dims: Vec::new(),
+            sku: Sku::default(),
+            at: self.received_us,
+            context: self.context(),
+            outcome: self.outcome,
+            billable: self.billable,
+            source: self.usage_source,
+            quality: self.usage_quality,
+            synthetic: self.synthetic,
+            is_reserved: false,
+            requests: 0,
+            others: Vec::new(),
+            units: BTreeMap::new(),
+            estimated: BTreeMap::new(),
+        }
+    }
+
+    /// All input units of the request, over all its lines: its band binds the whole of it.
+    fn context(&self) -> i64 {
+        let first = Unit::ALL
+            .iter()
+            .zip(self.units.iter().map(|count| count.unwrap_or(0)));
+        let later = self.extra_units.iter().flatten();
+        let all = first.chain(later.map(|(unit, count)| (unit, *count)));
+        let inputs = all.filter(|(unit, _)| unit.side() == Side::Input);
+        let total: i128 = inputs.map(|(_, count)| i128::from(count)).sum();
+        i64::try_from(total).unwrap_or(i64::MAX)
+    }
+}
+
+fn counts(units: &[(Unit, i64)]) -> BTreeMap<Unit, i128> {
+    let used = units.iter().filter(|(_, count)| *count != 0);
+    used.map(|(unit, count)| (*unit, i128::from(*count)))
+        .collect()
+}
