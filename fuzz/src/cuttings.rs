@@ -5,9 +5,15 @@ use crate::mutate::Random;
 /// Bytes up to this long are cut in two at every byte.
 const SMALL_BYTES: usize = 48;
 
+/// Longer ones are not fed byte by byte, which costs most of the time and shows nothing more.
+const MIDDLE_BYTES: usize = 1_024;
+
 /// Byte by byte, twice at random, and small ones in two at every byte.
 pub(crate) fn cuttings(data: &[u8]) -> Vec<Vec<&[u8]>> {
-    let mut all = vec![data.chunks(1).collect()];
+    let mut all = Vec::new();
+    if data.len() <= MIDDLE_BYTES {
+        all.push(data.chunks(1).collect());
+    }
     for (seed, longest) in [(1, 5), (2, 40)] {
         all.push(at_random(data, Random::of(data, seed), longest));
     }

@@ -158,13 +158,12 @@ fn judge(event: &[u8], document: Option<&[u8]>, passed: &[u8]) {
         panic!("a whole document must stay one: {}", shown())
     };
     let shape = |member: &Member<'_>| (member.name.clone(), member.raw.to_owned());
-    let others: Vec<_> = others.into_iter().map(shape).collect();
-    assert_eq!(
-        left.iter().map(shape).collect::<Vec<_>>(),
-        others,
-        "{}",
-        shown()
-    );
+    // Of doubled `usage` members the last goes, and the others pass: no provider is known to send two.
+    let last = members.iter().rposition(|member| member.is("usage"));
+    let mut wanted: Vec<_> = members.iter().map(shape).collect();
+    drop(last.map(|last| wanted.remove(last)));
+    let left: Vec<_> = left.iter().map(shape).collect();
+    assert_eq!(left, wanted, "{}", shown());
 }
 
 /// A member that is lost with a chunk of usage.
