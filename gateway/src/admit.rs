@@ -24,7 +24,7 @@ use crate::meter::stream::UsageFor;
 use crate::refusal::Refusal;
 use crate::request_body::{Form, open_form, read_whole};
 use crate::snapshot::{Query, Route};
-use crate::state::{Asking, wait_durable};
+use crate::state::Asking;
 use crate::upload::{self, Sent};
 
 /// Records a request that goes away before it is admitted.
@@ -33,6 +33,8 @@ pub struct AtTheDoor {
     pub gate: Arc<Gate>,
     /// The request, until it is admitted or refused.
     pub arrival: Option<Arrival>,
+    /// What has not been read of its body.
+    pub body: Option<Body>,
 }
 
 impl Drop for AtTheDoor {
@@ -101,12 +103,12 @@ pub async fn admit(
     door: &mut AtTheDoor,
     address: &Address,
     head: &Parts,
-    body: Body,
 ) -> Result<(Exchange, Sending), Refusal> {
     let gate = door.gate.clone();
     let Some(arrival) = &mut door.arrival else {
         return Err(Refusal::BodyAborted);
     };
+    let body = &mut door.body;
     let principal = arrival.identify(head)?;
     arrival.labels = gate
         .pseudonyms
@@ -138,6 +140,7 @@ pub async fn admit(
         policies: limited.policies(),
         trace: None,
     };
+    let came = (came, body.take());
     let (sending, upload) = sending(arrival, address, head, &route, came, &limited);
     let (snapshot, trace) = (arrival.snapshot.clone(), arrival.trace.take());
     // From here on the exchange answers for the request.
@@ -147,8 +150,8 @@ pub async fn admit(
         trace,
         ..request
     };
-    let mut exchange = Exchange::new(gate, snapshot, route, open, request);
-    if !wait_durable(durability, &ticket).await {
+    let mut exchange = Exchange::new(gate.clone(), snapshot, route, open, request);
+    if !gate.wait_durable(durability, &ticket).await {
         exchange.close_unanswered(Ending::NotRecorded, Some(503));
         return Err(Refusal::MeteringUnavailable);
     }
@@ -165,7 +168,7 @@ async fn read(
     arrival: &mut Arrival,
     endpoint: Endpoint,
     headers: &HeaderMap,
-    body: Body,
+    body: &mut Option<Body>,
 ) -> Result<Came, Refusal> {
     match endpoint.body() {
         BodyKind::Json => {
@@ -309,7 +312,7 @@ fn sending(
     address: &Address,
     head: &Parts,
     route: &Route,
-    came: Came,
+    (came, rest): (Came, Option<Body>),
     limited: &Limited,
 ) -> (Sending, Option<Arc<upload::Facts>>) {
     let endpoint = address.endpoint;
@@ -333,7 +336,7 @@ fn sending(
             (Sent::Whole(Full::new(body)), None)
         }
         Came::Form(form) => {
-            let upload = form.into_upload(model);
+            let upload = form.into_upload(model, rest);
             let facts = upload.facts();
             (Sent::Passing(Box::new(upload)), Some(facts))
         }

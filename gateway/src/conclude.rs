@@ -111,7 +111,14 @@ impl Facts<'_> {
     }
 
     fn reading(&self) -> Reading {
-        dialect::read(self.dialect, self.api, self.found)
+        let mut reading = dialect::read(self.dialect, self.api, self.found);
+        // Of a broken answer, what would have followed can be the figures themselves.
+        let is_whole = matches!(self.ending, Ending::Completed | Ending::Drained);
+        if reading.by_pieces && !is_whole {
+            reading.lines.clear();
+            reading.quality = UsageQuality::Missing;
+        }
+        reading
     }
 
     /// Its tokens can be counted where it does not say them.

@@ -18,6 +18,7 @@ use crate::exchange::Exchange;
 use crate::gate::{Gate, set_request_id};
 use crate::head::read_head;
 use crate::headers::to_app;
+use crate::linger;
 use crate::meter::sniff::Expects;
 use crate::query;
 use crate::refusal::{Refusal, error_response};
@@ -54,11 +55,12 @@ async fn serve(
 ) -> Response<Body> {
     let arrival = gate.arrive(peer.ip(), endpoint.api(), &request);
     let request_id = arrival.request_id.clone();
+    let (parts, body) = request.into_parts();
     let mut at_the_door = AtTheDoor {
         gate: gate.clone(),
         arrival: Some(arrival),
+        body: Some(body),
     };
-    let (parts, body) = request.into_parts();
     let admitted = match query::read(parts.uri.query()) {
         Ok(query) => {
             let address = Address {
@@ -66,16 +68,19 @@ async fn serve(
                 deployment,
                 query,
             };
-            admit(&mut at_the_door, &address, &parts, body).await
+            admit(&mut at_the_door, &address, &parts).await
         }
         Err(refusal) => Err(refusal),
     };
     let mut response = match admitted {
         Ok((exchange, sending)) => call(exchange, sending).await,
-        Err(refusal) => match at_the_door.arrival.take() {
-            Some(arrival) => gate.refuse(&arrival, &refusal),
-            None => refusal.response(),
-        },
+        Err(refusal) => {
+            linger::read_away(at_the_door.body.take());
+            match at_the_door.arrival.take() {
+                Some(arrival) => gate.refuse(&arrival, &refusal),
+                None => refusal.response(),
+            }
+        }
     };
     set_request_id(&mut response, &request_id);
     response

@@ -20,6 +20,7 @@ mod headers;
 mod labels;
 mod ledger;
 mod limits;
+mod linger;
 mod listener;
 pub mod meter;
 mod metrics;

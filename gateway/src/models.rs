@@ -10,6 +10,7 @@ use schemas::Api;
 use serde_json::Value;
 
 use crate::gate::{Gate, set_request_id};
+use crate::linger;
 use crate::refusal::Refusal;
 use crate::snapshot::{Principal, Snapshot};
 
@@ -60,7 +61,8 @@ fn answer(
     find: impl FnOnce(&Snapshot, &Principal) -> Result<Value, Refusal>,
 ) -> Response<Body> {
     let mut arrival = gate.arrive(peer.ip(), Api::Models, &request);
-    let (head, _) = request.into_parts();
+    let (head, body) = request.into_parts();
+    linger::read_away(Some(body));
     let found = arrival
         .identify(&head)
         .and_then(|principal| find(&arrival.snapshot, &principal))
@@ -116,7 +118,8 @@ pub async fn unmetered(
 
 fn refuse(gate: &Gate, peer: SocketAddr, request: Request, refusal: Refusal) -> Response<Body> {
     let mut arrival = gate.arrive(peer.ip(), Api::Unmetered, &request);
-    let (head, _) = request.into_parts();
+    let (head, body) = request.into_parts();
+    linger::read_away(Some(body));
     let refusal = arrival.identify(&head).err().unwrap_or(refusal);
     gate.refuse(&arrival, &refusal)
 }

@@ -15,7 +15,11 @@ use crate::refusal::Refusal;
 use crate::upload::{Bounds, Upload};
 
 /// Refuses what its head shows to be too much. Gives the bytes that it may have.
-fn refuse_early(arrival: &Arrival, headers: &HeaderMap, body: &Body) -> Result<usize, Refusal> {
+fn refuse_early(
+    arrival: &Arrival,
+    headers: &HeaderMap,
+    body: Option<&Body>,
+) -> Result<usize, Refusal> {
     let encoding = headers
         .get(header::CONTENT_ENCODING)
         .map(header::HeaderValue::as_bytes);
@@ -23,7 +27,8 @@ fn refuse_early(arrival: &Arrival, headers: &HeaderMap, body: &Body) -> Result<u
         return Err(Refusal::Compressed);
     }
     let limit = arrival.snapshot.settings.max_body_bytes;
-    if http_body::Body::size_hint(body).lower() > limit as u64 {
+    let announced = body.map_or(0, |body| http_body::Body::size_hint(body).lower());
+    if announced > limit as u64 {
         return Err(Refusal::TooLarge(limit));
     }
     Ok(limit)
@@ -33,7 +38,6 @@ fn refuse_early(arrival: &Arrival, headers: &HeaderMap, body: &Body) -> Result<u
 #[derive(Debug)]
 pub struct Form {
     came: Vec<Bytes>,
-    rest: Option<Body>,
     /// What was read of it.
     pub scan: FormScan,
     bounds: Bounds,
@@ -44,9 +48,9 @@ pub async fn open_form(
     arrival: &mut Arrival,
     bodies: &Arc<Semaphore>,
     headers: &HeaderMap,
-    body: Body,
+    body: &mut Option<Body>,
 ) -> Result<Form, Refusal> {
-    let limit = refuse_early(arrival, headers, &body)?;
+    let limit = refuse_early(arrival, headers, body.as_ref())?;
     let content_type = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -55,7 +59,6 @@ pub async fn open_form(
     let until = arrival.started + Duration::from_millis(time_ms);
     let mut form = Form {
         came: Vec::new(),
-        rest: Some(body),
         scan: FormScan::new(&door::boundary(content_type)?),
         bounds: Bounds {
             limit,
@@ -63,7 +66,7 @@ pub async fn open_form(
             until,
         },
     };
-    let reading = form.read_to_model(arrival, bodies);
+    let reading = form.read_to_model(arrival, bodies, body);
     tokio::time::timeout_at(until, reading)
         .await
         .map_err(|_| Refusal::BodyTimeout(time_ms))??;
@@ -75,11 +78,12 @@ impl Form {
         &mut self,
         arrival: &mut Arrival,
         bodies: &Arc<Semaphore>,
+        rest: &mut Option<Body>,
     ) -> Result<(), Refusal> {
         while self.scan.model().is_none() {
-            let Some(body) = &mut self.rest else { break };
+            let Some(body) = rest else { break };
             let Some(frame) = body.frame().await else {
-                self.rest = None;
+                *rest = None;
                 self.scan.finish()?;
                 break;
             };
@@ -95,12 +99,8 @@ impl Form {
             self.came.push(chunk);
         }
         // A body that has come whole is known to be a form before anybody is called.
-        if self
-            .rest
-            .as_ref()
-            .is_some_and(http_body::Body::is_end_stream)
-        {
-            self.rest = None;
+        if rest.as_ref().is_some_and(http_body::Body::is_end_stream) {
+            *rest = None;
             self.scan.finish()?;
         }
         Ok(())
@@ -111,9 +111,9 @@ impl Form {
         self.bounds.limit = self.bounds.limit.min(limit);
     }
 
-    /// The body for the provider; with `model`, where it must name one, in the place of the name it has or as a part
+    /// The body for the provider, of which `rest` is still to come; with `model`, where it must name one, in the place of the name it has or as a part
     /// of its own.
-    pub fn into_upload(self, model: Option<&str>) -> Upload {
+    pub fn into_upload(self, model: Option<&str>, rest: Option<Body>) -> Upload {
         let came: u64 = self.came.iter().map(|bytes| bytes.len() as u64).sum();
         let mut first = Vec::with_capacity(self.came.len() + 2);
         match (model, self.scan.model()) {
@@ -126,7 +126,7 @@ impl Form {
             }
             _ => first.extend(self.came),
         }
-        Upload::new(first, came, self.rest, self.scan, self.bounds)
+        Upload::new(first, came, rest, self.scan, self.bounds)
     }
 }
 
@@ -154,15 +154,17 @@ pub async fn read_whole(
     arrival: &mut Arrival,
     bodies: &Arc<Semaphore>,
     headers: &HeaderMap,
-    body: Body,
+    body: &mut Option<Body>,
 ) -> Result<Bytes, Refusal> {
-    let limit = refuse_early(arrival, headers, &body)?;
+    let limit = refuse_early(arrival, headers, body.as_ref())?;
     let time_ms = arrival.snapshot.settings.body_timeout_ms;
     let until = arrival.started + Duration::from_millis(time_ms);
-    let reading = collect(arrival, bodies, body, limit);
-    tokio::time::timeout_at(until, reading)
-        .await
-        .map_err(|_| Refusal::BodyTimeout(time_ms))?
+    let Some(coming) = body else {
+        return Ok(Bytes::new());
+    };
+    let reading = collect(arrival, bodies, coming, limit);
+    let read = tokio::time::timeout_at(until, reading).await;
+    read.map_err(|_| Refusal::BodyTimeout(time_ms))?
 }
 
 /// Takes so much of all bodies' memory as the body has by now; gives it back with the request.
@@ -190,7 +192,7 @@ fn take_room(arrival: &mut Arrival, bodies: &Arc<Semaphore>) -> Result<(), Refus
 async fn collect(
     arrival: &mut Arrival,
     bodies: &Arc<Semaphore>,
-    mut body: Body,
+    body: &mut Body,
     limit: usize,
 ) -> Result<Bytes, Refusal> {
     let mut first: Option<Bytes> = None;
@@ -209,7 +211,7 @@ async fn collect(
             None => more.extend_from_slice(&chunk),
             Some(whole) => {
                 more.reserve(
-                    usize::try_from(http_body::Body::size_hint(&body).lower()).unwrap_or(0),
+                    usize::try_from(http_body::Body::size_hint(body).lower()).unwrap_or(0),
                 );
                 more.extend_from_slice(&whole);
                 more.extend_from_slice(&chunk);

@@ -13,6 +13,7 @@ use http_body_util::Full;
 use tokio::time::{Instant, Sleep};
 
 use crate::door::{DoorError, FormScan};
+use crate::linger;
 use crate::refusal::Refusal;
 
 /// A body for the provider.
@@ -122,7 +123,8 @@ impl Upload {
     }
 
     fn fail(&mut self, fault: Refusal) -> NotSent {
-        self.rest = None;
+        // The app sends on: what it has not sent yet must not cost it the answer.
+        linger::read_away(self.rest.take());
         // The first is the reason.
         let _is_first = self.facts.fault.set(fault);
         NotSent

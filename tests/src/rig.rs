@@ -253,6 +253,13 @@ impl Rig {
         })
         .await;
         let client = self.engine(User::Reader).await;
+        let migrations = schemas::migrations::ALL.len();
+        eventually("the store is set up", async || {
+            let sql = "SELECT count() AS count FROM schema_migrations";
+            let rows = json_rows(&client, sql).await?;
+            (rows.first()?["count"] == migrations).then_some(())
+        })
+        .await;
         eventually("the store has what the journal has", async || {
             let end = written_end(&client).await.ok()?;
             let mut published = read_journal(&self.data_dir()).published.into_keys();

@@ -418,6 +418,80 @@ async fn a_form_that_turns_out_wrong_after_it_has_begun_is_refused_and_recorded(
     assert_eq!(answered.count(), 0, "no provider had a whole request");
 }
 
+/// Apps send a large body on while they are refused by its head: they must see why.
+#[tokio::test]
+async fn who_is_refused_while_it_sends_sees_the_answer() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let rig = start().await;
+    let form = form(&[("model", ALIAS)], 8 << 20, "--b--\r\n");
+    let json = format!(r#"{{"model":"{ALIAS}","input":"{}"}}"#, "x".repeat(8 << 20));
+    for (path, kind, key, body, status) in [
+        (
+            "/v1/audio/transcriptions",
+            "multipart/form-data; boundary=b",
+            "wrong",
+            &form,
+            "401",
+        ),
+        (
+            "/v1/images/edits",
+            "multipart/form-data; boundary=b",
+            LIMITED,
+            &form,
+            "403",
+        ),
+        ("/v1/embeddings", JSON, "wrong", &json, "401"),
+        ("/v1/files", JSON, SECRET, &json, "400"),
+    ] {
+        let headers = format!("api-key: {key}\r\ncontent-type: {kind}\r\n");
+        let request = post(path, &headers, body.as_bytes());
+        let mut stream = tokio::net::TcpStream::connect(rig.app())
+            .await
+            .expect("it listens");
+        stream.write_all(&request[..400]).await.expect("it reads");
+        // The refusal is on its way before the rest is sent.
+        let mut answer = [0; 12];
+        if status == "401" {
+            stream.read_exact(&mut answer).await.expect("it answers");
+        }
+        stream
+            .write_all(&request[400..])
+            .await
+            .unwrap_or_else(|error| panic!("{path}: {error}"));
+        if status != "401" {
+            stream.read_exact(&mut answer).await.expect("it answers");
+        }
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert_eq!(answer, format!("HTTP/1.1 {status}"), "{path}");
+    }
+}
+
+/// What an answer would have told at its end is not made up from what came of it.
+#[tokio::test]
+async fn pieces_of_a_broken_answer_are_no_figures() {
+    let rig = start().await;
+    let headers =
+        format!("api-key: {SECRET}\r\ncontent-type: {JSON}\r\nx-stainless-sim: reset_mid=2\r\n");
+    let body = json!({"model": ALIAS, "prompt": "hello", "n": 2}).to_string();
+    let request = post("/v1/images/generations", &headers, body.as_bytes());
+    let answer = send(rig.app(), &[&request]).await;
+    assert!(!answer.whole, "{}", answer.text());
+    let events = rig.events().await;
+    assert_eq!(
+        ["outcome", "usage_source", "usage_quality", "billable"]
+            .map(|name| events[0][name].as_str()),
+        [
+            Some("upstream_error"),
+            Some("none"),
+            Some("missing"),
+            Some("unclear")
+        ],
+        "{}",
+        events[0]
+    );
+    assert!(events[0]["images"].is_null(), "{}", events[0]);
+}
+
 #[tokio::test]
 async fn an_app_that_leaves_while_its_form_passes_used_nothing() {
     use tokio::io::AsyncWriteExt as _;

@@ -33,6 +33,8 @@ pub struct Reading {
     pub quality: UsageQuality,
     /// What the provider says it charges, in US dollars, as a decimal.
     pub provider_cost: Option<String>,
+    /// Its figures are pieces that were counted here: what is billed only if the answer is whole and says nothing else.
+    pub by_pieces: bool,
     /// The figures of the answer as they were parsed; `None` where there are none or they are no JSON.
     pub usage: Option<Value>,
 }
@@ -64,7 +66,7 @@ pub fn read(dialect: Dialect, api: Api, found: &Findings) -> Reading {
         tokens::read(usage, content, rules, &mut draft);
     }
     let tool_line = tools::read(usage, found, rules, &mut draft);
-    pieces(api, found, &mut draft);
+    let by_pieces = pieces(api, found, &mut draft);
     let provider_cost = usage.and_then(|usage| cost(usage, rules));
     let lines = lines(found, &mut draft, tool_line, usage.and_then(tier));
     let quality = quality(api, found, &draft, &lines);
@@ -72,6 +74,7 @@ pub fn read(dialect: Dialect, api: Api, found: &Findings) -> Reading {
         lines,
         quality,
         provider_cost,
+        by_pieces,
         usage: stated,
     }
 }
@@ -86,9 +89,9 @@ fn stated(found: &Findings, draft: &mut Draft) -> Option<Value> {
 }
 
 /// What is counted by the piece where no tokens and no seconds are told: pictures, and a recording's length.
-fn pieces(api: Api, found: &Findings, draft: &mut Draft) {
+fn pieces(api: Api, found: &Findings, draft: &mut Draft) -> bool {
     if !draft.units.is_empty() {
-        return;
+        return false;
     }
     match api {
         Api::Images if found.data_items > 0 => draft.set(Unit::Images, found.data_items.into()),
@@ -105,6 +108,7 @@ fn pieces(api: Api, found: &Findings, draft: &mut Draft) {
         }
         _ => {}
     }
+    !draft.units.is_empty()
 }
 
 fn lines(
