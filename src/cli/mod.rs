@@ -6,6 +6,7 @@ mod audit;
 mod bench;
 mod doctor;
 mod engine;
+mod export;
 mod journal;
 mod key;
 mod migrate;
@@ -67,6 +68,9 @@ enum Command {
     /// Reports for finance
     #[command(subcommand)]
     Report(report::Report),
+    /// The monthly summary and the request trail as files that add up to each other
+    #[command(subcommand)]
+    Export(export::ExportCommand),
     /// The audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -142,6 +146,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         })
         .map(done),
         Command::Report(command) => command.run().map(done),
+        Command::Export(command) => command.run().map(done),
         Command::Audit(command) => command.run().map(done),
         Command::Doctor(command) => command.run(),
         Command::Engine(command) => command.run().map(done),

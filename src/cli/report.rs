@@ -32,6 +32,16 @@ Amounts are exact. A total is marked incomplete while a price is missing.")]
 #[derive(Debug, clap::Args)]
 pub struct ChargebackArgs {
     #[command(flatten)]
+    of: Selection,
+    /// table, csv or json
+    #[arg(long, default_value = "table")]
+    format: String,
+}
+
+/// Which requests, by which columns, at which prices: what every report and export is asked for.
+#[derive(Debug, clap::Args)]
+pub struct Selection {
+    #[command(flatten)]
     config: ConfigArg,
     /// Month, year, day, or `start/end`; the current month if absent
     #[arg(long)]
@@ -51,18 +61,13 @@ pub struct ChargebackArgs {
     /// Price book; the configuration's if absent
     #[arg(long, value_name = "FILE")]
     prices: Option<std::path::PathBuf>,
-    /// table, csv or json
-    #[arg(long, default_value = "table")]
-    format: String,
 }
 
 impl Report {
     /// Makes and prints it.
     pub fn run(self) -> anyhow::Result<()> {
         let Self::Chargeback(args) = self;
-        let mut config = Config::load(&args.config.config)?.value;
-        config.prices = args.prices.clone().or(config.prices);
-        let request = args.request()?;
+        let (config, request) = (args.of.config()?, args.of.request()?);
         let format: Format = parse(&args.format)?;
         let book = price_book(&config)?;
         let chargeback = block_on(async { make(&config, &book, &request).await })?;
@@ -71,8 +76,16 @@ impl Report {
     }
 }
 
-impl ChargebackArgs {
-    fn request(&self) -> Result<Request, Usage> {
+impl Selection {
+    /// The configuration, with the price book that was named.
+    pub(super) fn config(&self) -> anyhow::Result<Config> {
+        let mut config = Config::load(&self.config.config)?.value;
+        config.prices = self.prices.clone().or(config.prices);
+        Ok(config)
+    }
+
+    /// The report that is asked for.
+    pub(super) fn request(&self) -> Result<Request, Usage> {
         let zone = zone(&self.tz).map_err(usage)?;
         let period = self.period.clone().unwrap_or_else(this_month);
         Ok(Request {
@@ -112,7 +125,7 @@ fn this_month() -> String {
 }
 
 /// The configuration's price book; an empty one if it names none, and then everything is unpriced.
-fn price_book(config: &Config) -> anyhow::Result<PriceBook> {
+pub(super) fn price_book(config: &Config) -> anyhow::Result<PriceBook> {
     match &config.prices {
         Some(path) => prices::load(path).map_err(|error| usage(error).into()),
         None => PriceBook::new(&[]).map_err(|_| usage("the empty price book is refused").into()),
