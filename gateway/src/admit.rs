@@ -11,6 +11,7 @@ use http_body_util::Full;
 use schemas::name::Text;
 use schemas::{Admission, AuthMethod, RouteReason, Unit, Units, WIRE_VERSION};
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use crate::arrival::Arrival;
 use crate::conclude::Ending;
@@ -140,7 +141,7 @@ pub async fn admit(
         policies: limited.policies(),
         trace: None,
     };
-    let came = (came, body.take());
+    let came = (came, body.take(), gate.tasks.clone());
     let (sending, upload) = sending(arrival, address, head, &route, came, &limited);
     let (snapshot, trace) = (arrival.snapshot.clone(), arrival.trace.take());
     // From here on the exchange answers for the request.
@@ -312,7 +313,7 @@ fn sending(
     address: &Address,
     head: &Parts,
     route: &Route,
-    (came, rest): (Came, Option<Body>),
+    (came, rest, tasks): (Came, Option<Body>, TaskTracker),
     limited: &Limited,
 ) -> (Sending, Option<Arc<upload::Facts>>) {
     let endpoint = address.endpoint;
@@ -336,7 +337,7 @@ fn sending(
             (Sent::Whole(Full::new(body)), None)
         }
         Came::Form(form) => {
-            let upload = form.into_upload(model, rest);
+            let upload = form.into_upload(model, rest, tasks);
             let facts = upload.facts();
             (Sent::Passing(Box::new(upload)), Some(facts))
         }

@@ -137,6 +137,16 @@ impl Facts<'_> {
             && self.found.unexpected != Some(NOT_JSON)
     }
 
+    /// An answer that can be counted has nothing in it.
+    fn says_nothing(&self) -> bool {
+        self.is_countable()
+            && !self.has_text
+            && self.found.finish_reason.is_none()
+            && self.found.data_items == 0
+            && self.found.tool_calls().total() == 0
+            && self.reading().lines.is_empty()
+    }
+
     /// The request can have reached the provider, and no answer came that says what became of it.
     fn ends_unanswered(&self) -> bool {
         self.call.reached && self.call.status.is_none()
@@ -173,7 +183,11 @@ pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageE
             .map(|b| Text::cut(&String::from_utf8_lossy(b)))
     };
     let model_served = name(&facts.found.model);
-    let service_tier = name(&facts.found.service_tier);
+    let line_tier = usage
+        .lines
+        .first()
+        .and_then(|line| line.service_tier.as_deref());
+    let service_tier = name(&facts.found.service_tier).or(line_tier.map(Text::cut));
     let lines = usage.lines.into_iter().map(|line| Line {
         model: Text::cut(facts.model_of(&line)),
         service_tier: line.service_tier.as_deref().map(Text::cut),
@@ -333,11 +347,16 @@ fn billable(facts: &Facts<'_>, outcome: Outcome) -> Billable {
     if !facts.call.reached {
         return Billable::No;
     }
+    let ends_in_error = facts.found.finish_reason.as_deref() == Some(b"error");
     let too_long = facts.found.error_code.as_deref() == Some(b"context_length_exceeded");
     match (facts.call.status, outcome) {
         (Some(_), Outcome::Filtered) | (Some(408), _) => Billable::Unclear,
         (Some(_), _) if too_long => Billable::Unclear,
         (Some(400..=499), _) => Billable::No,
+        (Some(status), _) if facts.dialect.charges_nothing_for(status) => Billable::No,
+        (Some(_), _) if ends_in_error && facts.dialect.charges_nothing_for_errors() => Billable::No,
+        // Nothing was answered: no figure, no text, no end.
+        (Some(_), Outcome::Completed) if facts.says_nothing() => Billable::Unclear,
         (Some(_), Outcome::Completed) => Billable::Yes,
         // Whoever hangs up does not turn a failed answer into a good one.
         (Some(_), Outcome::ClientAborted) if facts.was_served() && !facts.found.error => {
@@ -367,3 +386,7 @@ fn attempts(open: &UsageEvent, facts: &Facts<'_>, outcome: Outcome) -> Vec<Attem
 #[cfg(test)]
 #[path = "conclude_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "billable_tests.rs"]
+mod billable_tests;

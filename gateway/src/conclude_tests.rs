@@ -5,7 +5,7 @@ use schemas::{Admission, Boot, EventId, Unit, WIRE_VERSION};
 
 use super::*;
 
-fn open_event() -> UsageEvent {
+pub(super) fn open_event() -> UsageEvent {
     let text = Text::cut;
     let admission = Admission {
         wire: text(WIRE_VERSION),
@@ -57,7 +57,7 @@ struct Case {
 }
 
 const USAGE: &str = r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15}"#;
-static NOTHING: std::sync::LazyLock<Units> = std::sync::LazyLock::new(Units::default);
+pub(super) static NOTHING: std::sync::LazyLock<Units> = std::sync::LazyLock::new(Units::default);
 
 const BOTH: &[(Unit, i64)] = &[(Unit::InputText, 9), (Unit::OutputText, 4)];
 
@@ -326,7 +326,7 @@ fn what_breaks_off_or_takes_too_long_is_never_billed_silently() {
 }
 
 /// Of an answer with status 200 to a chat.
-fn facts_of<'a>(call: &'a Call, found: &'a Findings) -> Facts<'a> {
+pub(super) fn facts_of<'a>(call: &'a Call, found: &'a Findings) -> Facts<'a> {
     Facts {
         ending: Ending::Completed,
         call,
@@ -467,28 +467,4 @@ fn pictures_sound_and_moderations_are_never_counted_by_a_tokenizer() {
         };
         assert!(!facts.wanted().any(), "{api}");
     }
-}
-
-#[test]
-fn hanging_up_does_not_turn_a_failed_answer_into_a_good_one() {
-    let billable = |status: u16, found: fn(&mut Findings), call: fn(&mut Call)| {
-        let mut case = Case::new(Ending::Drained, status, None);
-        (case.found, case.call) = (found, call);
-        case.says().3
-    };
-    assert_eq!(billable(200, |_| {}, |_| {}), Billable::Yes);
-    for status in [500, 502, 503] {
-        assert_eq!(
-            billable(status, |_| {}, |_| {}),
-            Billable::Unclear,
-            "{status}"
-        );
-    }
-    assert_eq!(billable(429, |_| {}, |_| {}), Billable::No);
-    assert_eq!(
-        billable(200, |found| found.error = true, |_| {}),
-        Billable::Unclear
-    );
-    let html = |found: &mut Findings| found.unexpected = Some(NOT_JSON);
-    assert_eq!(billable(200, html, |_| {}), Billable::Unclear);
 }

@@ -156,6 +156,16 @@ impl Endpoint {
         self.row().by_deployment
     }
 
+    /// Whether it answers with events to who asks for them (OpenAI API reference: embeddings, translations and
+    /// moderations have no `stream`).
+    #[must_use]
+    pub const fn streams(self) -> bool {
+        !matches!(
+            self,
+            Self::Embeddings | Self::Translations | Self::Moderations
+        )
+    }
+
     /// Whether its streams tell usage only to who asks with `stream_options.include_usage`.
     #[must_use]
     pub const fn has_stream_options(self) -> bool {

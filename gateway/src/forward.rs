@@ -75,7 +75,7 @@ async fn serve(
     let mut response = match admitted {
         Ok((exchange, sending)) => call(exchange, sending).await,
         Err(refusal) => {
-            linger::read_away(at_the_door.body.take());
+            linger::read_away(&gate.tasks, at_the_door.body.take());
             match at_the_door.arrival.take() {
                 Some(arrival) => gate.refuse(&arrival, &refusal),
                 None => refusal.response(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http_body_util::BodyExt;
+use tokio_util::task::TaskTracker;
 
 /// More than this is not taken.
 const MAX_BYTES: usize = 32 << 20;
@@ -13,11 +14,11 @@ const MAX_TIME: Duration = Duration::from_secs(30);
 const MAX_GAP: Duration = Duration::from_secs(5);
 
 /// Reads a body away, within bounds, beside the answer.
-pub fn read_away(body: Option<Body>) {
+pub fn read_away(tasks: &TaskTracker, body: Option<Body>) {
     let Some(body) = body.filter(|body| !http_body::Body::is_end_stream(body)) else {
         return;
     };
-    tokio::spawn(async move {
+    tasks.spawn(async move {
         // Whatever ends it, nobody waits for the outcome.
         drop(tokio::time::timeout(MAX_TIME, discard(body)).await);
     });
@@ -46,7 +47,7 @@ mod tests {
             let bytes = receiver.recv().await?;
             Some((Ok::<_, std::convert::Infallible>(bytes), receiver))
         });
-        read_away(Some(Body::from_stream(stream)));
+        read_away(&TaskTracker::new(), Some(Body::from_stream(stream)));
         let piece = Bytes::from(vec![0; 1 << 20]);
         for _ in 0..32 {
             sender.send(piece.clone()).await.unwrap();

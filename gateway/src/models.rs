@@ -62,7 +62,7 @@ fn answer(
 ) -> Response<Body> {
     let mut arrival = gate.arrive(peer.ip(), Api::Models, &request);
     let (head, body) = request.into_parts();
-    linger::read_away(Some(body));
+    linger::read_away(&gate.tasks, Some(body));
     let found = arrival
         .identify(&head)
         .and_then(|principal| find(&arrival.snapshot, &principal))
@@ -119,7 +119,7 @@ pub async fn unmetered(
 fn refuse(gate: &Gate, peer: SocketAddr, request: Request, refusal: Refusal) -> Response<Body> {
     let mut arrival = gate.arrive(peer.ip(), Api::Unmetered, &request);
     let (head, body) = request.into_parts();
-    linger::read_away(Some(body));
+    linger::read_away(&gate.tasks, Some(body));
     let refusal = arrival.identify(&head).err().unwrap_or(refusal);
     gate.refuse(&arrival, &refusal)
 }

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
 
 use crate::arrival::Arrival;
 use crate::door::{self, DoorError, FormScan};
@@ -113,7 +114,12 @@ impl Form {
 
     /// The body for the provider, of which `rest` is still to come; with `model`, where it must name one, in the place of the name it has or as a part
     /// of its own.
-    pub fn into_upload(self, model: Option<&str>, rest: Option<Body>) -> Upload {
+    pub fn into_upload(
+        self,
+        model: Option<&str>,
+        rest: Option<Body>,
+        tasks: TaskTracker,
+    ) -> Upload {
         let came: u64 = self.came.iter().map(|bytes| bytes.len() as u64).sum();
         let mut first = Vec::with_capacity(self.came.len() + 2);
         match (model, self.scan.model()) {
@@ -126,7 +132,7 @@ impl Form {
             }
             _ => first.extend(self.came),
         }
-        Upload::new(first, came, rest, self.scan, self.bounds)
+        Upload::new(first, came, rest, self.scan, self.bounds, tasks)
     }
 }
 

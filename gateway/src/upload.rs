@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use tokio::time::{Instant, Sleep};
+use tokio_util::task::TaskTracker;
 
 use crate::door::{DoorError, FormScan};
 use crate::linger;
@@ -75,6 +76,7 @@ pub struct Upload {
     /// Bytes that are still to be given, where the app said how many there are.
     left: Option<u64>,
     facts: Arc<Facts>,
+    tasks: TaskTracker,
 }
 
 /// The bounds of a body that passes.
@@ -96,6 +98,7 @@ impl Upload {
         rest: Option<AppBody>,
         scan: FormScan,
         bounds: Bounds,
+        tasks: TaskTracker,
     ) -> Self {
         let facts = Facts::default();
         facts.bytes.store(came, Ordering::Release);
@@ -114,6 +117,7 @@ impl Upload {
             until: Box::pin(tokio::time::sleep_until(bounds.until)),
             left,
             facts: Arc::new(facts),
+            tasks,
         }
     }
 
@@ -124,7 +128,7 @@ impl Upload {
 
     fn fail(&mut self, fault: Refusal) -> NotSent {
         // The app sends on: what it has not sent yet must not cost it the answer.
-        linger::read_away(self.rest.take());
+        linger::read_away(&self.tasks, self.rest.take());
         // The first is the reason.
         let _is_first = self.facts.fault.set(fault);
         NotSent

@@ -10,7 +10,7 @@ use gateway::meter::dialect::Dialect;
 use gateway::meter::stream::UsageFor;
 use schemas::Api;
 use serde_json::json;
-use support::coverage::{self, Coverage};
+use support::coverage::Coverage;
 use support::{Entry, corpus, cuttings, read_whole, units_of};
 
 #[test]
@@ -125,7 +125,7 @@ fn every_endpoint_has_answers_in_each_of_its_modes() {
         assert!(count.plain > 0, "{path} has no document in the corpus");
         assert_eq!(
             count.stream > 0,
-            coverage::streams(endpoint),
+            endpoint.streams(),
             "{path} has {} streams in the corpus",
             count.stream
         );

@@ -8,15 +8,6 @@ use serde_json::{Map, Value, json};
 
 use super::{Entry, corpus};
 
-/// Whether an endpoint answers with events to who asks for them (OpenAI API reference: embeddings, translations and
-/// moderations have no `stream`).
-pub fn streams(endpoint: Endpoint) -> bool {
-    !matches!(
-        endpoint,
-        Endpoint::Embeddings | Endpoint::Translations | Endpoint::Moderations
-    )
-}
-
 /// Documents and streams of one endpoint in one dialect.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Count {
@@ -60,7 +51,7 @@ impl Coverage {
                 let count = self.count(endpoint, dialect);
                 let _ = match (count.plain, count.stream) {
                     (0, 0) => write!(table, " |"),
-                    (plain, 0) if !streams(endpoint) => write!(table, " {plain} + - |"),
+                    (plain, 0) if !endpoint.streams() => write!(table, " {plain} + - |"),
                     (plain, stream) => write!(table, " {plain} + {stream} |"),
                 };
             }
@@ -81,7 +72,7 @@ impl Coverage {
                         (dialect.as_str().to_owned(), counts)
                     })
                     .collect();
-                json!({"endpoint": endpoint.path(), "api": endpoint.api(), "streams": streams(endpoint), "dialects": dialects})
+                json!({"endpoint": endpoint.path(), "api": endpoint.api(), "streams": endpoint.streams(), "dialects": dialects})
             })
             .collect();
         let document = json!({"answers": self.0.len(), "endpoints": endpoints});

@@ -109,6 +109,18 @@ impl Dialect {
         !self.rules().always_streams_usage
     }
 
+    /// Whether the provider says that it charges nothing for a failure of this status.
+    #[must_use]
+    pub fn charges_nothing_for(self, status: u16) -> bool {
+        self.rules().free_statuses.contains(&status)
+    }
+
+    /// Whether the provider says that it charges nothing for an answer that ends with `finish_reason` `error`.
+    #[must_use]
+    pub fn charges_nothing_for_errors(self) -> bool {
+        self.rules().free_if_error
+    }
+
     pub(super) fn rules(self) -> &'static Rules {
         match self {
             Self::OpenAi => &openai::RULES,

@@ -54,6 +54,10 @@ pub(super) struct Rules {
     pub(super) cost: Cost,
     /// The model of the tool that draws images, where the answer names none.
     pub(super) image_model: Option<&'static str>,
+    /// Failures that the provider says it does not charge, beside those that nobody charges.
+    pub(super) free_statuses: &'static [u16],
+    /// An answer that ends with `finish_reason` `error` is not charged.
+    pub(super) free_if_error: bool,
     /// A streamed chat tells its usage to everyone.
     pub(super) always_streams_usage: bool,
 }
@@ -70,6 +74,8 @@ impl Rules {
         no_use: &[],
         cost: Cost::None,
         image_model: None,
+        free_statuses: &[],
+        free_if_error: false,
         always_streams_usage: false,
     };
 }
