@@ -48,7 +48,7 @@ pub struct Config {
     pub tenants: Vec<gateway::config::Tenant>,
 }
 
-/// `[log]`: what is logged, and how.
+/// `[log]`: what is logged, and how; where the log of records is.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
@@ -56,6 +56,8 @@ pub struct Log {
     pub format: LogFormat,
     /// One line a request.
     pub requests: bool,
+    /// The log in Kafka, where there is one.
+    pub kafka: Option<gateway::publish::Kafka>,
 }
 
 /// `[journal]`: sizes.
@@ -124,6 +126,9 @@ impl Config {
         let config = &mut loaded.value;
         config.data_dir = absolute(path, base.join(&config.data_dir))?;
         config.telemetry.resolve(&base);
+        if let Some(kafka) = &mut config.log.kafka {
+            kafka.resolve(&base);
+        }
         config.prices = config.prices.as_ref().map(|prices| base.join(prices));
         for deployment in &mut config.deployments {
             deployment.api_key_file = deployment.api_key_file.as_ref().map(|file| base.join(file));
@@ -138,6 +143,7 @@ impl Config {
             deployments: self.deployments.clone(),
             routes: self.routes.clone(),
             tenants: self.tenants.clone(),
+            kafka: self.log.kafka.clone(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The one binary: parses the command line, wires the parts, runs them.
 
+mod alone;
 mod cli;
 mod config;
 mod retire;

@@ -1,4 +1,5 @@
-//! Old segments of the journal go when they are in the store, found again there by the audit, and more than is kept.
+//! Old segments of the journal go when they are safe elsewhere, and more than is kept: in the store, found again there by the
+//! audit; or, where the log is Kafka, acknowledged by it.
 //!
 //! Nothing that is not confirmed ever goes: a journal that is full of it refuses new work instead. Refusals that are confirmed
 //! give their lane free, long before their segments go.
@@ -6,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use runtime::shutdown::Shutdown;
 
 const EVERY: Duration = Duration::from_secs(10);
@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_secs(10);
 pub async fn watch(
     journal: journal::Journal,
     running: Arc<gateway::Running>,
-    consumer: Arc<Mutex<Option<consumer::Handle>>>,
+    safe_below: impl Fn() -> u64 + Send + Sync,
     keep_bytes: u64,
     shutdown: Shutdown,
 ) {
@@ -25,7 +25,7 @@ pub async fn watch(
         .await
         .is_some()
     {
-        let Some(confirmed) = confirmed(&journal, &running, &consumer).await else {
+        let Some(confirmed) = confirmed(&journal, &running, &safe_below).await else {
             continue;
         };
         journal.refusals_confirmed_below(confirmed);
@@ -47,20 +47,16 @@ pub async fn watch(
     }
 }
 
-/// Everything below is in the store, and every request that was admitted there is closed, durably.
+/// Everything below is safe elsewhere, and every request that was admitted there is closed, durably.
 async fn confirmed(
     journal: &journal::Journal,
     running: &gateway::Running,
-    consumer: &Mutex<Option<consumer::Handle>>,
+    safe_below: &(impl Fn() -> u64 + Sync),
 ) -> Option<u64> {
     // In this order: the outcomes that closed what lies below are synced before anything of it may go.
     let settled = running.settled_below();
     journal.sync_now().await.ok()?;
-    let verified = consumer
-        .lock()
-        .as_ref()
-        .map_or(0, |handle| handle.status().verified);
-    Some(settled.min(u64::try_from(verified).unwrap_or(0)))
+    Some(settled.min(safe_below()))
 }
 
 /// Below which position segments may go: about as many as are too many, and never what is not confirmed.

@@ -15,6 +15,7 @@ use schemas::{Clock, Micros, fs_names, migrations};
 use store::User;
 use store::supervisor::Supervisor;
 
+use crate::cli::Usage;
 use crate::config::Config;
 use crate::{retire, sample, traces};
 
@@ -48,34 +49,41 @@ pub struct Up {
 
 /// Runs until a signal.
 pub fn run(up: Up) -> anyhow::Result<()> {
+    let loaded = Config::load(&up.config)?;
+    serving(&loaded.value)?.block_on(serve(up, loaded))
+}
+
+/// Sets the process up for serving, and makes the threads that serve.
+pub(crate) fn serving(config: &Config) -> anyhow::Result<tokio::runtime::Runtime> {
     runtime::secrecy::forbid_core_dumps()
         .context("core dumps, which would hold credentials, cannot be forbidden")?;
-    let loaded = Config::load(&up.config)?;
-    let requests = if loaded.value.log.requests {
-        "info"
-    } else {
-        "off"
-    };
-    runtime::telemetry::init(loaded.value.log.format, &format!("info,request={requests}"));
-    let workers = match loaded.value.gateway.workers {
+    let requests = if config.log.requests { "info" } else { "off" };
+    runtime::telemetry::init(config.log.format, &format!("info,request={requests}"));
+    let workers = match config.gateway.workers {
         0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
         workers => workers,
     };
-    let serving = tokio::runtime::Builder::new_multi_thread()
+    Ok(tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .thread_name("tg-gateway")
         .enable_all()
-        .build()?;
-    serving.block_on(serve(up, loaded))
+        .build()?)
 }
 
 async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
     let config = &loaded.value;
+    if config.log.kafka.is_some() {
+        return Err(Usage(format!(
+            "`[log] kafka` in {} is for `tollgate gateway`; remove it to run everything on one machine",
+            loaded.path.display()
+        ))
+        .into());
+    }
     make_data_dir(&config.data_dir)?;
     let simulator = start_simulator(&up, config)?;
     let mut registry = Registry::with_prefix("tollgate");
     let (tracer, spans) = traces::start(&loaded)?.unzip();
-    let prepared = gateway::prepare(start(&up, &loaded, tracer), &mut registry)
+    let prepared = gateway::prepare(start(&loaded, up.layer.clone(), tracer), &mut registry)
         .await
         .map_err(|error| explain(error, &loaded))?;
     if prepared.orphans > 0 {
@@ -103,7 +111,7 @@ async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
     helpers.spawn(retire::watch(
         journal.clone(),
         running.clone(),
-        consumer.clone(),
+        verified(consumer.clone()),
         config.journal.keep_mib << 20,
         shutdown.clone(),
     ));
@@ -125,6 +133,17 @@ async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
         simulator.shutdown().await;
     }
     worked
+}
+
+/// What is in the store and was found again there.
+fn verified(consumer: Arc<Mutex<Option<consumer::Handle>>>) -> impl Fn() -> u64 + Send + Sync {
+    move || {
+        let verified = consumer
+            .lock()
+            .as_ref()
+            .map_or(0, |handle| handle.status().verified);
+        u64::try_from(verified).unwrap_or(0)
+    }
 }
 
 /// The running parts.
@@ -154,20 +173,25 @@ async fn work(
     Ok(())
 }
 
-fn start(up: &Up, loaded: &Loaded<Config>, tracer: Option<Tracer>) -> gateway::Start {
+/// What the gateway of this configuration needs to start.
+pub(crate) fn start(
+    loaded: &Loaded<Config>,
+    layer: Arc<dyn journal::FileLayer>,
+    tracer: Option<Tracer>,
+) -> gateway::Start {
     gateway::Start {
         config: loaded.value.for_gateway(),
         config_text: loaded.text.clone(),
         data_dir: loaded.value.data_dir.clone(),
         journal: loaded.value.for_journal(),
-        layer: up.layer.clone(),
+        layer,
         clock: Arc::new(SystemClock),
         tracer,
     }
 }
 
 /// A fault between parts of the file gets its line.
-fn explain(error: gateway::StartError, loaded: &Loaded<Config>) -> anyhow::Error {
+pub(crate) fn explain(error: gateway::StartError, loaded: &Loaded<Config>) -> anyhow::Error {
     match error {
         gateway::StartError::Config(bad) => at_line(bad, &loaded.path, &loaded.text).into(),
         other => other.into(),
@@ -180,7 +204,7 @@ pub fn at_line(bad: gateway::BadConfig, path: &Path, text: &str) -> ConfigError 
 }
 
 /// Makes the data directory, or says why it cannot be used.
-fn make_data_dir(dir: &Path) -> anyhow::Result<()> {
+pub(crate) fn make_data_dir(dir: &Path) -> anyhow::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true).mode(0o700);
     builder.create(dir).with_context(|| {
@@ -217,14 +241,19 @@ fn start_simulator(up: &Up, config: &Config) -> anyhow::Result<Option<simulator:
     Ok(Some(started))
 }
 
-async fn watch_signals(shutdown: Shutdown) {
+/// Asks for the stop when a signal comes.
+pub(crate) async fn watch_signals(shutdown: Shutdown) {
     if let Err(error) = shutdown.on_signals().await {
         tracing::error!(%error, "signals cannot be caught");
     }
 }
 
 /// Takes a changed file, or refuses it with line and reason while the old one serves.
-async fn watch_config(loaded: Loaded<Config>, running: Arc<gateway::Running>, shutdown: Shutdown) {
+pub(crate) async fn watch_config(
+    loaded: Loaded<Config>,
+    running: Arc<gateway::Running>,
+    shutdown: Shutdown,
+) {
     let Loaded { path, text, .. } = loaded;
     let reload = || {
         let taken = Config::load(&path).and_then(|loaded| {

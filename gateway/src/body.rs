@@ -20,7 +20,7 @@ use crate::exchange::Exchange;
 use crate::gate::Gate;
 use crate::meter::findings::{Findings, TextTally};
 use crate::meter::reader::Reader;
-use crate::state::{Stage, State, wait_durable};
+use crate::state::{Stage, State};
 
 /// The answer broke off: the app's connection is closed in the middle, as the provider's was.
 #[derive(Debug, thiserror::Error)]
@@ -192,12 +192,12 @@ impl MeteredBody {
             self.closing = Some(Box::pin(state.close(ending)));
             return;
         }
-        let durability = state.durability();
+        let (gate, durability) = (state.gate.clone(), state.durability());
         let ticket = state.settle(ending, &schemas::Units::default());
         if durability != schemas::Durability::Written {
             self.closing = ticket.map(|ticket| {
                 let waiting: BoxFuture<'static, ()> = Box::pin(async move {
-                    wait_durable(durability, &ticket).await;
+                    gate.wait_durable(durability, &ticket).await;
                 });
                 waiting
             });

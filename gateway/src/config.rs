@@ -21,6 +21,8 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// `[[tenants]]`
     pub tenants: Vec<Tenant>,
+    /// `[log] kafka`: where the journal is published, if it is.
+    pub kafka: Option<crate::publish::Kafka>,
 }
 
 /// `[gateway]`: doors, limits, times.

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response};
 use schemas::name::Text;
-use schemas::{Api, Clock, EventId, Outcome, UsageEvent};
+use schemas::{Api, Clock, EventId, Outcome, ProducerState, UsageEvent};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,6 +18,7 @@ use crate::estimate::Estimator;
 use crate::labels::Pseudonyms;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
+use crate::publish::Replicas;
 use crate::refusal::Refusal;
 use crate::request_log;
 use crate::snapshot::Snapshot;
@@ -57,6 +58,8 @@ pub struct Gate {
     pub backends: Backends,
     /// Traces requests, where that is asked.
     pub tracer: Option<Tracer>,
+    /// How far the journal is in Kafka, where it is published.
+    pub replicas: Option<Replicas>,
 }
 
 impl Gate {
@@ -82,6 +85,13 @@ impl Gate {
                 .tracer
                 .as_ref()
                 .map(|tracer| tracer.begin(event_id, request)),
+        }
+    }
+
+    /// Writes what this producer is from now on. Nothing depends on it that the heartbeats would not say later.
+    pub fn say(&self, state: ProducerState) {
+        if let Err(error) = self.ledger.live(state, self.clock.now()) {
+            tracing::warn!(%error, ?state, "the producer's state was not written");
         }
     }
 

@@ -11,7 +11,8 @@ use journal::{AppendError, Journal, Reservation, Ticket};
 use parking_lot::Mutex;
 use schemas::name::Text;
 use schemas::{
-    Admission, Boot, EventId, Heartbeat, Micros, RecordKind, UsageEvent, WIRE_VERSION, event,
+    Admission, Boot, EventId, Heartbeat, Micros, ProducerRecord, ProducerState, RecordKind,
+    UsageEvent, WIRE_VERSION, event,
 };
 
 use crate::metrics::Metrics;
@@ -172,6 +173,25 @@ impl Ledger {
             synced_position: signed(stats.synced_end),
             clock_us: now,
         }
+    }
+
+    /// Writes what this producer is from now on. `Closed` is said only when nothing is open any more.
+    pub fn live(&self, state: ProducerState, now: Micros) -> Result<(), AppendError> {
+        let heartbeat = self.heartbeat(now);
+        if state == ProducerState::Closed && heartbeat.open > 0 {
+            return Ok(());
+        }
+        let record = ProducerRecord {
+            wire: heartbeat.wire,
+            producer: heartbeat.producer,
+            boot: heartbeat.boot,
+            state,
+            last_producer_seq: heartbeat.last_producer_seq,
+            clock_us: now,
+        };
+        self.journal
+            .append(RecordKind::Producer as u8, &record.encode())?;
+        Ok(())
     }
 
     /// Writes a sign of life.

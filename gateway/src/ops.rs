@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::gate::Gate;
+use crate::publish::Replicas;
 
 /// What the operators' door shows.
 pub struct Ops {
@@ -29,7 +30,7 @@ pub struct Ops {
 pub async fn serve(listener: TcpListener, ops: Arc<Ops>, stop: CancellationToken) {
     let router = Router::new()
         .route("/livez", get(async || "ok\n"))
-        .route("/readyz", get(readyz))
+        .route("/readyz", get(readiness))
         .route("/backends", get(backends))
         .route("/metrics", get(metrics))
         .route("/coverage", get(coverage))
@@ -42,7 +43,7 @@ pub async fn serve(listener: TcpListener, ops: Arc<Ops>, stop: CancellationToken
     }
 }
 
-async fn readyz(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
+fn readyz(ops: Arc<Ops>) -> (StatusCode, &'static str) {
     if ops.gate.ledger.journal().stats().poisoned {
         return (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -65,6 +66,16 @@ async fn readyz(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
         );
     }
     (StatusCode::OK, "ok\n")
+}
+
+/// How the log goes, beside the word: without Kafka requests are served and records wait in the journal.
+async fn readiness(ops: State<Arc<Ops>>) -> impl IntoResponse {
+    let log = ops.gate.replicas.as_ref().map(Replicas::state);
+    let (status, word) = readyz(ops.0);
+    (
+        status,
+        log.map_or(word.to_owned(), |log| format!("{word}{log}\n")),
+    )
 }
 
 async fn backends(State(ops): State<Arc<Ops>>) -> impl IntoResponse {

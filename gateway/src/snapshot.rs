@@ -198,9 +198,15 @@ impl Snapshot {
         let backends = backends::backends(&config.deployments)?;
         let (routes, models) = routes::routes(config, &backends)?;
         let digest: [u8; 32] = Sha256::digest(file.as_bytes()).into();
+        if let Some(kafka) = &config.kafka {
+            kafka.check().map_err(|error| BadConfig {
+                needle: error.setting.to_owned(),
+                message: error.to_string(),
+            })?;
+        }
         Ok(Self {
             settings: config.settings.clone(),
-            keys: keys::keys(&config.tenants, &models)?,
+            keys: keys::keys(&config.tenants, &models, config.kafka.is_some())?,
             routes,
             models,
             all_synthetic: !config.deployments.is_empty()

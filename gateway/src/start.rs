@@ -11,7 +11,7 @@ use journal::cursor::Cursor;
 use journal::{FileLayer, Journal};
 use prometheus_client::registry::Registry;
 use schemas::name::Text;
-use schemas::{Boot, Clock, fs_names};
+use schemas::{Boot, Clock, ProducerState, fs_names};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,7 @@ use crate::labels::Pseudonyms;
 use crate::ledger::Ledger;
 use crate::metrics::{Metrics, register_spans};
 use crate::ops::Ops;
+use crate::publish::{self, Publisher, Publishing};
 use crate::recovery::{RecoveryError, close_orphans};
 use crate::snapshot::{BadConfig, Snapshot};
 use crate::strangers::Strangers;
@@ -36,6 +37,8 @@ use crate::{listener, ops, pulse};
 const ESTIMATORS: usize = 2;
 /// Waiting connections that the kernel keeps.
 const BACKLOG: i32 = 4_096;
+/// How long a stop waits for Kafka to have everything.
+const DRAIN_PUBLISHER: Duration = Duration::from_secs(20);
 /// How long after the end of `stop_timeout_ms` forced work may take to write its records.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -87,6 +90,9 @@ pub enum StartError {
         /// Why.
         error: std::io::Error,
     },
+    /// The publisher cannot be made.
+    #[error(transparent)]
+    Publisher(#[from] publish::NoPublisher),
     /// The client for providers cannot be made.
     #[error(
         "cannot set up TLS for calls to providers: {0}; does this system have root certificates?"
@@ -98,6 +104,7 @@ pub enum StartError {
 pub struct Prepared {
     gate: Arc<Gate>,
     settled: Cursor,
+    publisher: Option<Publisher>,
     app: TcpListener,
     ops: TcpListener,
     /// How many requests of earlier starts were closed as unknown.
@@ -114,6 +121,7 @@ pub struct Running {
     stop: CancellationToken,
     stop_ops: CancellationToken,
     services: TaskTracker,
+    publishing: Option<Publishing>,
 }
 
 /// Opens the doors and the journal, and closes what the last start left open.
@@ -134,6 +142,26 @@ pub async fn prepare(start: Start, registry: &mut Registry) -> Result<Prepared, 
         nonce: recovery.boot.nonce,
     };
     let ledger = Arc::new(Ledger::new(journal, producer, boot, metrics.clone()));
+    if boot.counter == 1 {
+        let registered = ledger.live(ProducerState::Registered, start.clock.now());
+        registered.map_err(RecoveryError::from)?;
+    }
+    let publisher = start
+        .config
+        .kafka
+        .map(|kafka| {
+            let metrics = publish::Metrics::default();
+            metrics.register(registry);
+            let path = start.data_dir.join(fs_names::PUBLISHER_CURSOR);
+            Publisher::new(publish::Start {
+                kafka,
+                journal: ledger.journal().clone(),
+                producer: ledger.producer().clone(),
+                cursor: Cursor::new(path, start.layer.clone()),
+                metrics,
+            })
+        })
+        .transpose()?;
     let settled = Cursor::new(start.data_dir.join(fs_names::SETTLED_CURSOR), start.layer);
     let orphans = close_orphans(&ledger, start.clock.as_ref(), &settled)?;
     metrics.orphans.inc_by(orphans as u64);
@@ -157,11 +185,13 @@ pub async fn prepare(start: Start, registry: &mut Registry) -> Result<Prepared, 
         strangers: Strangers::default(),
         backends: Backends::default(),
         tracer: start.tracer,
+        replicas: publisher.as_ref().map(Publisher::replicas),
         snapshot: ArcSwap::from_pointee(snapshot),
     };
     Ok(Prepared {
         gate: Arc::new(gate),
         settled,
+        publisher,
         app,
         ops,
         orphans,
@@ -251,6 +281,7 @@ impl Prepared {
             gate: self.gate.clone(),
         });
         let services = TaskTracker::new();
+        self.gate.say(ProducerState::Live);
         let address = |listener: &TcpListener, wanted| listener.local_addr().unwrap_or(wanted);
         let running = Running {
             app_address: address(&self.app, settings.listen),
@@ -261,6 +292,7 @@ impl Prepared {
             stop: stop.clone(),
             stop_ops: stop_ops.clone(),
             services: services.clone(),
+            publishing: self.publisher.map(Publisher::begin),
         };
         let hurry = self.gate.hurry.clone();
         services.spawn(listener::serve(
@@ -304,6 +336,12 @@ impl Running {
         self.gate.ledger.settled_below()
     }
 
+    /// Everything in the journal below this position is in Kafka; nothing where it is not published.
+    #[must_use]
+    pub fn acked(&self) -> Option<u64> {
+        self.gate.replicas.as_ref().map(publish::Replicas::acked)
+    }
+
     /// Shows the metrics of another part of the process.
     pub fn show_metrics(&self, registry: Arc<Registry>) {
         self.ops.registries.write().push(registry);
@@ -318,6 +356,7 @@ impl Running {
     /// bound, the last records synced.
     pub async fn stop(self) {
         self.ops.ready.store(false, Ordering::Release);
+        self.gate.say(ProducerState::Draining);
         tokio::time::sleep(Duration::from_millis(self.settings.unready_ms)).await;
         self.stop.cancel();
         self.gate.tasks.close();
@@ -341,8 +380,12 @@ impl Running {
         self.services.close();
         self.services.wait().await;
         self.gate.write_last_strangers();
+        self.gate.say(ProducerState::Closed);
         if let Err(error) = self.gate.ledger.journal().sync_now().await {
             tracing::error!(%error, "the journal could not be synced");
+        }
+        if let Some(publishing) = self.publishing {
+            publishing.drain(DRAIN_PUBLISHER).await;
         }
     }
 }

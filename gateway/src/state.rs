@@ -4,7 +4,6 @@
 //! (see `body`, `drain`).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -28,8 +27,6 @@ use crate::trace::{Target, TraceContext};
 use crate::upload;
 use crate::upstream::{Answer, CallError};
 
-/// How long a record may wait for its fsync; then the answer goes on and the missed promise is logged.
-const SYNC_PATIENCE: Duration = Duration::from_secs(10);
 /// A larger request is not kept for counting: where the provider reports nothing its input is unknown.
 const MAX_KEPT_BODY_BYTES: usize = 1 << 20;
 
@@ -192,10 +189,10 @@ impl State {
             Some(question) => self.gate.estimator.clone().count(question).await,
             None => Units::default(),
         };
-        let durability = self.durability();
+        let (gate, durability) = (self.gate.clone(), self.durability());
         let ticket = self.settle(ending, &estimate);
         if let Some(ticket) = ticket {
-            wait_durable(durability, &ticket).await;
+            gate.wait_durable(durability, &ticket).await;
         }
     }
 
@@ -215,23 +212,5 @@ impl State {
             request: self.asking.body.clone().filter(|_| wanted.input),
             output: wanted.output.then(|| self.tally.text()),
         })
-    }
-}
-
-/// Waits until a record is as durable as promised, within a bound. Says whether it is.
-pub async fn wait_durable(durability: Durability, ticket: &Ticket) -> bool {
-    if durability == Durability::Written {
-        return true;
-    }
-    match tokio::time::timeout(SYNC_PATIENCE, ticket.synced()).await {
-        Ok(Ok(())) => true,
-        Ok(Err(error)) => {
-            tracing::error!(%error, "a record is written but not synced as promised");
-            false
-        }
-        Err(_) => {
-            tracing::error!("a record is written but was not synced in time: the disk is slow");
-            false
-        }
     }
 }

@@ -88,7 +88,7 @@ impl Topic {
     }
 }
 
-/// Who wrote a record, and where: what its bytes do not always say.
+/// Who wrote a record, and where. Counts only where the record itself does not say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written<'a> {
     /// The producer whose journal it is.
@@ -119,12 +119,16 @@ pub struct Envelope<'a> {
 }
 
 /// What an envelope takes of a record; the rest is passed over.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Head<'a> {
     #[serde(borrow, default)]
     event_id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     tenant: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    producer: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    boot: Option<Cow<'a, str>>,
     #[serde(default)]
     completed_us: Option<i64>,
     #[serde(default)]
@@ -136,31 +140,36 @@ struct Head<'a> {
 /// The envelope of a record. One that can not be read has an envelope too: it is for its reader to say what is wrong with it.
 #[must_use]
 pub fn envelope<'a>(kind: RecordKind, bytes: &'a [u8], written: Written<'_>) -> Envelope<'a> {
-    let head: Option<Head<'a>> = serde_json::from_slice(bytes).ok();
-    let time = head.as_ref().and_then(|head| match kind {
+    let head: Head<'a> = serde_json::from_slice(bytes).unwrap_or_default();
+    let time = match kind {
         RecordKind::Usage => head.completed_us,
         RecordKind::Admission => head.admitted_us,
         RecordKind::Heartbeat | RecordKind::Producer => head.clock_us,
         RecordKind::Cut => None,
-    });
-    let (event_id, tenant) = head.map_or((None, None), |head| (head.event_id, head.tenant));
-    let place = || format!("{}/{}", written.boot, written.position);
-    let (key, id) = match (kind, event_id) {
+    };
+    let producer: Cow<'a, str> = head
+        .producer
+        .unwrap_or_else(|| written.producer.to_owned().into());
+    let boot = head
+        .boot
+        .map_or_else(|| written.boot.to_string(), Cow::into_owned);
+    let source = format!("{SOURCE_PREFIX}{producer}");
+    let (key, id) = match (kind, head.event_id) {
         (RecordKind::Usage, Some(event_id)) => (event_id.clone(), event_id),
         (RecordKind::Admission, Some(event_id)) => {
             let id = format!("{event_id}/admitted");
             (event_id, id.into())
         }
-        _ => (written.producer.to_owned().into(), place().into()),
+        _ => (producer, format!("{boot}/{}", written.position).into()),
     };
     Envelope {
         key,
         id,
-        source: format!("{SOURCE_PREFIX}{}", written.producer),
+        source,
         kind: kind.type_name(),
         time: time.and_then(rfc3339),
-        subject: tenant.filter(|tenant| !tenant.is_empty()),
-        boot: written.boot.to_string(),
+        subject: head.tenant.filter(|tenant| !tenant.is_empty()),
+        boot,
     }
 }
 
@@ -212,7 +221,7 @@ mod tests {
                 ("ce_id", "e-1"),
                 ("ce_source", "//tollgate/gateway/gw-1"),
                 ("ce_type", "ai.tollgate.usage.v1"),
-                ("ce_time", "2026-11-25T14:47:54.900001Z"),
+                ("ce_time", "2026-11-25T14:07:54.900001Z"),
                 ("ce_subject", "ac\"me"),
                 ("ce_boot", "3-abababababababab"),
                 ("content-type", "application/json"),

@@ -1,4 +1,4 @@
-//! `tollgate journal`: looks into a journal without opening it for writing.
+//! `tollgate journal`: looks into a journal without opening it for writing, and publishes one that no gateway has.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use clap::{Subcommand, ValueEnum};
 use journal::{BOOT_KIND, Frame, Item, OfflineReader};
 use schemas::RecordKind;
 
-/// Look into a journal.
+/// Look into a journal, publish one.
 #[derive(Debug, Subcommand)]
 pub enum JournalCommand {
     /// Print frames, a line each; damaged ones are reported and passed over
@@ -15,6 +15,20 @@ pub enum JournalCommand {
         after_help = "Examples:\n  tollgate journal inspect data/sample/journal\n  tollgate journal inspect data/sample/journal --from 1000 --kind usage --payload\n\nExit code 1 if anything is damaged."
     )]
     Inspect(Inspect),
+    /// Publish a journal that no gateway has open to Kafka, whole; what is there already becomes copies that readers collapse
+    #[command(
+        after_help = "Examples:\n  tollgate journal publish /mnt/saved/journal --config tollgate.toml\n\nThe file names the brokers in `[log] kafka`; nothing else of it is used. Exit code 1 if anything is damaged."
+    )]
+    Publish(Publish),
+}
+
+/// What to publish.
+#[derive(Debug, clap::Args)]
+pub struct Publish {
+    /// The journal's directory
+    dir: PathBuf,
+    #[command(flatten)]
+    config: super::ConfigArg,
 }
 
 /// What to print.
@@ -43,6 +57,7 @@ enum Kind {
     Usage,
     Cut,
     Heartbeat,
+    Producer,
 }
 
 impl Kind {
@@ -55,6 +70,7 @@ impl Kind {
             RecordKind::Usage => Self::Usage,
             RecordKind::Cut => Self::Cut,
             RecordKind::Heartbeat => Self::Heartbeat,
+            RecordKind::Producer => Self::Producer,
         })
     }
 
@@ -65,15 +81,42 @@ impl Kind {
             Self::Usage => "usage",
             Self::Cut => "cut",
             Self::Heartbeat => "heartbeat",
+            Self::Producer => "producer",
         }
     }
 }
 
 impl JournalCommand {
-    /// Prints; the exit code says whether anything is damaged.
+    /// Prints or publishes; the exit code says whether anything is damaged.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let Self::Inspect(inspect) = self;
-        inspect.run()
+        match self {
+            Self::Inspect(inspect) => inspect.run(),
+            Self::Publish(publish) => publish.run(),
+        }
+    }
+}
+
+impl Publish {
+    fn run(&self) -> anyhow::Result<ExitCode> {
+        let loaded = crate::config::Config::load(&self.config.config)?;
+        let Some(kafka) = &loaded.value.log.kafka else {
+            return Err(super::Usage(format!(
+                "{} names no brokers: add `kafka = {{ bootstrap = \"host:9092\" }}` to `[log]`",
+                self.config.config.display()
+            ))
+            .into());
+        };
+        runtime::telemetry::init(runtime::telemetry::LogFormat::Text, "warn");
+        let tasks = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
+        let published = gateway::publish::publish_dir(&self.dir, kafka, tasks.handle())?;
+        eprintln!(
+            "{} usage records and {} signs of life published, {} requests without an outcome, {} places damaged",
+            published.usage, published.lives, published.open, published.damaged
+        );
+        Ok(ExitCode::from(u8::from(published.damaged > 0)))
     }
 }
 

@@ -65,6 +65,14 @@ enum Command {
         #[arg(long, value_name = "SECONDS")]
         sample_traffic: Option<u64>,
     },
+    /// Serve: the gateway alone, its log in Kafka
+    #[command(
+        after_help = "Examples:\n  tollgate gateway --config /etc/tollgate/tollgate.toml\n\nThe file names the brokers: [log] kafka = { bootstrap = \"host:9092\" }"
+    )]
+    Gateway {
+        #[command(flatten)]
+        config: ConfigArg,
+    },
     /// Reports for finance
     #[command(subcommand)]
     Report(report::Report),
@@ -95,7 +103,7 @@ enum Command {
         after_help = "Examples:\n  tollgate bench\n  tollgate bench --quick --format csv\n  tollgate bench --record   accept what is measured\n\nExit code 1 if a figure got worse than allowed, or if the run is void."
     )]
     Bench(bench::Bench),
-    /// Look into a journal
+    /// Look into a journal, publish one
     #[command(subcommand)]
     Journal(journal::JournalCommand),
     /// The price book
@@ -145,6 +153,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             layer: std::sync::Arc::new(::journal::RealLayer),
         })
         .map(done),
+        Command::Gateway { config } => crate::alone::run(config.config).map(done),
         Command::Report(command) => command.run().map(done),
         Command::Export(command) => command.run().map(done),
         Command::Audit(command) => command.run().map(done),

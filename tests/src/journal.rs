@@ -65,7 +65,7 @@ impl JournalContents {
                 self.number(&event);
                 self.events.push(event);
             }
-            RecordKind::Cut | RecordKind::Heartbeat => {}
+            RecordKind::Cut | RecordKind::Heartbeat | RecordKind::Producer => {}
         }
     }
 

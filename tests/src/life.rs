@@ -129,6 +129,7 @@ fn start(config_text: &str, data_dir: &Path, layer: Arc<dyn FileLayer>) -> gatew
             deployments: sections.deployments,
             routes: sections.routes,
             tenants: sections.tenants,
+            kafka: None,
         },
         config_text: config_text.to_owned(),
         data_dir: data_dir.to_owned(),

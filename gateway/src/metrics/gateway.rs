@@ -48,6 +48,8 @@ pub struct Metrics {
     pub orphans: Counter,
     /// Reloads of the configuration that were refused.
     pub refused_reloads: Counter,
+    /// Records that were not as durable as promised in time.
+    pub missed_durability: Counter,
 }
 
 impl Metrics {
@@ -76,6 +78,7 @@ impl Metrics {
             folded_refusals: Counter::default(),
             orphans: Counter::default(),
             refused_reloads: Counter::default(),
+            missed_durability: Counter::default(),
         };
         metrics.register(registry);
         metrics

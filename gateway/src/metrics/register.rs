@@ -206,6 +206,11 @@ impl Metrics {
             "configuration changes that were refused",
             &self.refused_reloads,
         );
+        counter(
+            "missed_durability",
+            "records that were not as durable as promised within the bound; an alarm",
+            &self.missed_durability,
+        );
     }
 }
 

@@ -23,6 +23,7 @@ fn each_once<'a>(what: &str, ids: impl Iterator<Item = &'a String>) -> Result<()
 pub(super) fn keys(
     tenants: &[Tenant],
     models: &[String],
+    has_replicas: bool,
 ) -> Result<FxHashMap<[u8; 32], Arc<Principal>>, BadConfig> {
     let mut keys = FxHashMap::default();
     let mut key_ids = std::collections::HashSet::new();
@@ -34,9 +35,9 @@ pub(super) fn keys(
             let message = format!("tenant `{}`: more than {MAX_LABELS} labels", tenant.id);
             return Err(bad(&tenant.id, message));
         }
-        if tenant.durability == Durability::Replicated {
+        if tenant.durability == Durability::Replicated && !has_replicas {
             let message = format!(
-                "tenant `{}`: durability `replicated` needs a Kafka log; use written or synced",
+                "tenant `{}`: durability `replicated` needs a Kafka log: configure `[log] kafka` and run `tollgate gateway`, or use written or synced",
                 tenant.id
             );
             return Err(bad(&tenant.id, message));

@@ -1,0 +1,332 @@
+//! The publisher: a thread that reads the journal and sends, and a task that keeps its cursor, its figures and its state.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use journal::Journal;
+use journal::cursor::Cursor;
+use parking_lot::Mutex;
+use schemas::Topic;
+use schemas::name::Text;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::cursor::{self, CursorError, Mark};
+use super::flight::Flight;
+use super::health::{Health, State};
+use super::kafka::Heard;
+use super::lag::Lag;
+use super::metrics::Metrics;
+use super::options::{MAX_IN_FLIGHT, Options};
+use super::replicas::Replicas;
+use super::session::{self, Trouble};
+use super::settings::{BadKafka, Kafka};
+
+/// How often the cursor is stored and the figures are taken.
+const KEEP_EVERY: Duration = Duration::from_millis(250);
+
+/// What a publisher needs.
+pub struct Start {
+    /// Where to, and how.
+    pub kafka: Kafka,
+    /// What is published.
+    pub journal: Journal,
+    /// Whose it is.
+    pub producer: Text,
+    /// How far it was published before.
+    pub cursor: Cursor,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// Why there is no publisher.
+#[derive(Debug, thiserror::Error)]
+pub enum NoPublisher {
+    /// The settings.
+    #[error(transparent)]
+    Settings(#[from] BadKafka),
+    /// The cursor.
+    #[error(transparent)]
+    Cursor(#[from] CursorError),
+}
+
+/// A publisher that has not begun.
+pub struct Publisher {
+    shared: Arc<Shared>,
+}
+
+/// One that runs. It is waited for.
+pub struct Publishing {
+    shared: Arc<Shared>,
+    thread: JoinHandle<()>,
+    keeper: tokio::task::JoinHandle<()>,
+    ended: CancellationToken,
+}
+
+/// What thread, task and those who wait share.
+pub(crate) struct Shared {
+    pub kafka: Kafka,
+    pub options: Options,
+    pub journal: Journal,
+    pub producer: Text,
+    pub metrics: Metrics,
+    pub health: Arc<Health>,
+    /// Publish what is there, then end.
+    pub drain: CancellationToken,
+    /// End.
+    pub stop_now: CancellationToken,
+    cursor: Cursor,
+    acked: watch::Sender<u64>,
+    mark: Mutex<Mark>,
+    flight: Mutex<Arc<Flight>>,
+    /// What the connection hears, while there is one.
+    heard: Mutex<Option<Arc<Heard>>>,
+}
+
+impl Publisher {
+    /// Reads the secrets and the cursor. Connects to nothing.
+    pub fn new(start: Start) -> Result<Self, NoPublisher> {
+        start.kafka.check()?;
+        let options = Options::publishing(&start.kafka)?;
+        let topic = Topic::Usage.name(&start.kafka.topic_prefix);
+        let identity = start.journal.identity();
+        let first = start.journal.stats().first;
+        let mark = match cursor::load(&start.cursor)? {
+            Some(mark) if mark.is_of(identity, &topic) => mark,
+            Some(_) => {
+                tracing::warn!(
+                    "another journal or another topic was published before: publishing starts at the journal's beginning"
+                );
+                Mark::new(identity, &topic, first)
+            }
+            None => Mark::new(identity, &topic, first),
+        };
+        let (acked, _) = watch::channel(mark.position.max(first));
+        let flight = new_flight(&start.kafka, &acked, mark.ends.clone());
+        Ok(Self {
+            shared: Arc::new(Shared {
+                kafka: start.kafka,
+                options,
+                journal: start.journal,
+                producer: start.producer,
+                metrics: start.metrics,
+                health: Arc::default(),
+                drain: CancellationToken::new(),
+                stop_now: CancellationToken::new(),
+                cursor: start.cursor,
+                acked,
+                mark: Mutex::new(mark),
+                flight: Mutex::new(flight),
+                heard: Mutex::default(),
+            }),
+        })
+    }
+
+    /// The seam for those who wait for acknowledgement, and for those who look.
+    #[must_use]
+    pub fn replicas(&self) -> Replicas {
+        let patience = Duration::from_millis(self.shared.kafka.ack_timeout_ms);
+        Replicas::new(
+            self.shared.acked.subscribe(),
+            patience,
+            self.shared.health.clone(),
+        )
+    }
+
+    /// Begins to publish.
+    ///
+    /// # Panics
+    /// If the system has no thread left, as starting a runtime would.
+    #[must_use]
+    pub fn begin(self) -> Publishing {
+        let shared = self.shared;
+        let (mine, runtime) = (shared.clone(), Handle::current());
+        let thread = std::thread::Builder::new()
+            .name("tg-publisher".into())
+            .spawn(move || publish(&mine, &runtime))
+            .expect("the system has a thread left at the start");
+        let ended = CancellationToken::new();
+        let keeping = keep(shared.clone(), ended.clone());
+        let keeper = Handle::current().spawn(keeping);
+        Publishing {
+            shared,
+            thread,
+            keeper,
+            ended,
+        }
+    }
+}
+
+impl Publishing {
+    /// Publishes what the journal still has, no longer than `at_most`, and ends. Says whether Kafka has everything.
+    pub async fn drain(self, at_most: Duration) -> bool {
+        self.shared.drain.cancel();
+        let thread = self.thread;
+        let mut joining = tokio::task::spawn_blocking(move || thread.join().is_ok());
+        if tokio::time::timeout(at_most, &mut joining).await.is_err() {
+            self.shared.stop_now.cancel();
+            drop(joining.await);
+        }
+        self.ended.cancel();
+        drop(self.keeper.await);
+        let is_whole = self.shared.acked() >= self.shared.journal.synced_end();
+        if !is_whole {
+            tracing::warn!("Kafka does not have everything yet; the next start goes on");
+        }
+        is_whole
+    }
+}
+
+/// Session after session, until the stop.
+fn publish(shared: &Shared, runtime: &Handle) {
+    while !shared.stop_now.is_cancelled() {
+        let Err(trouble) = session::run(shared, runtime) else {
+            return;
+        };
+        shared.metrics.troubles.inc();
+        shared.health.set(State::Waiting(trouble.to_string()));
+        let pause = tokio::time::sleep(trouble.pause());
+        runtime.block_on(async {
+            tokio::select! {
+                () = pause => {}
+                () = shared.stop_now.cancelled() => {}
+            }
+        });
+    }
+}
+
+/// Keeps the cursor, the figures and the state, and once more at the end.
+async fn keep(shared: Arc<Shared>, ended: CancellationToken) {
+    let started = tokio::time::Instant::now();
+    let mut lag = Lag::default();
+    loop {
+        let going_on = ended
+            .run_until_cancelled(tokio::time::sleep(KEEP_EVERY))
+            .await
+            .is_some();
+        shared.show(&mut lag, started.elapsed());
+        if let Some(mark) = shared.new_mark() {
+            let shared = shared.clone();
+            let storing = move || cursor::store(&shared.cursor, &mark);
+            let stored = tokio::task::spawn_blocking(storing).await;
+            if !matches!(stored, Ok(Ok(()))) {
+                tracing::warn!(
+                    "the publisher's cursor was not stored; the next start publishes more again"
+                );
+            }
+        }
+        if !going_on {
+            return;
+        }
+    }
+}
+
+fn new_flight(kafka: &Kafka, acked: &watch::Sender<u64>, ends: Vec<i64>) -> Arc<Flight> {
+    let max_bytes = kafka.queue_mib << 20;
+    Arc::new(Flight::new(acked.clone(), ends, MAX_IN_FLIGHT, max_bytes))
+}
+
+impl Shared {
+    /// Everything below is acknowledged.
+    pub(crate) fn acked(&self) -> u64 {
+        *self.acked.borrow()
+    }
+
+    /// Nothing on its way any more; what was, begins again.
+    pub(crate) fn new_flight(&self) -> Arc<Flight> {
+        let mut flight = self.flight.lock();
+        self.metrics.acked.inc_by(flight.take_acked_records());
+        *flight = new_flight(&self.kafka, &self.acked, flight.ends());
+        flight.clone()
+    }
+
+    /// From now on the state is what this connection hears.
+    pub(crate) fn link_is_up(&self, heard: Arc<Heard>) {
+        *self.heard.lock() = Some(heard);
+    }
+
+    /// There is none any more.
+    pub(crate) fn link_is_down(&self) {
+        *self.heard.lock() = None;
+    }
+
+    /// One journal is published to one cluster.
+    pub(crate) fn check_cluster(&self, found: &str) -> Result<(), Trouble> {
+        let mut mark = self.mark.lock();
+        if mark.cluster.is_empty() {
+            found.clone_into(&mut mark.cluster);
+        }
+        if mark.cluster == found {
+            return Ok(());
+        }
+        Err(Trouble::OtherCluster {
+            was: mark.cluster.clone(),
+            found: found.to_owned(),
+            cursor: self.cursor.path().display().to_string(),
+        })
+    }
+
+    /// Everything that the journal has is to be published again.
+    pub(crate) fn publish_again(&self) {
+        let first = self.journal.stats().first;
+        let mut flight = self.flight.lock();
+        *flight = new_flight(&self.kafka, &self.acked, Vec::new());
+        self.acked.send_replace(first);
+    }
+
+    /// What the cursor should say, if it does not yet.
+    fn new_mark(&self) -> Option<Mark> {
+        let flight = self.flight.lock().clone();
+        let mut mark = self.mark.lock();
+        let position = self.acked();
+        if mark.position == position || mark.cluster.is_empty() {
+            return None;
+        }
+        mark.position = position;
+        mark.ends = flight.ends();
+        Some(mark.clone())
+    }
+
+    fn show(&self, lag: &mut Lag, now: Duration) {
+        let stats = self.journal.stats();
+        let acked = self.acked();
+        let age = lag.sample(now, stats.synced_end, acked);
+        let behind = stats.synced_end.saturating_sub(acked);
+        let positions = (stats.end - stats.first).max(1);
+        let share = u128::from(stats.bytes) * u128::from(behind) / u128::from(positions);
+        self.metrics.lag.set(age.as_secs_f64());
+        self.metrics.lag_positions.set(signed(behind));
+        self.metrics
+            .lag_bytes
+            .set(signed(u64::try_from(share).unwrap_or(u64::MAX)));
+        let flight = self.flight.lock().clone();
+        self.metrics.acked.inc_by(flight.take_acked_records());
+        self.listen();
+        let is_publishing = self.health.state() == State::Publishing;
+        self.metrics.publishing.set(i64::from(is_publishing));
+    }
+
+    /// A connection that is up may hear that the brokers have gone, and that they are back.
+    fn listen(&self) {
+        let heard = self.heard.lock();
+        let Some(trouble) = heard.as_ref().map(|heard| heard.trouble()) else {
+            return;
+        };
+        match (self.health.state(), trouble) {
+            (State::Publishing, Some(reason)) => {
+                self.metrics.troubles.inc();
+                self.health.set(State::Waiting(reason));
+            }
+            (State::Waiting(_), None) => {
+                self.health.set(State::Publishing);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

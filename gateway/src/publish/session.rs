@@ -1,0 +1,331 @@
+//! One connection's worth of publishing: look at the cluster and its topics, then send the journal from the acknowledged
+//! position on, until the stop or a trouble. After a trouble the next session begins again from there: copies collapse.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use journal::{Frame, Item, ReadError};
+use schemas::topics::{Written, envelope};
+use schemas::{Boot, RecordKind, Topic};
+use tokio::runtime::Handle;
+
+use super::flight::Flight;
+use super::health::State;
+use super::kafka::{self, Link, NotSent, Record};
+use super::options::Options;
+use super::outgoing::{Fate, fate};
+use super::publisher::Shared;
+use super::settings::{Kafka, TopicPolicy};
+use super::topics::{Found, Wanted, findings, wanted};
+
+/// The longest rest between two looks at what should happen.
+const REST: Duration = Duration::from_millis(50);
+/// What a record takes in the client's memory beside its own bytes.
+const OVERHEAD_BYTES: usize = 512;
+
+/// Why a session ended before it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// The brokers can not be reached or do not answer.
+    #[error("Kafka at {servers} can not be reached: {reason}")]
+    Away { servers: String, reason: String },
+    /// Not where the journal was published before.
+    #[error(
+        "this journal was published to cluster {was}, and log.kafka.bootstrap leads to {found}: correct it, or remove {cursor} to publish what the journal still has to the new one"
+    )]
+    OtherCluster {
+        was: String,
+        found: String,
+        cursor: String,
+    },
+    /// Topics are missing or not as configured.
+    #[error("{}", .0.join("; "))]
+    Topics(Vec<String>),
+    /// What was acknowledged is gone.
+    #[error(
+        "acknowledged records are not in Kafka any more ({0}): what the journal still has is published again"
+    )]
+    Lost(String),
+    /// A record was refused, or the client can not go on.
+    #[error("{0}")]
+    Delivery(String),
+    /// The journal holds what this version does not know.
+    #[error(
+        "the record at position {position} of the journal is of kind {kind}, which this version does not know; upgrade"
+    )]
+    Unknown { position: u64, kind: u8 },
+    /// The journal can not be read.
+    #[error("the journal can not be read: {0}")]
+    Journal(#[from] ReadError),
+    /// A client can not be made of the settings.
+    #[error("log.kafka: {0}")]
+    Settings(String),
+}
+
+impl Trouble {
+    /// How long to wait before the next try.
+    pub(crate) fn pause(&self) -> Duration {
+        match self {
+            Self::Away { .. } | Self::Delivery(_) | Self::Lost(_) => Duration::from_millis(500),
+            Self::OtherCluster { .. }
+            | Self::Topics(_)
+            | Self::Unknown { .. }
+            | Self::Journal(_)
+            | Self::Settings(_) => Duration::from_secs(5),
+        }
+    }
+}
+
+/// A link to a cluster whose topics are as they must be.
+pub(crate) struct Connected {
+    pub link: Link,
+    pub cluster: String,
+    pub topics: BTreeMap<Topic, String>,
+}
+
+/// Connects, and checks or makes the topics.
+pub(crate) fn connect(
+    kafka: &Kafka,
+    options: &Options,
+    flight: Arc<Flight>,
+    runtime: &Handle,
+) -> Result<Connected, Trouble> {
+    let away = |reason: String| Trouble::Away {
+        servers: kafka.bootstrap.clone(),
+        reason,
+    };
+    let link = Link::open(options, flight).map_err(Trouble::Settings)?;
+    let cluster = link.cluster().map_err(away)?;
+    let wanted = wanted(kafka);
+    let names: Vec<String> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
+    let mut found = link.topics(&names).map_err(away)?;
+    let missing: Vec<&Wanted> = wanted
+        .iter()
+        .filter(|wanted| !found.contains_key(&wanted.name))
+        .collect();
+    if !missing.is_empty() {
+        if kafka.topics != TopicPolicy::Create {
+            let name = |wanted: &&Wanted| format!("topic {} is not there: make it", wanted.name);
+            return Err(Trouble::Topics(missing.iter().map(name).collect()));
+        }
+        runtime
+            .block_on(kafka::create(options, &missing))
+            .map_err(|error| Trouble::Topics(vec![error]))?;
+        found = link.topics(&names).map_err(away)?;
+    }
+    if kafka.topics != TopicPolicy::Trust {
+        runtime
+            .block_on(kafka::describe(options, &mut found))
+            .map_err(|error| Trouble::Topics(vec![error]))?;
+        let absent = Found::default();
+        let faults = wanted.iter().flat_map(|wanted| {
+            let found = found.get(&wanted.name).unwrap_or(&absent);
+            findings(wanted, found, kafka)
+        });
+        let faults: Vec<String> = faults.collect();
+        if !faults.is_empty() {
+            return Err(Trouble::Topics(faults));
+        }
+    }
+    let topics = wanted.into_iter().map(|wanted| (wanted.topic, wanted.name));
+    Ok(Connected {
+        link,
+        cluster,
+        topics: topics.collect(),
+    })
+}
+
+/// Sends frames; knows who wrote them.
+pub(crate) struct Sender<'a> {
+    pub connected: &'a Connected,
+    pub flight: &'a Flight,
+    pub producer: &'a str,
+    pub boot: Boot,
+}
+
+impl Sender<'_> {
+    /// Sends what is to be sent of a frame, waiting for room. `is_over` ends the wait.
+    pub(crate) fn frame(
+        &mut self,
+        frame: &Frame,
+        is_over: impl Fn() -> bool,
+    ) -> Result<(), Trouble> {
+        if let Some((boot, _)) =
+            journal::Boot::from_frame(&frame.payload).filter(|_| frame.kind == journal::BOOT_KIND)
+        {
+            self.boot = Boot {
+                counter: boot.counter,
+                nonce: boot.nonce,
+            };
+        }
+        match fate(frame) {
+            Fate::Pass => {
+                self.flight.pass(frame.position + 1);
+                Ok(())
+            }
+            Fate::Unknown => Err(Trouble::Unknown {
+                position: frame.position,
+                kind: frame.kind,
+            }),
+            Fate::Publish(kind, topic) => self.send(frame, kind, topic, is_over),
+        }
+    }
+
+    fn send(
+        &self,
+        frame: &Frame,
+        kind: RecordKind,
+        topic: Topic,
+        is_over: impl Fn() -> bool,
+    ) -> Result<(), Trouble> {
+        let written = Written {
+            producer: self.producer,
+            boot: self.boot,
+            position: frame.position,
+        };
+        let envelope = envelope(kind, &frame.payload, written);
+        let record = Record {
+            topic: self.connected.topics.get(&topic).map_or("", String::as_str),
+            key: &envelope.key,
+            value: &frame.payload,
+            headers: envelope.headers(),
+        };
+        let bytes = frame.payload.len() + OVERHEAD_BYTES;
+        loop {
+            if let Some(failure) = self.flight.failure() {
+                return Err(Trouble::Delivery(failure));
+            }
+            if is_over() {
+                return Ok(());
+            }
+            if !self.flight.has_room() {
+                self.flight.wait(REST);
+                continue;
+            }
+            let number = self.flight.begin(frame.position + 1, topic, bytes);
+            match self.connected.link.send(&record, number) {
+                Ok(()) => return Ok(()),
+                Err(NotSent::Full) => {
+                    self.flight.take_back();
+                    self.flight.wait(REST);
+                }
+                Err(NotSent::Failed(error)) => {
+                    self.flight.take_back();
+                    return Err(Trouble::Delivery(error));
+                }
+            }
+        }
+    }
+}
+
+/// Publishes until the stop. `Ok` when everything that was asked for is done.
+pub(crate) fn run(shared: &Shared, runtime: &Handle) -> Result<(), Trouble> {
+    let flight = shared.new_flight();
+    let connected = connect(&shared.kafka, &shared.options, flight.clone(), runtime)?;
+    shared.check_cluster(&connected.cluster)?;
+    if let Some(lost) = lost_ends(&connected, &flight.ends())? {
+        // What was acknowledged is not there: a topic was made anew, or a leader without it was elected.
+        shared.publish_again();
+        return Err(Trouble::Lost(lost));
+    }
+    shared.link_is_up(connected.link.heard().clone());
+    shared.metrics.sessions.inc();
+    shared.health.set(State::Publishing);
+    let done = publish(shared, &connected, &flight, runtime);
+    shared.link_is_down();
+    connected.link.abandon();
+    done
+}
+
+fn publish(
+    shared: &Shared,
+    connected: &Connected,
+    flight: &Flight,
+    runtime: &Handle,
+) -> Result<(), Trouble> {
+    let start = shared.acked();
+    let mut reader = shared.journal.reader(start);
+    let boot = shared.journal.written_by(start);
+    let mut sender = Sender {
+        connected,
+        flight,
+        producer: shared.producer.as_str(),
+        boot: Boot {
+            counter: boot.map_or(0, |boot| boot.counter),
+            nonce: boot.map_or([0; 8], |boot| boot.nonce),
+        },
+    };
+    loop {
+        if shared.stop_now.is_cancelled() {
+            return Ok(());
+        }
+        match reader.read()? {
+            Some(Item::Frame(frame)) => sender.frame(&frame, || shared.stop_now.is_cancelled())?,
+            Some(Item::Damaged(damage)) => {
+                tracing::error!(
+                    ?damage,
+                    "damaged records of the journal can not be published"
+                );
+                shared.metrics.damaged.inc();
+                flight.pass(damage.next_position);
+            }
+            None if shared.drain.is_cancelled() && flight.is_empty() => return Ok(()),
+            None => rest(shared, flight, &reader, runtime)?,
+        }
+    }
+}
+
+/// Waits for more, for an acknowledgement or for the stop.
+fn rest(
+    shared: &Shared,
+    flight: &Flight,
+    reader: &journal::Reader,
+    runtime: &Handle,
+) -> Result<(), Trouble> {
+    if let Some(failure) = flight.failure() {
+        return Err(Trouble::Delivery(failure));
+    }
+    let waiting = async {
+        tokio::select! {
+            more = reader.wait() => more,
+            () = shared.stop_now.cancelled() => Ok(()),
+            () = tokio::time::sleep(REST) => Ok(()),
+        }
+    };
+    match runtime.block_on(waiting) {
+        // What is synced of a journal that takes no more is still published.
+        Err(ReadError::Closed | ReadError::Poisoned(_)) => {
+            flight.wait(REST);
+            if flight.is_empty() {
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = shared.stop_now.cancelled() => {}
+                        () = tokio::time::sleep(REST) => {}
+                    }
+                });
+            }
+            Ok(())
+        }
+        other => Ok(other?),
+    }
+}
+
+/// A partition of the usage topic that ends before what it has acknowledged.
+fn lost_ends(connected: &Connected, ends: &[i64]) -> Result<Option<String>, Trouble> {
+    let Some(topic) = connected.topics.get(&Topic::Usage) else {
+        return Ok(None);
+    };
+    for (partition, end) in (0..).zip(ends).filter(|(_, end)| **end > 0) {
+        let found = connected
+            .link
+            .end(topic, partition)
+            .map_err(Trouble::Delivery)?;
+        if found < *end {
+            return Ok(Some(format!(
+                "partition {partition} of {topic} ends at {found}, {end} was acknowledged"
+            )));
+        }
+    }
+    Ok(None)
+}

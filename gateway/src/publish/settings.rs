@@ -1,0 +1,291 @@
+//! `[log] kafka`: where the log is, what its topics must promise, how to be let in. Secrets are named here, never held.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// `[log.kafka]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kafka {
+    /// `host:port` of one or more brokers, with commas between.
+    pub bootstrap: String,
+    /// What the names of the topics begin with.
+    #[serde(default = "prefix")]
+    pub topic_prefix: String,
+    /// What is done about topics at the start.
+    #[serde(default)]
+    pub topics: TopicPolicy,
+    /// Partitions of the usage topic.
+    #[serde(default = "partitions")]
+    pub partitions: i32,
+    /// Copies of every record.
+    #[serde(default = "replication")]
+    pub replication: i32,
+    /// Copies without which nothing is acknowledged (`min.insync.replicas`).
+    #[serde(default = "min_in_sync")]
+    pub min_in_sync: i32,
+    /// How long the topics keep records, in hours.
+    #[serde(default = "retention_hours")]
+    pub retention_hours: u64,
+    /// How long a record may wait for others to share a batch with, in milliseconds.
+    #[serde(default = "linger_ms")]
+    pub linger_ms: u64,
+    /// The most that may be on its way and not acknowledged, in MiB.
+    #[serde(default = "queue_mib")]
+    pub queue_mib: usize,
+    /// How long a request of a tenant with durability `replicated` waits for its records to be acknowledged, in milliseconds.
+    #[serde(default = "ack_timeout_ms")]
+    pub ack_timeout_ms: u64,
+    /// Encryption; none if absent.
+    pub tls: Option<Tls>,
+    /// How to be let in; no credential if absent.
+    pub sasl: Option<Sasl>,
+}
+
+fn prefix() -> String {
+    schemas::topics::DEFAULT_PREFIX.to_owned()
+}
+
+fn partitions() -> i32 {
+    12
+}
+
+fn replication() -> i32 {
+    3
+}
+
+fn min_in_sync() -> i32 {
+    2
+}
+
+fn retention_hours() -> u64 {
+    7 * 24
+}
+
+fn linger_ms() -> u64 {
+    5
+}
+
+fn queue_mib() -> usize {
+    32
+}
+
+fn ack_timeout_ms() -> u64 {
+    5_000
+}
+
+/// What is done about topics at the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TopicPolicy {
+    /// Those that are missing are made; those that are there must keep what is configured here.
+    #[default]
+    Create,
+    /// They must be there and keep what is configured here.
+    Check,
+    /// They must be there. For services that do not show the settings of a topic.
+    Trust,
+}
+
+/// `[log.kafka.tls]`: an empty table means TLS with the system's roots.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// PEM file of the authorities to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file of our certificate, where the brokers ask for one.
+    pub cert_file: Option<PathBuf>,
+    /// PEM file of its key.
+    pub key_file: Option<PathBuf>,
+    /// Environment variable that holds the password of the key.
+    pub key_password_env: Option<String>,
+}
+
+/// `[log.kafka.sasl]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sasl {
+    /// How the credential is shown.
+    pub mechanism: SaslMechanism,
+    /// The user's name; not for `OAUTHBEARER`.
+    pub username: Option<String>,
+    /// Environment variable that holds the password.
+    pub password_env: Option<String>,
+    /// File that holds the password.
+    pub password_file: Option<PathBuf>,
+    /// File that holds the current token, for `OAUTHBEARER`; read again before the token ends.
+    pub token_file: Option<PathBuf>,
+}
+
+/// How a credential is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum SaslMechanism {
+    /// In the clear: only under TLS.
+    #[serde(rename = "PLAIN")]
+    Plain,
+    /// Challenge and response with SHA-256.
+    #[serde(rename = "SCRAM-SHA-256")]
+    ScramSha256,
+    /// Challenge and response with SHA-512.
+    #[serde(rename = "SCRAM-SHA-512")]
+    ScramSha512,
+    /// A bearer token from a file.
+    #[serde(rename = "OAUTHBEARER")]
+    OauthBearer,
+}
+
+impl SaslMechanism {
+    /// Its name on the wire.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha512 => "SCRAM-SHA-512",
+            Self::OauthBearer => "OAUTHBEARER",
+        }
+    }
+}
+
+/// What is wrong with `[log] kafka`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("log.kafka: {message}")]
+pub struct BadKafka {
+    /// A setting near which the fault stands.
+    pub setting: &'static str,
+    /// What is wrong, and the way out.
+    pub message: String,
+}
+
+fn bad(setting: &'static str, message: impl Into<String>) -> BadKafka {
+    BadKafka {
+        setting,
+        message: message.into(),
+    }
+}
+
+impl Kafka {
+    /// Paths become relative to `base`.
+    pub fn resolve(&mut self, base: &std::path::Path) {
+        let tls = self.tls.iter_mut().flat_map(|tls| {
+            [&mut tls.ca_file, &mut tls.cert_file, &mut tls.key_file]
+                .into_iter()
+                .flatten()
+        });
+        let sasl = self.sasl.iter_mut().flat_map(|sasl| {
+            [&mut sasl.password_file, &mut sasl.token_file]
+                .into_iter()
+                .flatten()
+        });
+        for path in tls.chain(sasl) {
+            *path = base.join(&*path);
+        }
+    }
+
+    /// Whether it holds together. Reads nothing.
+    pub fn check(&self) -> Result<(), BadKafka> {
+        if self.bootstrap.trim().is_empty() {
+            return Err(bad(
+                "bootstrap",
+                "`bootstrap` must name a broker as host:port",
+            ));
+        }
+        if self.partitions < 1 || self.partitions > 1_000 {
+            return Err(bad("partitions", "`partitions` must be from 1 to 1000"));
+        }
+        if self.replication < 1 || self.min_in_sync < 1 || self.min_in_sync > self.replication {
+            return Err(bad(
+                "min_in_sync",
+                "`min_in_sync` must be from 1 to `replication`",
+            ));
+        }
+        if self.queue_mib == 0 || self.queue_mib > 1_024 {
+            return Err(bad("queue_mib", "`queue_mib` must be from 1 to 1024"));
+        }
+        if self.ack_timeout_ms == 0 {
+            return Err(bad("ack_timeout_ms", "`ack_timeout_ms` must be above 0"));
+        }
+        let topics = &self.topic_prefix;
+        let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if topics.len() > 200 || !topics.chars().all(is_legal) {
+            return Err(bad(
+                "topic_prefix",
+                "`topic_prefix` may have letters, digits, `.`, `_` and `-`, at most 200",
+            ));
+        }
+        self.sasl
+            .as_ref()
+            .map_or(Ok(()), |sasl| self.check_sasl(sasl))
+    }
+
+    fn check_sasl(&self, sasl: &Sasl) -> Result<(), BadKafka> {
+        if sasl.mechanism == SaslMechanism::OauthBearer {
+            return match (&sasl.token_file, &self.tls) {
+                (None, _) => Err(bad("sasl", "OAUTHBEARER needs `token_file`")),
+                (Some(_), None) => Err(bad("sasl", "OAUTHBEARER needs TLS: add `tls = {}`")),
+                (Some(_), Some(_)) => Ok(()),
+            };
+        }
+        if sasl.username.is_none() {
+            return Err(bad("sasl", "`sasl` needs `username`"));
+        }
+        if sasl.password_env.is_some() == sasl.password_file.is_some() {
+            return Err(bad(
+                "sasl",
+                "`sasl` needs one of `password_env` and `password_file`",
+            ));
+        }
+        if sasl.mechanism == SaslMechanism::Plain && self.tls.is_none() {
+            return Err(bad(
+                "sasl",
+                "PLAIN sends the password in the clear: add `tls = {}`, or use SCRAM-SHA-512",
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything but the brokers has a default.
+    fn read(text: &str) -> Result<Kafka, String> {
+        let pairs: serde_json::Value = serde_json::from_str(text).unwrap();
+        let kafka: Kafka = serde_json::from_value(pairs).map_err(|error| error.to_string())?;
+        kafka.check().map_err(|bad| bad.to_string())?;
+        Ok(kafka)
+    }
+
+    #[test]
+    fn brokers_are_enough() {
+        let kafka = read(r#"{"bootstrap":"a:9092"}"#).unwrap();
+        assert_eq!((kafka.partitions, kafka.min_in_sync), (12, 2));
+    }
+
+    #[test]
+    fn what_can_not_work_is_refused_with_the_way_out() {
+        for (text, word) in [
+            (r#"{"bootstrap":" "}"#, "host:port"),
+            (r#"{"bootstrap":"a","replication":1}"#, "min_in_sync"),
+            (r#"{"bootstrap":"a","partitions":0}"#, "partitions"),
+            (r#"{"bootstrap":"a","topic_prefix":"a b"}"#, "topic_prefix"),
+            (r#"{"bootstrap":"a","password":"x"}"#, "unknown field"),
+            (
+                r#"{"bootstrap":"a","sasl":{"mechanism":"PLAIN","username":"u","password_env":"P"}}"#,
+                "in the clear",
+            ),
+            (
+                r#"{"bootstrap":"a","sasl":{"mechanism":"SCRAM-SHA-512","username":"u"}}"#,
+                "password_env",
+            ),
+            (
+                r#"{"bootstrap":"a","tls":{},"sasl":{"mechanism":"OAUTHBEARER"}}"#,
+                "token_file",
+            ),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(word), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! What our topics must be, and what is wrong with those that are there. Pure.
+
+use std::collections::BTreeMap;
+
+use schemas::Topic;
+
+use super::options::MAX_BATCH_BYTES;
+use super::settings::Kafka;
+
+/// What a topic must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub topic: Topic,
+    pub name: String,
+    pub partitions: i32,
+    pub replication: i32,
+    /// Settings that are made with it.
+    pub settings: Vec<(&'static str, String)>,
+}
+
+/// What a topic is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub partitions: usize,
+    /// Of the partition that has the fewest.
+    pub replicas: usize,
+    /// As the cluster shows them; empty where they were not asked for.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// All topics of the log.
+pub(crate) fn wanted(kafka: &Kafka) -> Vec<Wanted> {
+    let of = |topic: Topic| Wanted {
+        topic,
+        name: topic.name(&kafka.topic_prefix),
+        partitions: match topic {
+            Topic::Usage | Topic::Admissions => kafka.partitions,
+            // Few records, and an order over all producers.
+            Topic::Producers | Topic::DeadLetters => 1,
+        },
+        replication: kafka.replication,
+        settings: vec![
+            ("cleanup.policy", "delete".to_owned()),
+            ("min.insync.replicas", kafka.min_in_sync.to_string()),
+            ("retention.ms", retention_ms(kafka).to_string()),
+            ("retention.bytes", "-1".to_owned()),
+            ("unclean.leader.election.enable", "false".to_owned()),
+            ("max.message.bytes", (MAX_BATCH_BYTES + 48_588).to_string()),
+            // Retention and the reader's idea of our clock go by the broker's.
+            ("message.timestamp.type", "LogAppendTime".to_owned()),
+        ],
+    };
+    Topic::ALL.into_iter().map(of).collect()
+}
+
+fn retention_ms(kafka: &Kafka) -> u64 {
+    kafka.retention_hours.saturating_mul(3_600_000)
+}
+
+/// What would lose or reorder records, each with the way out. A setting that is not shown is not judged.
+pub(crate) fn findings(wanted: &Wanted, found: &Found, kafka: &Kafka) -> Vec<String> {
+    let name = &wanted.name;
+    let mut findings = Vec::new();
+    if usize::try_from(wanted.partitions) != Ok(found.partitions) {
+        findings.push(format!(
+            "topic {name} has {} partitions and {} are configured: correct `log.kafka.partitions`, or make a new generation of topics with another `topic_prefix`",
+            found.partitions, wanted.partitions
+        ));
+    }
+    if usize::try_from(wanted.replication).is_ok_and(|wanted| found.replicas < wanted) {
+        findings.push(format!(
+            "topic {name} has {} replicas of a partition and {} are configured: add replicas with kafka-reassign-partitions, or lower `log.kafka.replication`",
+            found.replicas, wanted.replication
+        ));
+    }
+    let alter = |setting: &str, value: &str| {
+        format!(
+            "kafka-configs --alter --entity-type topics --entity-name {name} --add-config {setting}={value}"
+        )
+    };
+    let mut judge = |setting: &str, is_good: &dyn Fn(&str) -> bool, value: &str, harm: &str| {
+        if let Some(found) = found.settings.get(setting).filter(|found| !is_good(found)) {
+            findings.push(format!(
+                "topic {name} has {setting}={found}, {harm}: {}",
+                alter(setting, value)
+            ));
+        }
+    };
+    let at_least = |least: i128| {
+        move |found: &str| {
+            found
+                .parse::<i128>()
+                .is_ok_and(|found| found == -1 || found >= least)
+        }
+    };
+    judge(
+        "cleanup.policy",
+        &|found| found == "delete",
+        "delete",
+        "and compaction takes records away",
+    );
+    let min_in_sync = i128::from(kafka.min_in_sync);
+    judge(
+        "min.insync.replicas",
+        &|found| {
+            found
+                .parse::<i128>()
+                .is_ok_and(|found| found >= min_in_sync)
+        },
+        &kafka.min_in_sync.to_string(),
+        "fewer copies than configured before a record counts",
+    );
+    let retention = retention_ms(kafka);
+    judge(
+        "retention.ms",
+        &at_least(i128::from(retention)),
+        &retention.to_string(),
+        "shorter than configured",
+    );
+    judge(
+        "retention.bytes",
+        &|found| found == "-1",
+        "-1",
+        "which takes unread records away",
+    );
+    judge(
+        "unclean.leader.election.enable",
+        &|found| found == "false",
+        "false",
+        "which loses acknowledged records",
+    );
+    let batch = (MAX_BATCH_BYTES + 48_588).to_string();
+    judge(
+        "max.message.bytes",
+        &at_least(i128::try_from(MAX_BATCH_BYTES).unwrap_or(i128::MAX)),
+        &batch,
+        "smaller than our batches",
+    );
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kafka() -> Kafka {
+        serde_json::from_str(r#"{"bootstrap":"a:1"}"#).unwrap()
+    }
+
+    fn good() -> Found {
+        let wanted = &wanted(&kafka())[0];
+        Found {
+            partitions: 12,
+            replicas: 3,
+            settings: wanted
+                .settings
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn a_topic_as_we_make_it_has_no_findings() {
+        assert_eq!(findings(&wanted(&kafka())[0], &good(), &kafka()), [""; 0]);
+    }
+
+    #[test]
+    fn each_fault_is_one_finding_with_its_way_out() {
+        for (setting, value) in [
+            ("cleanup.policy", "compact"),
+            ("cleanup.policy", "compact,delete"),
+            ("min.insync.replicas", "1"),
+            ("retention.ms", "3600000"),
+            ("retention.bytes", "1048576"),
+            ("unclean.leader.election.enable", "true"),
+            ("max.message.bytes", "16384"),
+        ] {
+            let mut found = good();
+            found.settings.insert(setting.into(), value.into());
+            let findings = findings(&wanted(&kafka())[0], &found, &kafka());
+            assert_eq!(findings.len(), 1, "{findings:?}");
+            assert!(findings[0].contains(&format!("--add-config {setting}=")));
+        }
+        let mut found = good();
+        found.partitions = 6;
+        found.replicas = 1;
+        assert_eq!(findings(&wanted(&kafka())[0], &found, &kafka()).len(), 2);
+    }
+
+    #[test]
+    fn more_than_is_asked_and_what_is_not_shown_are_no_findings() {
+        let mut found = good();
+        found.replicas = 5;
+        found.settings.insert("retention.ms".into(), "-1".into());
+        found.settings.remove("cleanup.policy");
+        assert_eq!(findings(&wanted(&kafka())[0], &found, &kafka()), [""; 0]);
+    }
+}

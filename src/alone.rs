@@ -1,0 +1,82 @@
+//! `tollgate gateway`: the gateway alone, its log in Kafka. Other processes read the log and fill the store.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use prometheus_client::registry::Registry;
+use runtime::config::Loaded;
+use runtime::shutdown::Shutdown;
+
+use crate::cli::Usage;
+use crate::config::Config;
+use crate::{retire, traces, up};
+
+/// Runs until a signal.
+pub fn run(config: PathBuf) -> anyhow::Result<()> {
+    let loaded = Config::load(&config)?;
+    if loaded.value.log.kafka.is_none() {
+        return Err(Usage(format!(
+            "`tollgate gateway` publishes to Kafka: add `kafka = {{ bootstrap = \"host:9092\" }}` to `[log]` in {}, or run `tollgate up` for everything on one machine",
+            config.display()
+        ))
+        .into());
+    }
+    up::serving(&loaded.value)?.block_on(serve(loaded))
+}
+
+async fn serve(loaded: Loaded<Config>) -> anyhow::Result<()> {
+    let config = &loaded.value;
+    up::make_data_dir(&config.data_dir)?;
+    let mut registry = Registry::with_prefix("tollgate");
+    let (tracer, spans) = traces::start(&loaded)?.unzip();
+    let start = up::start(&loaded, Arc::new(journal::RealLayer), tracer);
+    let prepared = gateway::prepare(start, &mut registry)
+        .await
+        .map_err(|error| up::explain(error, &loaded))?;
+    if prepared.orphans > 0 {
+        tracing::warn!(
+            orphans = prepared.orphans,
+            "requests of an earlier start recorded as unknown"
+        );
+    }
+    let journal = prepared.journal();
+    let running = Arc::new(prepared.serve(Arc::new(registry)));
+    tracing::info!(app = %running.app_address(), ops = %running.ops_address(), "serving");
+
+    let shutdown = Shutdown::new();
+    // The second signal must be heard while the first one is obeyed: this one is dropped last.
+    let mut signals = tokio::task::JoinSet::new();
+    signals.spawn(up::watch_signals(shutdown.clone()));
+    let mut helpers = tokio::task::JoinSet::new();
+    helpers.spawn(up::watch_config(
+        loaded.clone(),
+        running.clone(),
+        shutdown.clone(),
+    ));
+    let acked = {
+        let running = running.clone();
+        move || running.acked().unwrap_or(0)
+    };
+    helpers.spawn(retire::watch(
+        journal.clone(),
+        running.clone(),
+        acked,
+        config.journal.keep_mib << 20,
+        shutdown.clone(),
+    ));
+    shutdown.asked().await;
+    helpers.shutdown().await;
+    if let Ok(running) = Arc::try_unwrap(running) {
+        running.stop().await;
+    } else {
+        tracing::error!("the gateway is still in use: it is not waited for");
+    }
+    if let Err(error) = journal.close() {
+        tracing::error!(%error, "the journal could not be synced");
+    }
+    if let Some(spans) = spans {
+        spans.stop().await;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! The log in Kafka, on a real broker: what the journal has synced is there, in order, as it was written, whatever dies.
+
+mod away;
+mod deaths;
+mod order;
+mod replicated;
+mod saved;
+mod stand;
+mod topic;
+mod topics;

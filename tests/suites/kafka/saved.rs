@@ -1,0 +1,52 @@
+//! A journal that was saved from a gateway's disk, published from elsewhere.
+
+use schemas::{RecordKind, Topic};
+use tests::{Ask, Broker, free_address};
+
+use crate::stand::{Plan, Stand};
+use crate::topic::{dense, read_topic};
+
+const CALLS: usize = 50;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_saved_journal_is_published_from_elsewhere_and_again_without_harm() {
+    let broker = Broker::start().await;
+    // Its own brokers never answer: nothing of it is in Kafka when it dies.
+    let mut stand = Stand::start(Plan::single(&free_address().to_string())).await;
+    let app = stand.app();
+    for call in 0..CALLS {
+        let answer = app.call(&Ask::new(format!("n-{call}"))).await;
+        assert_eq!(answer.expect("an answer").status, 200);
+    }
+    stand.kill();
+    let elsewhere = tempfile::tempdir().expect("a scratch directory");
+    for entry in std::fs::read_dir(stand.journal_dir()).expect("a journal") {
+        let path = entry.expect("an entry").path();
+        if path.is_file() {
+            let copy = elsewhere.path().join(path.file_name().expect("a name"));
+            std::fs::copy(&path, copy).expect("a file can be copied");
+        }
+    }
+    let config = elsewhere.path().join("other.toml");
+    let prefix = format!("saved-{:x}.", rand::random::<u64>());
+    let text = format!(
+        "data_dir = \"none\"\n[log.kafka]\nbootstrap = \"{}\"\ntopic_prefix = \"{prefix}\"\nreplication = 1\nmin_in_sync = 1\npartitions = 3\n",
+        broker.servers()
+    );
+    std::fs::write(&config, text).expect("a configuration can be written");
+
+    let journal = stand.records(RecordKind::Usage);
+    assert_eq!(journal.len(), CALLS);
+    for round in 1..=2 {
+        let dir = elsewhere.path().to_str().expect("a path");
+        let config = config.to_str().expect("a path");
+        let output = stand.tollgate(&["journal", "publish", dir, "--config", config]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains(&format!("{CALLS} usage records")), "{said}");
+        let topic = read_topic(broker.servers(), &Topic::Usage.name(&prefix)).await;
+        let copies = dense(&topic);
+        assert_eq!((topic.len(), copies), (round * CALLS, (round - 1) * CALLS));
+        assert!(topic.iter().all(|record| journal.contains(&record.value)));
+    }
+}
