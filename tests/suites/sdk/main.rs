@@ -64,7 +64,7 @@ fn plan(table: &Table) -> Plan {
     }
     let plan = Plan {
         // Between an app's patience in the table and the stalls that it is to outlast.
-        gateway: "first_byte_timeout_ms = 9000\nbetween_chunks_timeout_ms = 9000\nstranger_records_per_second = 100000".to_owned(),
+        gateway: "first_byte_timeout_ms = 9000\nbetween_chunks_timeout_ms = 13000\nstranger_records_per_second = 100000".to_owned(),
         rest,
         simulator: Settings { models, ..Settings::default() },
         ..Plan::default()

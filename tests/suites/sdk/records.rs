@@ -120,6 +120,11 @@ pub fn faults(line: &Line, call: &Call, case: &Case, event: &Value, truth: &Trut
     faults.expect("calls to the provider", &json!(requests), &json!(calls));
     let told = told(line, call, truth.answers.get(&line.nonce));
     figures(&mut faults, call, want.units, event, &told);
+    if !faults.0.is_empty() {
+        faults
+            .0
+            .push(format!("its detail is {}", event["outcome_detail"]));
+    }
     faults.0
 }
 
