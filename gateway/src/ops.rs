@@ -43,7 +43,7 @@ pub async fn serve(listener: TcpListener, ops: Arc<Ops>, stop: CancellationToken
     }
 }
 
-fn readyz(ops: Arc<Ops>) -> (StatusCode, &'static str) {
+fn readyz(ops: &Ops) -> (StatusCode, &'static str) {
     if ops.gate.ledger.journal().stats().poisoned {
         return (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -71,7 +71,7 @@ fn readyz(ops: Arc<Ops>) -> (StatusCode, &'static str) {
 /// How the log goes, beside the word: without Kafka requests are served and records wait in the journal.
 async fn readiness(ops: State<Arc<Ops>>) -> impl IntoResponse {
     let log = ops.gate.replicas.as_ref().map(Replicas::state);
-    let (status, word) = readyz(ops.0);
+    let (status, word) = readyz(&ops.0);
     (
         status,
         log.map_or(word.to_owned(), |log| format!("{word}{log}\n")),

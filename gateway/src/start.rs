@@ -125,7 +125,7 @@ pub struct Running {
 }
 
 /// Opens the doors and the journal, and closes what the last start left open.
-pub async fn prepare(start: Start, registry: &mut Registry) -> Result<Prepared, StartError> {
+pub async fn prepare(mut start: Start, registry: &mut Registry) -> Result<Prepared, StartError> {
     let snapshot = Snapshot::compile(&start.config, &start.config_text)?;
     let settings = snapshot.settings.clone();
     let app = listen(settings.listen, "gateway.listen")?;
@@ -135,7 +135,7 @@ pub async fn prepare(start: Start, registry: &mut Registry) -> Result<Prepared, 
         register_spans(registry, tracer.counts());
     }
     let producer = producer(&start.data_dir)?;
-    let (journal, recovery) = Journal::open(start.journal, start.layer.clone())?;
+    let (journal, recovery) = Journal::open(start.journal.clone(), start.layer.clone())?;
     report(&recovery);
     let boot = Boot {
         counter: recovery.boot.counter,
@@ -146,21 +146,9 @@ pub async fn prepare(start: Start, registry: &mut Registry) -> Result<Prepared, 
         let registered = ledger.live(ProducerState::Registered, start.clock.now());
         registered.map_err(RecoveryError::from)?;
     }
-    let publisher = start
-        .config
-        .kafka
-        .map(|kafka| {
-            let metrics = publish::Metrics::default();
-            metrics.register(registry);
-            let path = start.data_dir.join(fs_names::PUBLISHER_CURSOR);
-            Publisher::new(publish::Start {
-                kafka,
-                journal: ledger.journal().clone(),
-                producer: ledger.producer().clone(),
-                cursor: Cursor::new(path, start.layer.clone()),
-                metrics,
-            })
-        })
+    let kafka = start.config.kafka.take();
+    let publisher = kafka
+        .map(|kafka| publisher(kafka, &start, &ledger, registry))
         .transpose()?;
     let settled = Cursor::new(start.data_dir.join(fs_names::SETTLED_CURSOR), start.layer);
     let orphans = close_orphans(&ledger, start.clock.as_ref(), &settled)?;
@@ -195,6 +183,25 @@ pub async fn prepare(start: Start, registry: &mut Registry) -> Result<Prepared, 
         app,
         ops,
         orphans,
+    })
+}
+
+/// Publishes this gateway's journal, from where it was published before.
+fn publisher(
+    kafka: publish::Kafka,
+    start: &Start,
+    ledger: &Ledger,
+    registry: &mut Registry,
+) -> Result<Publisher, publish::NoPublisher> {
+    let metrics = publish::Metrics::default();
+    metrics.register(registry);
+    let path = start.data_dir.join(fs_names::PUBLISHER_CURSOR);
+    Publisher::new(publish::Start {
+        kafka,
+        journal: ledger.journal().clone(),
+        producer: ledger.producer().clone(),
+        cursor: Cursor::new(path, start.layer.clone()),
+        metrics,
     })
 }
 

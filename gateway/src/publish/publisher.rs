@@ -182,15 +182,18 @@ impl Publishing {
 /// Session after session, until the stop.
 fn publish(shared: &Shared, runtime: &Handle) {
     while !shared.stop_now.is_cancelled() {
-        let Err(trouble) = session::run(shared, runtime) else {
+        // A bug in publishing must not end it unseen: it is a trouble like others.
+        let session = std::panic::AssertUnwindSafe(|| session::run(shared, runtime));
+        let ended = std::panic::catch_unwind(session).unwrap_or(Err(Trouble::Panic));
+        let Err(trouble) = ended else {
             return;
         };
+        shared.link_is_down();
         shared.metrics.troubles.inc();
         shared.health.set(State::Waiting(trouble.to_string()));
-        let pause = tokio::time::sleep(trouble.pause());
         runtime.block_on(async {
             tokio::select! {
-                () = pause => {}
+                () = tokio::time::sleep(trouble.pause()) => {}
                 () = shared.stop_now.cancelled() => {}
             }
         });

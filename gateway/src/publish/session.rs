@@ -58,6 +58,9 @@ pub(crate) enum Trouble {
     /// The journal can not be read.
     #[error("the journal can not be read: {0}")]
     Journal(#[from] ReadError),
+    /// A bug.
+    #[error("publishing panicked, see the log above: this is a bug")]
+    Panic,
     /// A client can not be made of the settings.
     #[error("log.kafka: {0}")]
     Settings(String),
@@ -68,7 +71,8 @@ impl Trouble {
     pub(crate) fn pause(&self) -> Duration {
         match self {
             Self::Away { .. } | Self::Delivery(_) | Self::Lost(_) => Duration::from_millis(500),
-            Self::OtherCluster { .. }
+            Self::Panic
+            | Self::OtherCluster { .. }
             | Self::Topics(_)
             | Self::Unknown { .. }
             | Self::Journal(_)

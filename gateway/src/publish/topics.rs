@@ -57,6 +57,69 @@ fn retention_ms(kafka: &Kafka) -> u64 {
     kafka.retention_hours.saturating_mul(3_600_000)
 }
 
+/// What a setting must be.
+enum Must {
+    /// This text.
+    Be(&'static str),
+    /// So many or more; -1 is no bound.
+    Reach(u64),
+}
+
+impl Must {
+    fn holds(&self, found: &str) -> bool {
+        match self {
+            Self::Be(wanted) => found == *wanted,
+            Self::Reach(least) => {
+                found == "-1" || found.parse::<u64>().is_ok_and(|found| found >= *least)
+            }
+        }
+    }
+
+    fn value(&self) -> String {
+        match self {
+            Self::Be(wanted) => (*wanted).to_owned(),
+            Self::Reach(least) => least.to_string(),
+        }
+    }
+}
+
+/// Every setting that matters, what it must be, and what happens where it is not.
+fn rules(kafka: &Kafka) -> [(&'static str, Must, &'static str); 6] {
+    let min_in_sync = u64::try_from(kafka.min_in_sync).unwrap_or(1);
+    [
+        (
+            "cleanup.policy",
+            Must::Be("delete"),
+            "and compaction takes records away",
+        ),
+        (
+            "min.insync.replicas",
+            Must::Reach(min_in_sync),
+            "fewer copies than configured before a record counts",
+        ),
+        (
+            "retention.ms",
+            Must::Reach(retention_ms(kafka)),
+            "shorter than configured",
+        ),
+        (
+            "retention.bytes",
+            Must::Be("-1"),
+            "which takes unread records away",
+        ),
+        (
+            "unclean.leader.election.enable",
+            Must::Be("false"),
+            "which loses acknowledged records",
+        ),
+        (
+            "max.message.bytes",
+            Must::Reach(MAX_BATCH_BYTES as u64),
+            "smaller than our batches",
+        ),
+    ]
+}
+
 /// What would lose or reorder records, each with the way out. A setting that is not shown is not judged.
 pub(crate) fn findings(wanted: &Wanted, found: &Found, kafka: &Kafka) -> Vec<String> {
     let name = &wanted.name;
@@ -73,69 +136,15 @@ pub(crate) fn findings(wanted: &Wanted, found: &Found, kafka: &Kafka) -> Vec<Str
             found.replicas, wanted.replication
         ));
     }
-    let alter = |setting: &str, value: &str| {
-        format!(
-            "kafka-configs --alter --entity-type topics --entity-name {name} --add-config {setting}={value}"
-        )
-    };
-    let mut judge = |setting: &str, is_good: &dyn Fn(&str) -> bool, value: &str, harm: &str| {
-        if let Some(found) = found.settings.get(setting).filter(|found| !is_good(found)) {
+    for (setting, must, harm) in rules(kafka) {
+        let shown = found.settings.get(setting);
+        if let Some(found) = shown.filter(|found| !must.holds(found)) {
             findings.push(format!(
-                "topic {name} has {setting}={found}, {harm}: {}",
-                alter(setting, value)
+                "topic {name} has {setting}={found}, {harm}: kafka-configs --alter --entity-type topics --entity-name {name} --add-config {setting}={}",
+                must.value()
             ));
         }
-    };
-    let at_least = |least: i128| {
-        move |found: &str| {
-            found
-                .parse::<i128>()
-                .is_ok_and(|found| found == -1 || found >= least)
-        }
-    };
-    judge(
-        "cleanup.policy",
-        &|found| found == "delete",
-        "delete",
-        "and compaction takes records away",
-    );
-    let min_in_sync = i128::from(kafka.min_in_sync);
-    judge(
-        "min.insync.replicas",
-        &|found| {
-            found
-                .parse::<i128>()
-                .is_ok_and(|found| found >= min_in_sync)
-        },
-        &kafka.min_in_sync.to_string(),
-        "fewer copies than configured before a record counts",
-    );
-    let retention = retention_ms(kafka);
-    judge(
-        "retention.ms",
-        &at_least(i128::from(retention)),
-        &retention.to_string(),
-        "shorter than configured",
-    );
-    judge(
-        "retention.bytes",
-        &|found| found == "-1",
-        "-1",
-        "which takes unread records away",
-    );
-    judge(
-        "unclean.leader.election.enable",
-        &|found| found == "false",
-        "false",
-        "which loses acknowledged records",
-    );
-    let batch = (MAX_BATCH_BYTES + 48_588).to_string();
-    judge(
-        "max.message.bytes",
-        &at_least(i128::try_from(MAX_BATCH_BYTES).unwrap_or(i128::MAX)),
-        &batch,
-        "smaller than our batches",
-    );
+    }
     findings
 }
 
