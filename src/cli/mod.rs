@@ -13,6 +13,7 @@ mod migrate;
 mod prices;
 mod prices_import;
 mod prices_used;
+mod ready;
 pub mod report;
 mod simulate;
 
@@ -82,6 +83,11 @@ enum Command {
     /// The audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Ask a running gateway whether it is ready
+    #[command(
+        after_help = "Examples:\n  tollgate ready --config /etc/tollgate/tollgate.toml\n\nExit code 0 if it is ready, 1 if not."
+    )]
+    Ready(ready::Ready),
     /// Look for what is wrong with this installation, each finding with its remedy
     #[command(
         after_help = "Examples:\n  tollgate doctor\n  tollgate doctor --config /etc/tollgate/tollgate.toml --format json\n\nExit code 1 if anything was found."
@@ -157,6 +163,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Report(command) => command.run().map(done),
         Command::Export(command) => command.run().map(done),
         Command::Audit(command) => command.run().map(done),
+        Command::Ready(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Engine(command) => command.run().map(done),
         Command::Simulate(command) => command.run().map(done),

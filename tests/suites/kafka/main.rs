@@ -1,6 +1,7 @@
 //! The log in Kafka, on a real broker: what the journal has synced is there, in order, as it was written, whatever dies.
 
 mod away;
+mod compose;
 mod deaths;
 mod order;
 mod replicated;

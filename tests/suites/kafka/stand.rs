@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use journal::{Item, Reader};
@@ -141,10 +141,6 @@ impl Stand {
 
     pub fn config(&self) -> PathBuf {
         self.folder.path().join("tollgate.toml")
-    }
-
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     pub fn journal_dir(&self) -> PathBuf {

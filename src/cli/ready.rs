@@ -1,0 +1,63 @@
+//! `tollgate ready`: asks the running gateway whether it is ready, for health checks of images that hold no other client.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::ConfigArg;
+use crate::config::Config;
+
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Ask whether the gateway of this configuration is ready.
+#[derive(Debug, clap::Args)]
+pub struct Ready {
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+impl Ready {
+    /// Prints what it says; exit code 0 if it is ready.
+    pub fn run(&self) -> anyhow::Result<ExitCode> {
+        let loaded = Config::load(&self.config.config)?;
+        let address = reachable(loaded.value.gateway.ops_listen);
+        super::block_on(async move {
+            let client = reqwest::Client::builder()
+                .no_proxy()
+                .timeout(PATIENCE)
+                .build()?;
+            let answer = client.get(format!("http://{address}/readyz")).send().await;
+            let answer = answer.with_context(|| {
+                format!("nobody answers on {address} (`gateway.ops_listen`); does the gateway run?")
+            })?;
+            let is_ready = answer.status().is_success();
+            print!("{}", answer.text().await?);
+            Ok(ExitCode::from(u8::from(!is_ready)))
+        })
+    }
+}
+
+/// Who listens everywhere is asked at home.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        other => other,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_door_that_is_open_everywhere_is_asked_at_home() {
+        let ask = |listen: &str| reachable(listen.parse().unwrap()).to_string();
+        assert_eq!(ask("0.0.0.0:8081"), "127.0.0.1:8081");
+        assert_eq!(ask("[::]:8081"), "[::1]:8081");
+        assert_eq!(ask("10.0.0.7:9"), "10.0.0.7:9");
+    }
+}

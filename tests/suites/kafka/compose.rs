@@ -1,0 +1,219 @@
+//! The compose file and the image, as far as they can be judged without a container engine: by the Compose schema, and against
+//! the binary: every command, port, file and key that they name is there.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use serde_json::Value;
+use tests::{free_address, tollgate};
+
+fn read(path: &str) -> String {
+    let path = format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn compose() -> Value {
+    serde_saphyr::from_str(&read("docker-compose.yml")).expect("YAML")
+}
+
+fn words(list: &Value) -> Vec<String> {
+    let list = list.as_array().expect("a list");
+    let text = |word: &Value| word.as_str().expect("a text").to_owned();
+    list.iter().map(text).collect()
+}
+
+/// Services that run our image, with their names.
+fn ours(compose: &Value) -> Vec<(&String, &Value)> {
+    let services = compose["services"].as_object().expect("services");
+    let ours = services.iter().filter(|(_, service)| {
+        let image = service["image"].as_str().expect("an image");
+        image.starts_with("tollgate:")
+    });
+    ours.collect()
+}
+
+/// The configuration that gateways run with.
+fn configuration(compose: &Value) -> String {
+    let content = compose["configs"]["gateway"]["content"].as_str();
+    content.expect("a configuration").to_owned()
+}
+
+/// Whether the program knows these arguments: it would say so with exit code 2 before it does anything.
+fn is_known(arguments: &[String]) {
+    let mut asked: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    asked.push("--help");
+    let output = Command::new(tollgate()).args(&asked).output();
+    let output = output.expect("the program under test starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "tollgate {arguments:?}: {said}");
+    let help = String::from_utf8_lossy(&output.stdout).into_owned();
+    for flag in arguments.iter().filter(|word| word.starts_with("--")) {
+        assert!(
+            help.contains(flag.as_str()),
+            "{flag} is not in the help of {arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn the_compose_file_satisfies_the_compose_schema() {
+    let schema: Value =
+        serde_json::from_str(&read("tests/compose/compose-spec.json")).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let compose = compose();
+    let errors: Vec<String> = validator
+        .iter_errors(&compose)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert_eq!(errors, [""; 0]);
+    let mut wrong = compose.clone();
+    wrong["services"]["kafka"]["imagine"] = Value::from(1);
+    assert!(!validator.is_valid(&wrong), "the schema tells a wrong file");
+}
+
+#[test]
+fn every_image_is_pinned_and_every_reference_leads_somewhere() {
+    let compose = compose();
+    let names = |key: &str| -> BTreeSet<String> {
+        let section = compose[key].as_object().expect("a section");
+        section.keys().cloned().collect()
+    };
+    let (services, volumes, configs) = (names("services"), names("volumes"), names("configs"));
+    for (name, service) in compose["services"].as_object().expect("services") {
+        let image = service["image"].as_str().expect("an image");
+        let tag = image.rsplit_once(':').map(|(_, tag)| tag);
+        let is_pinned = tag.is_some_and(|tag| tag.starts_with(|c: char| c.is_ascii_digit()));
+        assert!(is_pinned, "{name}: {image} is not pinned to a version");
+        if let Some(needed) = service["depends_on"].as_object() {
+            needed
+                .keys()
+                .for_each(|needed| assert!(services.contains(needed), "{name}: {needed}"));
+        }
+        for volume in service["volumes"].as_array().into_iter().flatten() {
+            let volume = volume.as_str().expect("short form");
+            let volume = volume.split(':').next().expect("a name");
+            assert!(volumes.contains(volume), "{name}: {volume}");
+        }
+        for config in service["configs"].as_array().into_iter().flatten() {
+            let source = config["source"].as_str().expect("a source");
+            assert!(configs.contains(source), "{name}: {source}");
+        }
+    }
+}
+
+#[test]
+fn every_command_and_health_check_of_ours_exists() {
+    let compose = compose();
+    let ours = ours(&compose);
+    assert!(ours.len() >= 3, "a simulator and two gateways");
+    let version = format!("tollgate:{}", env!("CARGO_PKG_VERSION"));
+    for (name, service) in &ours {
+        assert_eq!(service["image"], version.as_str(), "{name}");
+        is_known(&words(&service["command"]));
+        let Some(check) = service["healthcheck"]["test"].as_array() else {
+            assert_eq!(service["healthcheck"]["disable"], true, "{name}");
+            continue;
+        };
+        let check = words(&Value::from(check.clone()));
+        assert_eq!(check[..2], ["CMD", "tollgate"], "{name}");
+        is_known(&check[2..]);
+    }
+}
+
+/// The gateways' file is taken by the binary, and what it names is what the services have.
+#[test]
+fn the_gateways_configuration_is_taken_and_its_ports_are_published() {
+    let compose = compose();
+    let text = configuration(&compose);
+    let file: toml::Table = text.parse().expect("TOML");
+    let port = |setting: &str| {
+        let address = file["gateway"][setting].as_str().expect("an address");
+        address.rsplit(':').next().expect("a port").to_owned()
+    };
+    let (app, ops) = (port("listen"), port("ops_listen"));
+    let gateways: Vec<(&String, &Value)> = ours(&compose)
+        .into_iter()
+        .filter(|(_, service)| service["command"][0] == "gateway")
+        .collect();
+    assert_eq!(gateways.len(), 2);
+    let mut published = BTreeSet::new();
+    for (name, service) in gateways {
+        let ports = words(&service["ports"]);
+        let inside = ports[0].rsplit(':').next();
+        assert_eq!(inside, Some(app.as_str()), "{name}");
+        assert!(
+            published.insert(ports[0].clone()),
+            "{name}: the port is taken"
+        );
+        let target = service["configs"][0]["target"].as_str().expect("a target");
+        assert!(
+            words(&service["command"]).iter().any(|word| word == target),
+            "{name}"
+        );
+        let data_dir = file["data_dir"].as_str().expect("a folder");
+        let volume = words(&service["volumes"])[0].clone();
+        assert!(volume.ends_with(data_dir), "{name}: {volume}");
+    }
+    let kafka = file["log"]["kafka"]["bootstrap"].as_str().expect("brokers");
+    let advertised =
+        compose["services"]["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"].as_str();
+    assert!(advertised.expect("listeners").ends_with(kafka));
+    let dockerfile = read("Dockerfile");
+    assert!(dockerfile.contains(&format!("EXPOSE {app} {ops}")));
+
+    // A whole start would need the brokers; a start that fails at its port has taken everything before it.
+    let folder = tempfile::tempdir().expect("a scratch directory");
+    let taken = std::net::TcpListener::bind(free_address()).expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let data = folder.path().join("data").display().to_string();
+    let text = text
+        .replace(&format!("0.0.0.0:{app}"), &address)
+        .replace("/var/lib/tollgate", &data);
+    let config = folder.path().join("tollgate.toml");
+    std::fs::write(&config, text).expect("a file can be written");
+    let output = Command::new(tollgate())
+        .arg("gateway")
+        .arg("--config")
+        .arg(&config)
+        .output();
+    let said = String::from_utf8_lossy(&output.expect("it starts").stderr).into_owned();
+    assert!(said.contains("cannot listen on"), "{said}");
+}
+
+#[test]
+fn the_image_is_made_as_the_binary_needs_it() {
+    let dockerfile = read("Dockerfile");
+    let last = |instruction: &str| {
+        let mut lines = dockerfile
+            .lines()
+            .filter_map(|line| line.strip_prefix(instruction));
+        lines
+            .next_back()
+            .unwrap_or_else(|| panic!("no {instruction}"))
+            .trim()
+            .to_owned()
+    };
+    let list = |text: &str| words(&serde_json::from_str(text).expect("a list"));
+    assert_eq!(list(&last("ENTRYPOINT")), ["tollgate"]);
+    is_known(&list(&last("CMD")));
+    let check = last("HEALTHCHECK");
+    let check = list(&check[check.find('[').expect("a list")..]);
+    assert_eq!(check[0], "tollgate");
+    is_known(&check[1..]);
+    assert_ne!(last("USER"), "0:0");
+    let manifest: toml::Table = read("Cargo.toml").parse().expect("TOML");
+    let rust = manifest["workspace"]["package"]["rust-version"]
+        .as_str()
+        .expect("a version");
+    assert!(
+        dockerfile.contains(&format!("FROM rust:{rust}-")),
+        "the Rust of Cargo.toml"
+    );
+    let variable = last("ENV");
+    let variable = variable.split('=').next().expect("a name");
+    let help = Command::new(tollgate())
+        .args(["gateway", "--help"])
+        .output();
+    let help = String::from_utf8_lossy(&help.expect("it starts").stdout).into_owned();
+    assert!(help.contains(variable), "{variable}");
+}
