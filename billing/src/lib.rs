@@ -7,6 +7,7 @@ pub mod audit;
 pub mod chargeback;
 mod error;
 pub mod export;
+pub mod import;
 pub mod period;
 pub mod prices;
 pub mod render;

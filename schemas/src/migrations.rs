@@ -20,6 +20,11 @@ pub const ALL: &[(u32, &str, &str)] = &[
         "usage_extra_lines",
         include_str!("../migrations/0004_usage_extra_lines.sql"),
     ),
+    (
+        5,
+        "imported_spend",
+        include_str!("../migrations/0005_imported_spend.sql"),
+    ),
 ];
 
 #[cfg(test)]

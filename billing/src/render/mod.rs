@@ -2,6 +2,7 @@
 
 mod audit;
 mod chargeback;
+mod imported;
 mod notes;
 mod prices;
 mod table;
@@ -12,6 +13,7 @@ use std::str::FromStr;
 use crate::audit::Page;
 use crate::chargeback::Report;
 
+pub use imported::{import_refusals, imported};
 pub use notes::notes;
 pub use prices::{price_diff, prices, refusals};
 pub(crate) use text::cell;

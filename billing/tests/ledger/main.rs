@@ -7,6 +7,7 @@ mod coverage;
 mod export;
 mod export_files;
 mod fractions;
+mod import;
 mod mispricing;
 mod recompute;
 mod replay;
