@@ -7,6 +7,7 @@ mod bench;
 mod doctor;
 mod engine;
 mod export;
+mod import;
 mod journal;
 mod key;
 mod migrate;
@@ -15,6 +16,7 @@ mod prices_import;
 mod prices_used;
 mod ready;
 pub mod report;
+mod report_imported;
 mod simulate;
 
 use std::path::PathBuf;
@@ -80,6 +82,9 @@ enum Command {
     /// The monthly summary and the request trail as files that add up to each other
     #[command(subcommand)]
     Export(export::ExportCommand),
+    /// Keys and history of another gateway
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// The audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -162,6 +167,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Gateway { config } => crate::alone::run(config.config).map(done),
         Command::Report(command) => command.run().map(done),
         Command::Export(command) => command.run().map(done),
+        Command::Import(command) => command.run(),
         Command::Audit(command) => command.run().map(done),
         Command::Ready(command) => command.run(),
         Command::Doctor(command) => command.run(),

@@ -26,6 +26,12 @@ Examples:
 
 Amounts are exact. A total is marked incomplete while a price is missing.")]
     Chargeback(ChargebackArgs),
+    /// What another gateway told of its past, as it was imported: beside our own figures, and in no bill
+    #[command(after_help = "\
+Examples:
+  tollgate report imported --period 2026-10 --by tenant,model
+  tollgate report imported --period 2026 --by day --tenant team-1 --format csv")]
+    Imported(super::report_imported::ImportedArgs),
 }
 
 /// What to report.
@@ -66,7 +72,10 @@ pub struct Selection {
 impl Report {
     /// Makes and prints it.
     pub fn run(self) -> anyhow::Result<()> {
-        let Self::Chargeback(args) = self;
+        let args = match self {
+            Self::Chargeback(args) => args,
+            Self::Imported(args) => return args.run(),
+        };
         let (config, request) = (args.of.config()?, args.of.request()?);
         let format: Format = parse(&args.format)?;
         let book = price_book(&config)?;
@@ -119,7 +128,7 @@ pub fn width() -> Option<u16> {
         .filter(|width| *width > 0)
 }
 
-fn this_month() -> String {
+pub(super) fn this_month() -> String {
     let now = chrono::DateTime::from_timestamp_micros(runtime::clock::now_us()).unwrap_or_default();
     now.format("%Y-%m").to_string()
 }

@@ -92,13 +92,14 @@ pub struct Done {
     pub in_table: Figures,
 }
 
-/// Imports a file. It is read whole before anything is written, and its totals are compared with the table's at the end.
+/// Imports a file that was read whole before, as `first`: nothing is written of a file that cannot be read to its end. Its
+/// totals are compared with the table's at the end.
 pub async fn import_spend(
     client: &Client,
     path: &Path,
     naming: &Naming,
+    first: &Survey,
 ) -> Result<Done, ImportSpendError> {
-    let first = super::spend::survey(path, naming)?;
     let mut reading = Reading::open(path, naming)?;
     let mut done = Done {
         survey: Survey::default(),

@@ -1,11 +1,12 @@
 //! Spend of another gateway in the real store: totals equal to the digit, nothing doubled, nothing overwritten, and none of
 //! it in a report of ours.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::common::*;
 use billing::import::{
-    Column, ImportSpendError, ImportedReport, ImportedRequest, Naming, import_spend, imported,
+    Column, Done, ImportSpendError, ImportedReport, ImportedRequest, Naming, import_spend,
+    imported, survey,
 };
 use billing::render::{self, Format};
 use billing::{Period, period};
@@ -55,11 +56,13 @@ fn naming() -> Naming {
     }
 }
 
-async fn import(
-    client: &Client,
-    rows: &[String],
-) -> Result<billing::import::Done, ImportSpendError> {
-    import_spend(client, &file(rows).path, &naming()).await
+async fn import_file(client: &Client, path: &Path) -> Result<Done, ImportSpendError> {
+    let first = survey(path, &naming())?;
+    import_spend(client, path, &naming(), &first).await
+}
+
+async fn import(client: &Client, rows: &[String]) -> Result<Done, ImportSpendError> {
+    import_file(client, &file(rows).path).await
 }
 
 async fn november(ledger: &Ledger, by: &str, zone: &str, tenant: Option<&str>) -> ImportedReport {
@@ -195,12 +198,25 @@ async fn bad_lines_are_refused_and_the_rest_equals_the_rest() {
         format!("[{}", row("z", "null", "o3", "1", "2026-11-24T12:00:00Z")),
     )
     .expect("written");
-    let error = import_spend(&ledger.writer(), &path, &naming())
+    let error = import_file(&ledger.writer(), &path)
         .await
         .expect_err("cut off");
     assert!(error.to_string().contains("cut off"), "{error}");
     let report = november(&ledger, "", "UTC", None).await;
     assert_eq!(report.totals[0].figures.rows, 2);
+}
+
+#[tokio::test]
+async fn a_file_that_changed_after_it_was_read_is_not_called_imported() {
+    let ledger = Ledger::start().await;
+    let (first, then) = (file(&export()), file(&export()[..3]));
+    let read = survey(&first.path, &naming()).expect("read");
+    let error = import_spend(&ledger.writer(), &then.path, &naming(), &read).await;
+    let error = error.expect_err("changed").to_string();
+    assert!(
+        error.contains("the file changed") && error.contains("4 rows"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
