@@ -13,6 +13,7 @@ mod report;
 mod row;
 mod scan;
 mod spend;
+mod tail;
 mod time;
 
 pub use decimal::{BadExact, Exact};

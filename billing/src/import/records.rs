@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde_json::value::RawValue;
 
 use super::scan::{Pieces, Scanned};
+use super::tail::Tail;
 
 /// The longest record, in bytes: a dump may hold prompts.
 pub(super) const MAX_RECORD_BYTES: usize = 64 << 20;
@@ -128,7 +129,8 @@ enum Kind {
         header: Vec<String>,
         /// The reader counts a line that ends with two bytes when it sees the second, and that is in the next record.
         late_lines: usize,
-        rows: Box<csv::StringRecordsIntoIter<BufReader<File>>>,
+        last_line: usize,
+        rows: Box<csv::StringRecordsIntoIter<Tail<BufReader<File>>>>,
     },
 }
 
@@ -165,11 +167,22 @@ impl Records {
             Kind::Csv {
                 header,
                 late_lines,
+                last_line,
                 rows,
-            } => Ok(rows.next().map(|row| {
+            } => {
+                let Some(row) = rows.next() else {
+                    if rows.reader().get_ref().is_whole() {
+                        return Ok(None);
+                    }
+                    return Err(FileError::CutOff {
+                        path: self.path.clone(),
+                        line: *last_line,
+                    });
+                };
                 let (line, record) = of_row(header, self.wanted, row);
-                (line + *late_lines, record)
-            })),
+                *last_line = line + *late_lines;
+                Ok(Some((*last_line, record)))
+            }
             Kind::Json(pieces) => {
                 let Some(scanned) = pieces.next() else {
                     return Ok(self.missing());
@@ -281,7 +294,9 @@ fn csv_of(
     })?;
     let end = seen.iter().position(|byte| *byte == b'\n');
     let late_lines = usize::from(end.is_some_and(|end| seen[..end].ends_with(b"\r")));
-    let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(reader);
+    let mut rows = csv::ReaderBuilder::new()
+        .flexible(true)
+        .from_reader(Tail::new(reader));
     let header: Vec<_> = match rows.headers() {
         Ok(header) => header.iter().map(|name| name.trim().to_owned()).collect(),
         Err(_) => Vec::new(),
@@ -294,6 +309,7 @@ fn csv_of(
         _ => Ok(Kind::Csv {
             header,
             late_lines,
+            last_line: 1,
             rows: Box::new(rows.into_records()),
         }),
     }

@@ -99,6 +99,13 @@ fn an_export_that_was_cut_off_is_no_shorter_export() {
             "{text}"
         );
     }
+    for text in ["id,spend\na,0.5\nb,0.2", "id,spend\na,0.5\nb,\"0.25\n"] {
+        let error = read(text);
+        assert!(
+            matches!(error, Err(FileError::CutOff { line: 3, .. })),
+            "{text}: {error:?}"
+        );
+    }
     assert!(matches!(read(" \n"), Err(FileError::Empty(_))));
     assert!(matches!(
         read("name,spend\n"),
