@@ -169,9 +169,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sums_are_those_of_the_integers(left in any::<i64>(), right in any::<i64>(), power in 1..17_i32) {
+        fn sums_are_those_of_the_integers(left in any::<i64>(), right in any::<i64>(), power in 8..18_i32) {
             let parse = |digits: i64| Exact::parse(&format!("{digits}e-{power}"));
-            prop_assume!(parse(left).is_ok() && parse(right).is_ok());
             let ten = BigInt::from(10).pow((PLACES - power).unsigned_abs());
             let wanted = (BigInt::from(left) + BigInt::from(right)) * ten;
             let Some(sum) = parse(left).unwrap().checked_add(parse(right).unwrap()) else {
