@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes a fresh clone ready: checks the toolchain, installs the embedded engine, makes the Python and Node environments of the tests.
+# Makes a fresh clone ready: checks the toolchain, installs the embedded engine and, for tests, Kafka, makes their Python and Node environments.
 # Each part says what it does, once; a part that is done costs nothing. It must not build the project.
 #
 #   scripts/setup.sh          everything
-#   scripts/setup.sh run      what running needs: no Python and no Node packages
+#   scripts/setup.sh run      what running needs: no Kafka, no Python and no Node packages
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -26,14 +26,21 @@ check_rust() {
 
 check_c() {
   command -v cc >/dev/null \
-    || fail 'a C compiler is missing, TLS and checksums are built with it (Debian: apt-get install build-essential)'
+    || fail 'a C compiler is missing, TLS, checksums and the client of Kafka are built with it (Debian: apt-get install build-essential)'
+}
+
+check_perl() {
+  command -v perl >/dev/null && command -v make >/dev/null \
+    || fail 'perl or make is missing, the TLS of the client of Kafka is built with them (Debian: apt-get install make perl)'
 }
 
 check_rust
 check_c
+check_perl
 "$root/scripts/engine.sh" >/dev/null
 if [[ $part == all ]]; then
   "$root/scripts/python.sh" >/dev/null
   "$root/scripts/node.sh" >/dev/null
+  "$root/scripts/kafka.sh" >/dev/null
 fi
 say 'ready'

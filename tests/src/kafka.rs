@@ -30,6 +30,10 @@ const ASK: Duration = Duration::from_secs(5);
 pub struct Brokers {
     /// Further lines of every broker's `server.properties`.
     pub properties: String,
+    /// Lines for a further listener, `SECURE`, with TLS and SASL; none if empty.
+    pub secure: String,
+    /// Further arguments of the tool that makes a node's directory.
+    pub format: Vec<String>,
 }
 
 /// A cluster of combined KRaft nodes. Dropping it kills them.
@@ -43,6 +47,7 @@ pub struct Cluster {
 struct Node {
     id: usize,
     address: SocketAddr,
+    secure: SocketAddr,
     properties: PathBuf,
     running: Option<Running>,
 }
@@ -117,6 +122,7 @@ impl Cluster {
         let mut nodes = Vec::new();
         for (index, (address, controller)) in ports.iter().enumerate() {
             let id = index + 1;
+            let secure = free_address();
             let properties = folder.path().join(format!("node-{id}.properties"));
             let data = folder.path().join(format!("node-{id}"));
             let replicas = count.min(3);
@@ -134,18 +140,33 @@ impl Cluster {
                 data = data.display(),
                 voters = voters.join(","),
             );
+            if !brokers.secure.is_empty() {
+                let listeners = format!("listeners=APPS://{address},CONTROLLER://{controller}");
+                let both = format!("{listeners},SECURE://{secure}");
+                text = text.replace(&listeners, &both);
+                let advertised = format!("advertised.listeners=APPS://{address}");
+                text = text.replace(
+                    &advertised,
+                    &format!("{advertised},SECURE://localhost:{}", secure.port()),
+                );
+                text = text.replace("map=APPS:PLAINTEXT", "map=SECURE:SASL_SSL,APPS:PLAINTEXT");
+            }
             // What stands further down wins.
-            write!(text, "{}", brokers.properties).expect("a text grows");
+            let more = [&brokers.secure, &brokers.properties];
+            for lines in more {
+                writeln!(text, "{lines}").expect("a text grows");
+            }
             std::fs::write(&properties, text).expect("a file can be written");
             nodes.push(Node {
                 id,
                 address: *address,
+                secure,
                 properties,
                 running: None,
             });
         }
         let mut cluster = Self { nodes, folder };
-        cluster.format();
+        cluster.format(&brokers.format);
         for id in 1..=count {
             cluster.start_node(id);
         }
@@ -159,6 +180,16 @@ impl Cluster {
             .nodes
             .iter()
             .map(|node| node.address.to_string())
+            .collect();
+        addresses.join(",")
+    }
+
+    /// For `bootstrap.servers`, by the listener with TLS and SASL.
+    pub fn secure_servers(&self) -> String {
+        let addresses: Vec<String> = self
+            .nodes
+            .iter()
+            .map(|node| format!("localhost:{}", node.secure.port()))
             .collect();
         addresses.join(",")
     }
@@ -221,7 +252,7 @@ impl Cluster {
     }
 
     /// Makes the nodes' directories, all at once: each takes a second or two.
-    fn format(&self) {
+    fn format(&self, more: &[String]) {
         let format = |node: &Node| {
             let mut command = java();
             command
@@ -229,6 +260,7 @@ impl Cluster {
                 .arg(CLUSTER_ID)
                 .arg("-c")
                 .arg(&node.properties)
+                .args(more)
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped());
             (node.id, command.spawn().expect("Java starts"))

@@ -70,10 +70,9 @@ struct Sink {
     token_file: Option<PathBuf>,
 }
 
-/// Takes what the client says of questions.
-struct Asker {
-    token_file: Option<PathBuf>,
-}
+/// Takes what the client says of questions. It never shows a token: the library asks for one on a queue that such a client
+/// does not serve, so settings forbid the two together.
+struct Asker;
 
 impl ClientContext for Sink {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
@@ -86,7 +85,14 @@ impl ClientContext for Sink {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
             self.flight.fail(format!("the client gave up: {reason}"));
         }
-        *self.heard.0.lock() = Some(reason.to_owned());
+        // That all brokers are down says less than why one of them is.
+        let is_vague = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+        let mut heard = self.heard.0.lock();
+        if heard.is_none() || !is_vague {
+            // Without how long it took: the same trouble has the same words.
+            let reason = reason.split(" (after ").next().unwrap_or(reason);
+            *heard = Some(reason.to_owned());
+        }
     }
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
@@ -117,18 +123,12 @@ impl ProducerContext for Sink {
 }
 
 impl ClientContext for Asker {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "Kafka");
-    }
-
-    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        token(self.token_file.as_deref())
     }
 }
 
@@ -261,15 +261,12 @@ pub(crate) async fn create(options: &Options, wanted: &[&Wanted]) -> Result<(), 
 }
 
 fn admin(options: &Options) -> Result<AdminClient<Asker>, String> {
-    let asker = Asker {
-        token_file: options.token_file.clone(),
-    };
     let mut config = ClientConfig::new();
     // What only publishing needs is not known to a client that asks.
     for (name, value) in options.connection_pairs() {
         config.set(name, value);
     }
-    AdminClient::from_config_and_context(&config, asker).map_err(|error| shown(&error))
+    AdminClient::from_config_and_context(&config, Asker).map_err(|error| shown(&error))
 }
 
 fn asking() -> AdminOptions {

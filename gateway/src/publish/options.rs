@@ -62,6 +62,8 @@ impl Options {
         options.set("compression.codec", "zstd");
         options.set("linger.ms", &kafka.linger_ms.to_string());
         options.set("batch.num.messages", "10000");
+        // A topic that was deleted is given up after so long, and the next session makes or misses it.
+        options.set("topic.metadata.propagation.max.ms", "10000");
         options.set("message.max.bytes", &MAX_BATCH_BYTES.to_string());
         // Our own bound is met first: it counts what is on its way as well.
         options.set(

@@ -92,12 +92,14 @@ impl Publisher {
         let options = Options::publishing(&start.kafka)?;
         let topic = Topic::Usage.name(&start.kafka.topic_prefix);
         let identity = start.journal.identity();
-        let first = start.journal.stats().first;
+        let stats = start.journal.stats();
+        let first = stats.first;
         let mark = match cursor::load(&start.cursor)? {
-            Some(mark) if mark.is_of(identity, &topic) => mark,
+            // A position beyond the journal's end is of a journal that was put back to an earlier state.
+            Some(mark) if mark.is_of(identity, &topic) && mark.position <= stats.end => mark,
             Some(_) => {
                 tracing::warn!(
-                    "another journal or another topic was published before: publishing starts at the journal's beginning"
+                    "another journal, another topic or a later state was published before: publishing starts at the journal's beginning"
                 );
                 Mark::new(identity, &topic, first)
             }

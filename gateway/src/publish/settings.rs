@@ -220,6 +220,12 @@ impl Kafka {
 
     fn check_sasl(&self, sasl: &Sasl) -> Result<(), BadKafka> {
         if sasl.mechanism == SaslMechanism::OauthBearer {
+            if self.topics != TopicPolicy::Trust {
+                return Err(bad(
+                    "topics",
+                    "with OAUTHBEARER the settings of topics can not be asked for: make the topics and add `topics = \"trust\"`",
+                ));
+            }
             return match (&sasl.token_file, &self.tls) {
                 (None, _) => Err(bad("sasl", "OAUTHBEARER needs `token_file`")),
                 (Some(_), None) => Err(bad("sasl", "OAUTHBEARER needs TLS: add `tls = {}`")),
@@ -280,8 +286,12 @@ mod tests {
                 "password_env",
             ),
             (
-                r#"{"bootstrap":"a","tls":{},"sasl":{"mechanism":"OAUTHBEARER"}}"#,
+                r#"{"bootstrap":"a","topics":"trust","tls":{},"sasl":{"mechanism":"OAUTHBEARER"}}"#,
                 "token_file",
+            ),
+            (
+                r#"{"bootstrap":"a","tls":{},"sasl":{"mechanism":"OAUTHBEARER","token_file":"t"}}"#,
+                "trust",
             ),
         ] {
             let error = read(text).unwrap_err();

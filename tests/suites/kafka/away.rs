@@ -41,8 +41,10 @@ async fn without_kafka_requests_are_served_and_on_its_return_everything_drains_i
     })
     .await;
 
+    let back = std::time::Instant::now();
     cluster.start_node(1);
     stand.drained().await;
+    eprintln!("drained {:?} after the broker was started", back.elapsed());
     says(&stand, "publishing to Kafka").await;
     serve(&stand, "after", 30).await;
     stand.terminate().await;

@@ -56,7 +56,11 @@ fn compare(stand: &Stand, topic: &[crate::topic::Lying]) {
     let published: BTreeSet<&[u8]> = topic.iter().map(|record| record.value.as_slice()).collect();
     let missing = journal.difference(&published).count();
     let invented = published.difference(&journal).count();
-    eprintln!("{} records, {copies} copies", journal.len());
+    eprintln!(
+        "{} records in the journal, {} in Kafka, {copies} of them copies",
+        journal.len(),
+        topic.len()
+    );
     assert_eq!((missing, invented), (0, 0), "missing and invented");
 }
 

@@ -1,11 +1,13 @@
 //! The log in Kafka, on a real broker: what the journal has synced is there, in order, as it was written, whatever dies.
 
 mod away;
+mod backlog;
 mod compose;
 mod deaths;
 mod order;
 mod replicated;
 mod saved;
+mod security;
 mod stand;
 mod topic;
 mod topics;

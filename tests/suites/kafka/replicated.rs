@@ -20,16 +20,20 @@ async fn when_an_answer_has_ended_kafka_has_its_admission_and_its_record() {
     let cluster = Cluster::start(1).await;
     let stand = Stand::start(plan(&cluster, 30_000)).await;
     let app = stand.app();
+    let mut slowest = std::time::Duration::ZERO;
     for call in 0..8 {
         let ask = Ask::new(format!("n-{call}"));
         let ask = if call % 2 == 0 { ask.streamed() } else { ask };
+        let began = std::time::Instant::now();
         assert_eq!(app.call(&ask).await.expect("an answer").status, 200);
+        slowest = slowest.max(began.elapsed());
         // Read at once: nothing is waited for.
         for topic in [Topic::Admissions, Topic::Usage] {
             let records = read_topic(&cluster.servers(), &stand.topic(topic)).await;
             assert_eq!(records.len(), call + 1, "{topic:?}");
         }
     }
+    eprintln!("the slowest of 8 replicated calls took {slowest:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

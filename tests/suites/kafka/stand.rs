@@ -17,6 +17,8 @@ pub struct Plan {
     pub servers: String,
     /// Further settings of `[log.kafka]`, lines.
     pub kafka: String,
+    /// Environment of the gateway.
+    pub environment: Vec<(&'static str, String)>,
     /// The rest.
     pub setup: Setup,
 }
@@ -27,6 +29,7 @@ impl Plan {
         Self {
             servers: servers.to_owned(),
             kafka: "replication = 1\nmin_in_sync = 1\npartitions = 6\n".to_owned(),
+            environment: Vec::new(),
             setup: Setup::default(),
         }
     }
@@ -95,6 +98,7 @@ impl Stand {
             .stdout(log.try_clone().expect("a file has a second handle"))
             .stderr(log)
             .env_remove("RUST_LOG")
+            .envs(self.plan.environment.iter().cloned())
             .spawn();
         self.serving = Some(serving.expect("the program under test starts"));
         let (http, url) = (self.http.clone(), self.ops_url("/readyz"));

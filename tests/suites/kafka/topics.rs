@@ -33,6 +33,31 @@ async fn says(stand: &Stand, words: &str) {
     .await;
 }
 
+/// Makes the topics of a stand by hand; the usage topic is cleaned up as said.
+pub async fn make_topics(servers: &str, stand: &Stand, usage_cleanup: &str) {
+    let names = Topic::ALL.map(|topic| (topic, stand.topic(topic)));
+    let topics: Vec<NewTopic<'_>> = names
+        .iter()
+        .map(|(topic, name)| {
+            let partitions = match topic {
+                Topic::Usage | Topic::Admissions => 6,
+                Topic::Producers | Topic::DeadLetters => 1,
+            };
+            let cleanup = if *topic == Topic::Usage {
+                usage_cleanup
+            } else {
+                "delete"
+            };
+            NewTopic::new(name, partitions, TopicReplication::Fixed(1))
+                .set("cleanup.policy", cleanup)
+                .set("retention.ms", "-1")
+        })
+        .collect();
+    let made = admin(servers).create_topics(&topics, &asking()).await;
+    let made = made.expect("the broker answers");
+    assert!(made.iter().all(Result::is_ok), "{made:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_that_would_lose_records_gets_none_until_it_is_mended() {
     let cluster = Cluster::start(1).await;
@@ -47,35 +72,8 @@ async fn a_topic_that_would_lose_records_gets_none_until_it_is_mended() {
     );
     says(&stand, "is not there: make it").await;
 
-    let admin = admin(&servers);
-    let names: Vec<(Topic, String)> = Topic::ALL
-        .into_iter()
-        .map(|topic| (topic, stand.topic(topic)))
-        .collect();
     let usage = stand.topic(Topic::Usage);
-    let topics: Vec<NewTopic<'_>> = names
-        .iter()
-        .map(|(topic, name)| {
-            let partitions = if matches!(topic, Topic::Usage | Topic::Admissions) {
-                6
-            } else {
-                1
-            };
-            let cleanup = if *topic == Topic::Usage {
-                "compact"
-            } else {
-                "delete"
-            };
-            NewTopic::new(name, partitions, TopicReplication::Fixed(1))
-                .set("cleanup.policy", cleanup)
-                .set("retention.ms", "-1")
-        })
-        .collect();
-    let made = admin
-        .create_topics(&topics, &asking())
-        .await
-        .expect("the broker answers");
-    assert!(made.iter().all(Result::is_ok), "{made:?}");
+    make_topics(&servers, &stand, "compact").await;
     says(&stand, "cleanup.policy=compact").await;
     assert_eq!(
         app.call(&Ask::new("n-2")).await.expect("an answer").status,
@@ -86,7 +84,7 @@ async fn a_topic_that_would_lose_records_gets_none_until_it_is_mended() {
     let mended = AlterConfig::new(ResourceSpecifier::Topic(&usage))
         .set("cleanup.policy", "delete")
         .set("retention.ms", "-1");
-    let altered = admin
+    let altered = admin(&servers)
         .alter_configs([&mended], &asking())
         .await
         .expect("the broker answers");
@@ -129,4 +127,39 @@ async fn a_topic_that_was_made_anew_gets_everything_that_the_journal_has() {
     dense(&topic);
     assert_eq!(topic.len(), 40, "\n{}", stand.log());
     assert!(stand.log().contains("published again"));
+}
+
+/// What the client has sent to a topic that goes away under it is refused in the end; the next session makes the topic anew and
+/// begins again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_deleted_under_a_running_gateway_gets_everything_again() {
+    let cluster = Cluster::start(1).await;
+    let servers = cluster.servers();
+    let stand = Stand::start(Plan::single(&servers)).await;
+    let app = stand.app();
+    for call in 0..20 {
+        let answer = app.call(&Ask::new(format!("before-{call}"))).await;
+        assert_eq!(answer.expect("an answer").status, 200);
+    }
+    stand.drained().await;
+    let usage = stand.topic(Topic::Usage);
+    let deleted = admin(&servers).delete_topics(&[&usage], &asking()).await;
+    assert!(
+        deleted
+            .expect("the broker answers")
+            .iter()
+            .all(Result::is_ok)
+    );
+    for call in 0..20 {
+        let answer = app.call(&Ask::new(format!("after-{call}"))).await;
+        assert_eq!(answer.expect("an answer").status, 200);
+    }
+    eventually("the journal is published again", async || {
+        stand.log().contains("published again").then_some(())
+    })
+    .await;
+    stand.drained().await;
+    let topic = read_topic(&servers, &usage).await;
+    dense(&topic);
+    assert_eq!(topic.len(), 40);
 }

@@ -128,6 +128,20 @@ fn nothing_unfinished_and_no_lint_is_silenced() {
 const EVERYWHERE: &[&str] = &[concat!("/ro", "ot/.bashrc")];
 
 /// Paths of a machine, and options that name a package index, have no place in the project.
+/// Who may name the client of Kafka: one file or folder a crate, so that it could be another client.
+const NAMES_KAFKA: &[&str] = &["gateway/src/publish/kafka.rs", "consumer/src/source/kafka"];
+
+#[test]
+fn one_place_a_crate_names_the_client_of_kafka() {
+    let sources = texts(&[".rs"]).into_iter();
+    let faults = sources.filter_map(|(name, text)| {
+        let is_free =
+            name.starts_with("tests/") || NAMES_KAFKA.iter().any(|at| name.starts_with(at));
+        (!is_free && text.contains("rdkafka::")).then(|| format!("{name} names rdkafka"))
+    });
+    none(&faults.collect::<Vec<_>>());
+}
+
 #[test]
 fn the_project_names_no_machine() {
     let needles = [
