@@ -1,13 +1,9 @@
 //! The consumer's start: asks cursor, store and log, decides by `start`, and finishes a repair that a crash cut short.
 
-use std::sync::Arc;
-
-use journal::RealLayer;
-use journal::cursor::Cursor;
 use schemas::rows::Source as Place;
 
 use crate::audit::{Repaired, Wanted, repair};
-use crate::commit::{self, Commit, Loaded, Mark};
+use crate::commit::{Commit, Loaded, Mark};
 use crate::error::Halt;
 use crate::source::Source;
 use crate::start::{self, Known};
@@ -21,13 +17,26 @@ struct Cuts {
     repair_epoch: u32,
 }
 
-/// Says where to begin, and puts it into the cursor.
-pub(crate) async fn begin<S: Source>(source: &S, writer: &Writer) -> Result<Commit, Halt> {
+/// Where a consumer begins.
+pub(crate) struct Begun {
+    /// At its mark.
+    pub commit: Commit,
+    /// Batches that begin at or before this place may be in the store in part, and have been there for long.
+    pub doubtful: Option<i64>,
+}
+
+/// Says where to begin, and keeps it.
+pub(crate) async fn begin<S: Source>(source: &S, writer: &Writer) -> Result<Begun, Halt> {
     let place = source.place();
-    let cursor = Cursor::new(&writer.options.cursor, Arc::new(RealLayer));
-    let mark = match commit::load(&cursor, place)? {
+    let mut keeper = source.keeper(&writer.options);
+    let mut boundary = None;
+    let mark = match keeper.load(place)? {
         Loaded::Nothing => None,
         Loaded::Mark(mark) => Some(mark),
+        Loaded::Boundary(committed) => {
+            boundary = Some(committed);
+            None
+        }
         Loaded::OtherJournal { topic } => {
             begin_anew(writer, place, &topic);
             None
@@ -36,6 +45,7 @@ pub(crate) async fn begin<S: Source>(source: &S, writer: &Writer) -> Result<Comm
     let cuts = cuts(writer, place).await?;
     let known = Known {
         mark: mark.as_ref(),
+        boundary,
         last_cut: cuts.as_ref().map(|cuts| cuts.last),
         first_kept: source.first_kept(),
         readable_end: source.readable_end(),
@@ -49,11 +59,12 @@ pub(crate) async fn begin<S: Source>(source: &S, writer: &Writer) -> Result<Comm
         lose(writer, &mut mark, lost, begin.at);
     }
     mark.written_by = source.written_by(mark.committed - 1).or(mark.written_by);
-    let mut commit = Commit::new(cursor, mark)?;
+    let mut commit = Commit::new(keeper, mark)?;
     finish_repair(source, writer, &mut commit).await?;
+    let doubtful = last_row(writer, place, commit.mark().committed).await?;
     writer.news.committed(commit.mark().committed);
     writer.news.state(State::Running);
-    Ok(commit)
+    Ok(Begun { commit, doubtful })
 }
 
 /// The journal is another one than before: a log of its own, with rows and cuts of its own, read from its own beginning. Nothing
@@ -106,6 +117,20 @@ async fn cuts(writer: &Writer, place: &Place) -> Result<Option<Cuts>, Halt> {
         last,
         repair_epoch,
     }))
+}
+
+/// The last place from `boundary` on of which the store has a row: somebody began to write there, and did not commit.
+async fn last_row(writer: &Writer, place: &Place, boundary: i64) -> Result<Option<i64>, Halt> {
+    const SQL: &str = "SELECT count(), max(offset) FROM audit_log WHERE topic = ? AND partition = ? AND offset >= ?";
+    let asked = writer.until_answered("read what was begun", async |client: store::Client| {
+        let query = client
+            .query(SQL)
+            .bind(place.topic.as_str())
+            .bind(place.partition);
+        query.bind(boundary).fetch_one::<(u64, i64)>().await
+    });
+    let (count, last) = asked.await?;
+    Ok((count > 0).then_some(last))
 }
 
 /// A repair that was begun is repeated with its own tokens; a batch that was begun is simply read again.

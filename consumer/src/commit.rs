@@ -1,6 +1,10 @@
-//! Commit: the last stage. The cursor file: which batch is in work, and up to where everything is in the store.
-//! Both are synced before the step that stands on them.
+//! Commit: the last stage. Which batch is in work, and up to where everything is in the store; kept in a cursor file, synced
+//! before the step that stands on it, or as a group's committed offset.
 
+use std::path::Path;
+use std::sync::Arc;
+
+use journal::RealLayer;
 use journal::cursor::{Cursor, CursorError};
 use schemas::rows::Source as Place;
 use serde::{Deserialize, Serialize};
@@ -52,6 +56,8 @@ pub enum Loaded {
     Nothing,
     /// It was read so far.
     Mark(Mark),
+    /// Some reader committed this boundary; others may have written more, or commit late what is long past.
+    Boundary(i64),
     /// A journal with another identity was read before, under the same producer.
     OtherJournal {
         /// The topic of that one.
@@ -126,18 +132,47 @@ impl Mark {
     }
 }
 
-/// The cursor file and what it says now.
+/// Where a mark is kept.
+pub trait Keeper: Send {
+    /// What is kept of `place`.
+    fn load(&mut self, place: &Place) -> Result<Loaded, CommitError>;
+
+    /// Keeps the mark.
+    fn store(&mut self, mark: &Mark) -> Result<(), CommitError>;
+}
+
+/// A file of this machine's, for the one reader of a log.
 #[derive(Debug)]
+pub struct CursorFile(Cursor);
+
+impl CursorFile {
+    /// The file at `path`; its directory must exist.
+    pub fn new(path: &Path) -> Self {
+        Self(Cursor::new(path, Arc::new(RealLayer)))
+    }
+}
+
+impl Keeper for CursorFile {
+    fn load(&mut self, place: &Place) -> Result<Loaded, CommitError> {
+        load(&self.0, place)
+    }
+
+    fn store(&mut self, mark: &Mark) -> Result<(), CommitError> {
+        store(&self.0, mark)
+    }
+}
+
+/// The mark, and where it is kept.
 pub(crate) struct Commit {
-    cursor: Cursor,
+    keeper: Box<dyn Keeper>,
     mark: Mark,
 }
 
 impl Commit {
-    /// Goes on from `mark`, which is stored.
-    pub(crate) fn new(cursor: Cursor, mark: Mark) -> Result<Self, CommitError> {
-        store(&cursor, &mark)?;
-        Ok(Self { cursor, mark })
+    /// Goes on from `mark`, which is kept.
+    pub(crate) fn new(mut keeper: Box<dyn Keeper>, mark: Mark) -> Result<Self, CommitError> {
+        keeper.store(&mark)?;
+        Ok(Self { keeper, mark })
     }
 
     pub(crate) fn mark(&self) -> &Mark {
@@ -147,19 +182,19 @@ impl Commit {
     /// Before the first insert of a batch.
     pub(crate) fn begin(&mut self, batch: InWork) -> Result<(), CommitError> {
         self.mark.begin(batch);
-        store(&self.cursor, &self.mark)
+        self.keeper.store(&self.mark)
     }
 
     /// After the last insert of the batch.
     pub(crate) fn finish(&mut self, written_by: Option<String>) -> Result<(), CommitError> {
         self.mark.finish(written_by);
-        store(&self.cursor, &self.mark)
+        self.keeper.store(&self.mark)
     }
 
     /// The batch in work can not be repeated any more.
     pub(crate) fn give_up(&mut self) -> Result<(), CommitError> {
         self.mark.in_work = None;
-        store(&self.cursor, &self.mark)
+        self.keeper.store(&self.mark)
     }
 }
 
@@ -226,7 +261,7 @@ mod tests {
     #[test]
     fn a_mark_survives_and_a_foreign_or_damaged_one_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let cursor = Cursor::new(dir.path().join("c.cursor"), Arc::new(journal::RealLayer));
+        let cursor = Cursor::new(dir.path().join("c.cursor"), Arc::new(RealLayer));
         assert_eq!(load(&cursor, &place("a")).unwrap(), Loaded::Nothing);
         let mut mark = Mark::new(&place("a"), 3, 0);
         mark.begin(InWork {
@@ -250,7 +285,7 @@ mod tests {
     #[test]
     fn a_new_journal_is_told_from_a_foreign_log_and_an_old_cursor_is_taken_over() {
         let dir = tempfile::tempdir().unwrap();
-        let cursor = Cursor::new(dir.path().join("c.cursor"), Arc::new(journal::RealLayer));
+        let cursor = Cursor::new(dir.path().join("c.cursor"), Arc::new(RealLayer));
         let new = place("journal:gw-1:00000002");
         let topic = "journal:gw-1:00000001".to_owned();
         store(&cursor, &Mark::new(&place(&topic), 3, 0)).unwrap();

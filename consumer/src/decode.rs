@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemas::rows::{BatchDigest, Fate, Source as Place, rows_of};
-use schemas::{AuditRow, CutRow, Decoded, Micros, UsageRow, decode};
+use schemas::{AuditRow, CutRow, DeadLetter, Decoded, Micros, UsageRow, decode};
 use store::Stored;
 
 use crate::source::Record;
@@ -32,6 +32,7 @@ pub struct Rows {
     records: i64,
     events: i64,
     dead_letters: i64,
+    reasons: BTreeMap<&'static str, u64>,
     digest: BatchDigest,
     audit: ByMonth<AuditRow>,
     usage: ByMonth<UsageRow>,
@@ -47,6 +48,7 @@ impl Rows {
             records: 0,
             events: 0,
             dead_letters: 0,
+            reasons: BTreeMap::new(),
             digest: BatchDigest::default(),
             audit: BTreeMap::new(),
             usage: BTreeMap::new(),
@@ -60,7 +62,10 @@ impl Rows {
 
     /// Adds the rows of the next record.
     pub(crate) fn push(&mut self, record: &Record) -> Result<(), Newer> {
-        let decoded = decode(record.kind, &record.bytes);
+        let decoded = match (decode(record.kind, &record.bytes), record.contradiction) {
+            (Decoded::Event(_), Some(part)) => Decoded::DeadLetter(DeadLetter::Contradiction(part)),
+            (decoded, _) => decoded,
+        };
         let Some((audit, usage)) = rows_of(&self.place, record.offset, &record.bytes, &decoded)
         else {
             let version = match decoded {
@@ -75,7 +80,10 @@ impl Rows {
         self.last = record.offset;
         self.records += 1;
         self.events += i64::from(audit.fate == Fate::Event as i8);
-        self.dead_letters += i64::from(audit.fate == Fate::DeadLetter as i8);
+        if let Decoded::DeadLetter(reason) = &decoded {
+            self.dead_letters += 1;
+            *self.reasons.entry(label(reason)).or_default() += 1;
+        }
         self.digest.push(&audit.leaf);
         let month = Micros(audit.received).month();
         self.audit.entry(month).or_default().push(Stored(audit));
@@ -115,6 +123,17 @@ impl Rows {
         self.dead_letters
     }
 
+    /// How many of them for which reason.
+    pub(crate) fn reasons(&self) -> &BTreeMap<&'static str, u64> {
+        &self.reasons
+    }
+
+    /// The records that can not be read.
+    pub(crate) fn unreadable(&self) -> impl Iterator<Item = &AuditRow> {
+        let rows = self.audit.values().flatten().map(|row| &row.0);
+        rows.filter(|row| row.fate == Fate::DeadLetter as i8)
+    }
+
     /// Rows of `audit_log`.
     pub fn audit(&self) -> &ByMonth<AuditRow> {
         &self.audit
@@ -138,5 +157,16 @@ impl Rows {
             digest: self.digest.clone().finish(),
             repair_epoch,
         }
+    }
+}
+
+/// The metric label of a reason.
+fn label(reason: &DeadLetter) -> &'static str {
+    match reason {
+        DeadLetter::Malformed(_) => "malformed",
+        DeadLetter::OutOfBounds(_) => "out_of_bounds",
+        DeadLetter::NoVersion => "no_version",
+        DeadLetter::WrongKind(_) => "wrong_kind",
+        DeadLetter::Contradiction(_) => "contradiction",
     }
 }

@@ -36,6 +36,24 @@ pub fn spawn<S: Source>(source: S, options: Options) -> io::Result<Handle> {
     let metrics = Metrics::default();
     let mut registry = Registry::default();
     metrics.register(&mut registry);
+    spawn_with(source, options, metrics, registry)
+}
+
+/// Starts a consumer of one partition of many, whose metrics somebody else registers.
+pub(crate) fn spawn_part<S: Source>(
+    source: S,
+    options: Options,
+    metrics: Metrics,
+) -> io::Result<Handle> {
+    spawn_with(source, options, metrics, Registry::default())
+}
+
+fn spawn_with<S: Source>(
+    source: S,
+    options: Options,
+    metrics: Metrics,
+    registry: Registry,
+) -> io::Result<Handle> {
     let news = News::new(metrics);
     let (signals, abort, status) = (
         Signals::default(),

@@ -10,11 +10,14 @@ mod commit;
 mod cut;
 mod decode;
 mod error;
+#[cfg(test)]
+mod group_model;
 mod handle;
 mod metrics;
 #[cfg(test)]
 mod model;
 mod options;
+mod order;
 mod read;
 mod replay;
 mod run;
@@ -26,15 +29,19 @@ mod signals;
 mod source;
 mod start;
 mod status;
+mod worker;
 mod write;
 
-pub use commit::{CommitError, InWork, Loaded, Mark, load as load_mark};
+pub use commit::{CommitError, CursorFile, InWork, Keeper, Loaded, Mark, load as load_mark};
 pub use decode::{ByMonth, Newer, Rows};
 pub use error::Halt;
 pub use handle::{Handle, THREAD_NAME, spawn};
 pub use options::{Hold, Options};
 pub use replay::{ReplayError, Replayed, replay};
-pub use source::{JournalSource, Read, Reader, Record, Source, SourceError};
+pub use source::{
+    Group, GroupStatus, JournalSource, KafkaOptions, Read, Reader, Record, Source, SourceError,
+};
 pub use start::NotThisLog;
 pub use status::{State, Status};
+pub use worker::Fate;
 pub use write::token;

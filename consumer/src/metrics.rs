@@ -24,12 +24,19 @@ pub(crate) struct HaltLabels {
     pub cause: &'static str,
 }
 
+/// Why a record is a dead letter.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ReasonLabels {
+    /// `malformed`, `out_of_bounds`, `no_version`, `wrong_kind`, `contradiction`.
+    pub reason: &'static str,
+}
+
 /// All of them; clones share the values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics {
     pub records: Counter,
     pub events: Counter,
-    pub dead_letters: Counter,
+    pub dead_letters: Family<ReasonLabels, Counter>,
     pub batches: Counter,
     pub cuts_appended: Counter,
     pub inserts: Family<InsertLabels, Counter>,
@@ -42,9 +49,23 @@ pub(crate) struct Metrics {
     pub lag_positions: Gauge,
     pub oldest_unwritten: Gauge<f64, AtomicU64>,
     pub halts: Family<HaltLabels, Counter>,
+    pub partitions: Gauge,
+    pub halted_partitions: Gauge,
 }
 
 impl Metrics {
+    /// Those of one of many partitions: what is counted is counted together, what is measured is measured apart.
+    pub(crate) fn of_a_part(&self) -> Self {
+        Self {
+            unrepairable: Gauge::default(),
+            surplus_copies: Gauge::default(),
+            sequence_gaps: Gauge::default(),
+            lag_positions: Gauge::default(),
+            oldest_unwritten: Gauge::default(),
+            ..self.clone()
+        }
+    }
+
     /// Registers every metric under `tollgate_consumer_`.
     pub(crate) fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("tollgate_consumer");
@@ -65,7 +86,7 @@ impl Metrics {
         );
         registry.register(
             "dead_letters",
-            "Unreadable records in committed batches",
+            "Unreadable records in committed batches, by reason",
             self.dead_letters.clone(),
         );
         registry.register("batches", "Batches committed", self.batches.clone());
@@ -94,6 +115,16 @@ impl Metrics {
             "halts",
             "Stops that need a person, by cause",
             self.halts.clone(),
+        );
+        registry.register(
+            "partitions",
+            "Partitions that this member of a group has",
+            self.partitions.clone(),
+        );
+        registry.register(
+            "halted_partitions",
+            "Partitions among them that are paused until a person has looked",
+            self.halted_partitions.clone(),
         );
     }
 
@@ -134,6 +165,12 @@ impl Metrics {
         self.inserts
             .get_or_create(&InsertLabels { table, result })
             .inc();
+    }
+
+    pub(crate) fn dead_letters(&self, reason: &'static str, count: u64) {
+        self.dead_letters
+            .get_or_create(&ReasonLabels { reason })
+            .inc_by(count);
     }
 
     pub(crate) fn halt(&self, cause: &'static str) {

@@ -134,6 +134,7 @@ impl World {
                 offset: i64::try_from(at).unwrap(),
                 kind,
                 bytes: Bytes::from(bytes),
+                contradiction: None,
             };
             at += 1;
             if let Some(rows) = gathering.push(&record).unwrap() {
@@ -222,6 +223,7 @@ fn boundaries_of(log: &[(RecordKind, Vec<u8>)]) -> BTreeSet<(i64, i64)> {
             offset,
             kind: *kind,
             bytes: Bytes::from(bytes.clone()),
+            contradiction: None,
         };
         if let Some(rows) = gathering.push(&record).unwrap() {
             boundaries.insert((rows.first(), rows.last()));

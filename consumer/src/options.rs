@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use store::Client;
 
+use crate::worker::Bounds;
+
 /// Says at a named point whether the consumer is to stand still there, as if it had died.
 pub type Hold = Arc<dyn Fn(&'static str) -> bool + Send + Sync>;
 
@@ -24,12 +26,15 @@ pub struct Options {
     pub retry_first: Duration,
     /// The longest pause.
     pub retry_most: Duration,
+    /// How long the store is trusted to know a token: so often it is looked whether another writes the same.
+    pub token_trust: Duration,
     /// For tests: where to stand still.
     pub hold: Option<Hold>,
 }
 
 impl Options {
-    /// The usual settings: a linger of 500 ms, an audit every 30 s, pauses from 50 ms to 5 s.
+    /// The usual settings: a linger of 500 ms, an audit every 30 s, pauses from 50 ms to 5 s, a minute's
+    /// trust in tokens.
     pub fn new(client: Client, cursor: impl Into<PathBuf>) -> Self {
         Self {
             client,
@@ -38,7 +43,18 @@ impl Options {
             audit_every: Duration::from_secs(30),
             retry_first: Duration::from_millis(50),
             retry_most: Duration::from_secs(5),
+            token_trust: Duration::from_mins(1),
             hold: None,
+        }
+    }
+
+    /// What the worker needs of it.
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds {
+            linger: self.linger,
+            retry_first: self.retry_first,
+            retry_most: self.retry_most,
+            token_trust: self.token_trust,
         }
     }
 

@@ -1,161 +1,154 @@
-//! Read: the first stage, which drives cut and decode: gives the next batch of the log, and appends a cut record where
-//! records have waited too long. It writes nothing and moves no boundary.
+//! Read: the first stage. Gives the worker the records of the log, tells it that the log has no more for now, and appends the cut
+//! record that it asks for; all this while something else is being done. It writes nothing and moves no boundary.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cut::Gathering;
-use crate::decode::Rows;
 use crate::error::Halt;
 use crate::signals::Signals;
 use crate::source::{Read, Reader, Source, SourceError};
 use crate::status::News;
+use crate::worker::{Input, Output, Worker};
 
 /// After so many records other work of the thread gets its turn.
 const RECORDS_A_TURN: u32 = 128;
 
-/// A batch that has so many records at the end of the log is ended before its linger: what is held in memory stays
-/// small, and an extra cut only makes a smaller batch, for everybody alike.
-const RECORDS_ENOUGH: i64 = 2_048;
-
-/// A batch and when its first record was read.
+/// Reads a source for a worker.
 #[derive(Debug)]
-pub(crate) struct Batch {
-    pub rows: Rows,
-    pub since: Instant,
-}
-
-/// Reads batches in order.
-#[derive(Debug)]
-pub(crate) struct Batches<'a, S: Source> {
+pub(crate) struct Reading<'a, S: Source> {
     source: &'a S,
     reader: S::Reader,
-    gathering: Gathering,
-    /// When the first record of the open batch was read.
-    since: Option<Instant>,
-    /// When a cut record is appended, if the batch has not ended by then.
-    cut_at: Instant,
-    /// The open batch was ended early; the cut record is on its way through the log.
-    ended_early: bool,
-    linger: Duration,
+    started: Instant,
     news: News,
     signals: Signals,
+    /// Nothing more is read, for this reason; `None` where there is none to give.
+    over: Option<Option<Halt>>,
 }
 
-/// What waiting brought.
-enum Woken {
-    ByRecords,
-    ByLinger,
-    ToEnd,
-}
-
-impl<'a, S: Source> Batches<'a, S> {
-    /// Reads `source` from a boundary on.
+impl<'a, S: Source> Reading<'a, S> {
+    /// Reads `source` from a boundary on; the worker's time began at `started`.
     pub(crate) fn new(
         source: &'a S,
         boundary: i64,
-        linger: Duration,
+        started: Instant,
         news: News,
         signals: Signals,
     ) -> Self {
-        let rows = Rows::new(source.place().clone(), boundary);
-        let (reader, gathering) = (source.read_from(boundary), Gathering::new(rows));
         Self {
             source,
-            reader,
-            gathering,
-            since: None,
-            cut_at: Instant::now(),
-            ended_early: false,
-            linger,
+            reader: source.read_from(boundary),
+            started,
             news,
             signals,
+            over: None,
         }
     }
 
-    /// The next batch; `None` when there will be none.
-    pub(crate) async fn next(&mut self) -> Result<Option<Batch>, Halt> {
-        let mut turn = 0;
+    /// The time as the worker is told it.
+    pub(crate) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Why nothing more is read, if that is so.
+    pub(crate) fn is_over(&mut self) -> Option<Result<(), Halt>> {
+        self.over.take().map(|reason| reason.map_or(Ok(()), Err))
+    }
+
+    /// Does `work`, and reads on meanwhile as far as there is room.
+    pub(crate) async fn meanwhile<T>(
+        &mut self,
+        worker: &mut Worker,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let mut work = pin!(work);
         loop {
-            turn += 1;
-            if turn % RECORDS_A_TURN == 0 {
-                tokio::task::yield_now().await;
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = self.go_on(worker), if self.has_room(worker) => {}
             }
+        }
+    }
+
+    /// Whether reading on makes sense while something else is done: the worker has room, and nothing to be done first.
+    fn has_room(&self, worker: &Worker) -> bool {
+        worker.wants_records() && !worker.has_output() && self.over.is_none()
+    }
+
+    /// Reads some records, or waits for something to happen. Can be dropped at any time: nothing is lost by it.
+    pub(crate) async fn go_on(&mut self, worker: &mut Worker) {
+        if let Err(halt) = self.turn(worker).await {
+            self.over = Some(halt);
+        }
+        self.note(worker);
+    }
+
+    async fn turn(&mut self, worker: &mut Worker) -> Result<(), Option<Halt>> {
+        for _ in 0..RECORDS_A_TURN {
             // Asked before reading: what was synced before the order to end is then seen by the read.
             let draining = self.signals.drain.is_cancelled();
+            if draining && !worker.hurries() {
+                self.tell(worker, Input::Hurry);
+            }
+            let now = self.now();
             match self.reader.read() {
                 Ok(Read::Record(record)) => {
-                    let since = self.begin_waiting();
-                    if let Some(rows) = self.gathering.push(&record)? {
-                        self.since = None;
-                        self.ended_early = false;
-                        self.news.unwritten(|unwritten| unwritten.being_read = None);
-                        return Ok(Some(Batch { rows, since }));
-                    }
+                    let taken = worker.take(Input::Record(&record), now);
+                    taken.map_err(|newer| Some(newer.into()))?;
                 }
                 Ok(Read::Lost { first, next }) => self.report_lost(first, next),
-                Ok(Read::CaughtUp) => match self.wait(draining).await? {
-                    Woken::ByRecords => {}
-                    Woken::ByLinger => self.append_cut()?,
-                    Woken::ToEnd => return Ok(None),
-                },
-                Err(SourceError::Closed) => return Ok(None),
-                Err(error) => return Err(error.into()),
+                Ok(Read::CaughtUp) => return self.wait(worker, draining).await,
+                Err(SourceError::Closed) => return Err(None),
+                Err(error) => return Err(Some(error.into())),
+            }
+            if !worker.wants_records() {
+                return Ok(());
             }
         }
+        self.note(worker);
+        tokio::task::yield_now().await;
+        Ok(())
     }
 
-    fn begin_waiting(&mut self) -> Instant {
-        *self.since.get_or_insert_with(|| {
-            let now = Instant::now();
-            let linger = if self.signals.drain.is_cancelled() {
-                Duration::ZERO
-            } else {
-                self.linger
-            };
-            self.cut_at = now + linger;
-            self.news
-                .unwritten(|unwritten| unwritten.being_read = Some(now));
-            now
-        })
-    }
-
-    async fn wait(&mut self, draining: bool) -> Result<Woken, Halt> {
-        let waiting = self.gathering.is_waiting();
-        if !waiting {
-            self.news
-                .passed(self.gathering.boundary(), self.reader.position());
+    async fn wait(&mut self, worker: &mut Worker, draining: bool) -> Result<(), Option<Halt>> {
+        self.note(worker);
+        if worker.has_output() {
+            return Ok(());
         }
-        if draining && !waiting {
-            return Ok(Woken::ToEnd);
+        if !worker.is_waiting() {
+            self.news.passed(worker.boundary(), self.reader.position());
+            if draining {
+                return Err(None);
+            }
         }
-        if self.gathering.records() >= RECORDS_ENOUGH && !self.ended_early {
-            self.ended_early = true;
-            return Ok(Woken::ByLinger);
-        }
+        self.append_cut_if_due(worker)?;
+        let cut_at = worker.cut_at().map(|at| self.started + at);
+        let due = cut_at.unwrap_or(self.started);
         let more = tokio::select! {
             biased;
-            () = self.signals.stop.cancelled() => return Ok(Woken::ToEnd),
             more = self.reader.wait() => more,
-            () = tokio::time::sleep_until(self.cut_at), if waiting => return Ok(Woken::ByLinger),
-            () = self.signals.drain.cancelled(), if !draining => {
-                self.cut_at = Instant::now();
-                return Ok(Woken::ByRecords);
-            }
+            () = tokio::time::sleep_until(due), if cut_at.is_some() => Ok(()),
+            () = self.signals.drain.cancelled(), if !draining => Ok(()),
         };
         match more {
-            Ok(()) => Ok(Woken::ByRecords),
-            Err(SourceError::Closed) => Ok(Woken::ToEnd),
-            Err(error) => Err(error.into()),
+            Ok(()) => Ok(()),
+            Err(SourceError::Closed) => Err(None),
+            Err(error) => Err(Some(error.into())),
         }
     }
 
     /// Ends the open batch, for everybody who reads the log. Where there is no room, it is tried again after a linger: room
     /// comes as earlier batches are written and their segments go.
-    fn append_cut(&mut self) -> Result<(), Halt> {
-        self.cut_at = Instant::now() + self.linger.max(Duration::from_millis(100));
-        match self.source.append_cut() {
+    fn append_cut_if_due(&mut self, worker: &mut Worker) -> Result<(), Option<Halt>> {
+        self.tell(worker, Input::CaughtUp);
+        let Some(Output::AppendCut) = worker.output() else {
+            return Ok(());
+        };
+        let appended = self.source.append_cut();
+        self.tell(worker, Input::CutTried);
+        match appended {
             Ok(()) => {
                 self.news.metrics.cuts_appended.inc();
                 Ok(())
@@ -168,8 +161,24 @@ impl<'a, S: Source> Batches<'a, S> {
             }
             // What was read stays in the log; the next start reads it again.
             Err(SourceError::Closed) => Ok(()),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(Some(error.into())),
         }
+    }
+
+    /// Tells the worker something that it cannot refuse.
+    pub(crate) fn tell(&self, worker: &mut Worker, input: Input<'_>) {
+        let told = worker.take(input, self.now());
+        debug_assert!(told.is_ok(), "only a record is refused");
+    }
+
+    /// Notes since when records wait.
+    pub(crate) fn note(&self, worker: &Worker) {
+        let (in_work, being_read) = worker.unwritten_since();
+        let at = |since: Option<Duration>| since.map(|since| self.started + since);
+        self.news.unwritten(|unwritten| {
+            unwritten.in_work = at(in_work);
+            unwritten.being_read = at(being_read);
+        });
     }
 
     fn report_lost(&self, first: i64, next: i64) {

@@ -4,7 +4,7 @@
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::{Repaired, Wanted, repair};
-use crate::begin::begin;
+use crate::begin::{Begun, begin};
 use crate::error::Halt;
 use crate::metrics::Metrics;
 use crate::options::Options;
@@ -44,7 +44,7 @@ pub async fn replay<S: Source>(
     stop: CancellationToken,
 ) -> Result<Replayed, ReplayError> {
     let writer = Writer::new(options, News::new(Metrics::default()), stop);
-    let mut commit = begin(source, &writer).await?;
+    let Begun { mut commit, .. } = begin(source, &writer).await?;
     let repair_epoch = commit.mark().repair_epoch + 1;
     let to = commit.mark().committed;
     let from = first_boundary(source, &writer, commit.mark().origin).await?;

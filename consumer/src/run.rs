@@ -1,20 +1,21 @@
-//! The consumer as one sentence: read, cut, decode, write, commit; and between two batches, audit. Every stage is elsewhere.
+//! The consumer as one sentence: read, cut, decode, write, commit; and between two batches, audit. The worker says what is next,
+//! this does it: the same for every source. Every stage is elsewhere.
 
-use std::pin::pin;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::audit::Auditor;
-use crate::begin::begin;
+use crate::begin::{Begun, begin};
 use crate::commit::{Commit, InWork, Mark};
 use crate::decode::Rows;
 use crate::error::Halt;
 use crate::options::Options;
-use crate::read::{Batch, Batches};
+use crate::read::Reading;
 use crate::signals::Signals;
 use crate::source::Source;
 use crate::status::News;
+use crate::worker::{Fate, Input, Output, Step, Worker};
 use crate::write::Writer;
 
 /// How often the end of the log is looked at while nothing else happens.
@@ -29,50 +30,27 @@ pub(crate) async fn run<S: Source>(
 ) -> Result<(), Halt> {
     let working = async {
         let writer = Writer::new(options.clone(), news.clone(), signals.stop.clone());
-        let commit = begin(source, &writer).await?;
+        // Before the store is asked what is there.
+        let started = Instant::now();
+        let Begun { commit, doubtful } = begin(source, &writer).await?;
         let boundary = commit.mark().committed;
-        let batches = Batches::new(
-            source,
-            boundary,
-            options.linger,
-            news.clone(),
-            signals.clone(),
-        );
+        let rows = Rows::new(source.place().clone(), boundary);
         let auditor = Auditor::new(source, options.audit_every, signals.audit.clone());
-        // One batch in work, one being read or waiting here.
-        let (ready, work) = mpsc::channel(1);
-        let reading = read_cut_decode(batches, ready);
-        join(
-            reading,
-            write_commit(Sink {
-                source,
-                writer,
-                commit,
-                auditor,
-                work,
-                signals,
-            }),
-        )
-        .await
+        let hands = Hands {
+            source,
+            worker: Worker::new(rows, options.bounds(), doubtful),
+            reading: Reading::new(source, boundary, started, news.clone(), signals.clone()),
+            writer,
+            commit,
+            auditor,
+            signals,
+        };
+        hands.work().await
     };
     tokio::select! {
         ended = working => ended,
         () = look_at_the_end(source, &news) => Ok(()),
     }
-}
-
-/// When reading ends, what was read is still written; when writing ends, nobody needs the reader.
-async fn join(
-    reading: impl Future<Output = Result<(), Halt>>,
-    writing: impl Future<Output = Result<(), Halt>>,
-) -> Result<(), Halt> {
-    let (reading, mut writing) = (pin!(reading), pin!(writing));
-    let read = tokio::select! {
-        wrote = &mut writing => return wrote,
-        read = reading => read,
-    };
-    writing.await?;
-    read
 }
 
 async fn look_at_the_end<S: Source>(source: &S, news: &News) {
@@ -83,99 +61,136 @@ async fn look_at_the_end<S: Source>(source: &S, news: &News) {
     }
 }
 
-async fn read_cut_decode<S: Source>(
-    mut batches: Batches<'_, S>,
-    ready: mpsc::Sender<Batch>,
-) -> Result<(), Halt> {
-    loop {
-        // A place first, then the batch: what is in memory stays bounded.
-        let Ok(place) = ready.reserve().await else {
-            return Ok(());
-        };
-        let Some(batch) = batches.next().await? else {
-            return Ok(());
-        };
-        place.send(batch);
-    }
-}
-
-struct Sink<'a, S: Source> {
+/// Does what the worker says.
+struct Hands<'a, S: Source> {
     source: &'a S,
+    worker: Worker,
+    reading: Reading<'a, S>,
     writer: Writer,
     commit: Commit,
     auditor: Auditor<'a, S>,
-    work: mpsc::Receiver<Batch>,
     signals: Signals,
 }
 
-async fn write_commit<S: Source>(mut sink: Sink<'_, S>) -> Result<(), Halt> {
-    loop {
-        if sink.writer.was_away.take() {
-            sink.auditor.hurry();
+impl<S: Source> Hands<'_, S> {
+    async fn work(mut self) -> Result<(), Halt> {
+        loop {
+            match self.worker.output() {
+                Some(Output::Begin(rows)) => self.begin(&rows)?,
+                Some(Output::Step {
+                    rows,
+                    step,
+                    look_first,
+                }) => self.step(&rows, step, look_first).await?,
+                Some(Output::Wait(pause)) => self.pause(pause).await?,
+                Some(Output::Commit(rows)) => self.commit(&rows).await?,
+                // Reading appends it when it has caught up; what was asked for meanwhile is asked for again.
+                Some(Output::AppendCut) => {}
+                Some(Output::End) => return Ok(()),
+                None => {
+                    if let Some(ended) = self.idle().await? {
+                        return ended;
+                    }
+                }
+            }
         }
-        if sink.auditor.is_due() {
-            audit(&mut sink).await?;
+    }
+
+    /// Nothing is in work: audits, reads on, and ends when nothing more comes.
+    async fn idle(&mut self) -> Result<Option<Result<(), Halt>>, Halt> {
+        if self.signals.stop.is_cancelled() {
+            return Ok(Some(Ok(())));
         }
-        let batch = tokio::select! {
+        if let Some(ended) = self.reading.is_over() {
+            return Ok(Some(ended));
+        }
+        if self.writer.was_away.take() {
+            self.auditor.hurry();
+        }
+        if self.auditor.is_due() {
+            self.audit().await?;
+            return Ok(None);
+        }
+        tokio::select! {
             biased;
-            () = sink.signals.stop.cancelled() => return Ok(()),
-            batch = sink.work.recv() => batch,
-            () = sink.auditor.due() => continue,
-        };
-        let Some(batch) = batch else {
-            return Ok(());
-        };
-        let written_by = sink.source.written_by(batch.rows.last());
-        write_one(&sink.writer, &mut sink.commit, &batch, written_by).await?;
-    }
-}
-
-/// The next page of the audit. One that the store refuses is an alarm, but no reason to leave what comes in unwritten.
-async fn audit<S: Source>(sink: &mut Sink<'_, S>) -> Result<(), Halt> {
-    match sink.auditor.step(&sink.writer, &mut sink.commit).await {
-        Err(halt @ Halt::Rejected { .. }) => {
-            sink.writer
-                .news
-                .alarm(format!("the store can not be audited: {halt}"));
-            sink.auditor.give_up_pass();
-            Ok(())
+            () = self.signals.stop.cancelled() => {}
+            () = self.reading.go_on(&mut self.worker) => {}
+            () = self.auditor.due() => {}
         }
-        other => other,
+        Ok(None)
     }
-}
 
-/// Write ▸ commit of one batch: the cursor names it before the first insert, and forgets it after the last.
-async fn write_one(
-    writer: &Writer,
-    commit: &mut Commit,
-    batch: &Batch,
-    written_by: Option<String>,
-) -> Result<(), Halt> {
-    let (rows, metrics) = (&batch.rows, &writer.news.metrics);
-    writer
-        .news
-        .unwritten(|unwritten| unwritten.in_work = Some(batch.since));
-    check_unchanged(commit.mark(), rows)?;
-    commit.begin(InWork {
-        first: rows.first(),
-        last: rows.last(),
-        repair_epoch: 0,
-    })?;
-    writer.write(rows, 0).await?;
-    writer
-        .options
-        .pass("consumer.between_insert_and_commit")
-        .await;
-    commit.finish(written_by)?;
-    writer.options.pass("consumer.after_commit").await;
-    metrics.batches.inc();
-    let count = |n: i64| u64::try_from(n).unwrap_or(0);
-    metrics.records.inc_by(count(rows.records()));
-    metrics.events.inc_by(count(rows.events()));
-    metrics.dead_letters.inc_by(count(rows.dead_letters()));
-    writer.news.unwritten(|unwritten| unwritten.in_work = None);
-    writer.news.committed(commit.mark().committed);
-    Ok(())
+    /// The next page of the audit. One that the store refuses is an alarm, but no reason to leave what comes in unwritten.
+    async fn audit(&mut self) -> Result<(), Halt> {
+        let step = self.auditor.step(&self.writer, &mut self.commit);
+        match self.reading.meanwhile(&mut self.worker, step).await {
+            Err(halt @ Halt::Rejected { .. }) => {
+                self.writer
+                    .news
+                    .alarm(format!("the store can not be audited: {halt}"));
+                self.auditor.give_up_pass();
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// The mark names the batch before the first insert, and forgets it after the last.
+    fn begin(&mut self, rows: &Rows) -> Result<(), Halt> {
+        check_unchanged(self.commit.mark(), rows)?;
+        self.reading.note(&self.worker);
+        Ok(self.commit.begin(InWork {
+            first: rows.first(),
+            last: rows.last(),
+            repair_epoch: 0,
+        })?)
+    }
+
+    async fn step(&mut self, rows: &Rows, step: Step, look_first: bool) -> Result<(), Halt> {
+        let (source, writer) = (self.source, &self.writer);
+        let doing = async {
+            match step {
+                Step::DeadLetters if rows.dead_letters() == 0 => Ok(Fate::Done),
+                Step::DeadLetters => Ok(source.dead_letters(rows).await),
+                table => writer.step(rows, table, look_first).await,
+            }
+        };
+        let fate = self.reading.meanwhile(&mut self.worker, doing).await?;
+        self.reading.tell(&mut self.worker, Input::Stepped(fate));
+        Ok(())
+    }
+
+    /// The store is away. A worker that was asked to end does not wait for it.
+    async fn pause(&mut self, pause: Duration) -> Result<(), Halt> {
+        let stop = self.signals.stop.clone();
+        let waiting = stop.run_until_cancelled(tokio::time::sleep(pause));
+        let waited = self.reading.meanwhile(&mut self.worker, waiting).await;
+        waited.ok_or(Halt::Asked)?;
+        self.reading.tell(&mut self.worker, Input::Waited);
+        Ok(())
+    }
+
+    async fn commit(&mut self, rows: &Rows) -> Result<(), Halt> {
+        let options = &self.writer.options;
+        options.pass("consumer.between_insert_and_commit").await;
+        self.commit.finish(self.source.written_by(rows.last()))?;
+        options.pass("consumer.after_commit").await;
+        let metrics = &self.writer.news.metrics;
+        metrics.batches.inc();
+        let count = |n: i64| u64::try_from(n).unwrap_or(0);
+        metrics.records.inc_by(count(rows.records()));
+        metrics.events.inc_by(count(rows.events()));
+        for (reason, count) in rows.reasons() {
+            metrics.dead_letters(reason, *count);
+        }
+        if self.signals.stop.is_cancelled() {
+            self.reading.tell(&mut self.worker, Input::Leave);
+        }
+        self.reading.tell(&mut self.worker, Input::Committed);
+        self.reading.note(&self.worker);
+        self.writer.news.committed(self.commit.mark().committed);
+        Ok(())
+    }
 }
 
 /// A batch that was begun before a crash must be found again as it was.

@@ -7,6 +7,8 @@ use crate::commit::Mark;
 pub(crate) struct Known<'a> {
     /// The cursor's mark, if there is one.
     pub mark: Option<&'a Mark>,
+    /// The boundary that a group committed, if it has one: not the mark of one reader, but news that may be old.
+    pub boundary: Option<i64>,
     /// The last place of the store's last cut, if it has one.
     pub last_cut: Option<i64>,
     /// The oldest place that the log keeps.
@@ -53,10 +55,12 @@ pub enum NotThisLog {
     },
 }
 
-/// Decides where to begin. With no cursor the store's last cut says where to go on, never an end of the log.
+/// Decides where to begin. With no cursor the store's last cut says where to go on, never an end of the log; so it does where a
+/// group's commit is older, for a cut is written last and from boundaries that followed each other.
 pub(crate) fn begin(known: &Known<'_>) -> Result<Begin, NotThisLog> {
     let next_cut = known.last_cut.map_or(0, |last| last + 1);
-    let wanted = known.mark.map_or(next_cut, |mark| mark.committed);
+    let without_mark = next_cut.max(known.boundary.unwrap_or(0));
+    let wanted = known.mark.map_or(without_mark, |mark| mark.committed);
     if wanted > known.readable_end {
         return Err(NotThisLog::Shorter {
             known: wanted - 1,
@@ -100,6 +104,7 @@ mod tests {
         });
         begin(&Known {
             mark: mark.as_ref(),
+            boundary: None,
             last_cut,
             first_kept: kept.0,
             readable_end: kept.1,
@@ -121,6 +126,29 @@ mod tests {
         assert_eq!(at(Some(10), Some(19), (0, 50)), begins(10));
         // tables emptied: the audit repairs what is before
         assert_eq!(at(Some(10), None, (0, 50)), begins(10));
+    }
+
+    #[test]
+    fn of_a_groups_commit_and_the_last_cut_the_later_one_counts() {
+        let at = |boundary, last_cut| {
+            let known = Known {
+                mark: None,
+                boundary,
+                last_cut,
+                first_kept: 0,
+                readable_end: 50,
+                written_by: None,
+            };
+            begin(&known).unwrap().at
+        };
+        // a stale member's commit came late, also one from before everything
+        assert_eq!(at(Some(3), Some(19)), 20);
+        assert_eq!(at(Some(0), Some(19)), 20);
+        // the store was emptied: the audit repairs what is before
+        assert_eq!(at(Some(30), Some(19)), 30);
+        assert_eq!(at(Some(30), None), 30);
+        assert_eq!(at(None, Some(19)), 20);
+        assert_eq!(at(None, None), 0);
     }
 
     #[test]
@@ -157,6 +185,7 @@ mod tests {
             };
             begin(&Known {
                 mark: Some(&mark),
+                boundary: None,
                 last_cut: None,
                 first_kept: 0,
                 readable_end: 50,

@@ -28,7 +28,7 @@ pub enum State {
 }
 
 /// A snapshot.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Status {
     /// What it is doing.
     pub state: State,
@@ -50,6 +50,8 @@ pub struct Status {
     pub repairs: u64,
     /// Rows of `audit_log` beyond one for each record.
     pub surplus_copies: u64,
+    /// How long ago the oldest record was read that is not in the store, in seconds; at the last look.
+    pub oldest_unwritten_s: f64,
     /// The last call that failed.
     pub last_error: Option<String>,
     /// What a person has to look at.
@@ -140,6 +142,7 @@ impl News {
         self.status.send_if_modified(|status| {
             let is_news = status.readable_end != end;
             status.readable_end = end;
+            status.oldest_unwritten_s = self.metrics.oldest_unwritten.get();
             self.settle(status);
             is_news
         });

@@ -1,19 +1,21 @@
 //! Write: the fourth stage. One insert a table and month, in a fixed order, each with a token that names exactly its rows.
-//! A call whose fate is unknown is repeated with the same token, for ever; one that was refused stops the consumer.
+//! A call whose fate is unknown is repeated with the same token, for ever; one that was refused stops the consumer. Whether the
+//! store remembers a token that long is not taken on trust: what may be old is looked for first.
 
 use std::cell::Cell;
 use std::fmt::Display;
 use std::time::Duration;
 
 use schemas::rows::{Columns, Source as Place};
-use schemas::{CutRow, UsageRow};
+use schemas::{AuditRow, CutRow, UsageRow};
 use store::{Class, Client, StoreError, Stored};
 use tokio_util::sync::CancellationToken;
 
-use crate::decode::Rows;
+use crate::decode::{ByMonth, Rows};
 use crate::error::Halt;
 use crate::options::Options;
 use crate::status::{News, State};
+use crate::worker::{Fate, Step};
 
 /// The month of a token whose table is not split by month.
 const NO_MONTH: u32 = 0;
@@ -45,38 +47,102 @@ impl Writer {
         }
     }
 
-    /// Inserts the rows of a batch into the three tables.
+    /// Inserts the rows of a batch into the three tables, until they are there.
     pub(crate) async fn write(&self, rows: &Rows, repair_epoch: u32) -> Result<(), Halt> {
-        self.options.pass("consumer.before_insert").await;
-        for (month, audit) in rows.audit() {
-            self.insert(&token("audit_log", rows, *month, repair_epoch), audit)
-                .await?;
+        for step in Step::ALL {
+            let attempt = async |client| self.table(&client, rows, step, repair_epoch, &[]).await;
+            self.options.pass(point_before(step)).await;
+            self.until_answered(describe(rows, step), attempt).await?;
         }
-        self.options.pass("consumer.after_audit_insert").await;
-        for (month, usage) in rows.usage() {
-            self.insert(&token(UsageRow::TABLE, rows, *month, repair_epoch), usage)
-                .await?;
+        Ok(())
+    }
+
+    /// Tries to insert the rows of one table, once; looks first which months are there already if it is told to.
+    pub(crate) async fn step(
+        &self,
+        rows: &Rows,
+        step: Step,
+        look_first: bool,
+    ) -> Result<Fate, Halt> {
+        self.options.pass(point_before(step)).await;
+        let client = &self.options.client;
+        let trying = async {
+            let there = if look_first {
+                months_there(client, rows, step).await?
+            } else {
+                Vec::new()
+            };
+            self.table(client, rows, step, 0, &there).await?;
+            let fate = if there.is_empty() {
+                Fate::Done
+            } else {
+                Fate::WasThere
+            };
+            Ok::<_, StoreError>(fate)
+        };
+        match trying.await {
+            Ok(fate) => {
+                self.news.state(State::Running);
+                Ok(fate)
+            }
+            Err(error) if error.class() == Class::Rejected => Err(Halt::Rejected {
+                what: describe(rows, step),
+                error,
+            }),
+            Err(error) => {
+                self.note_away(&describe(rows, step), &error);
+                Ok(match error.class() {
+                    Class::Ambiguous => Fate::Unknown,
+                    Class::Unavailable | Class::Rejected => Fate::NotDone,
+                })
+            }
         }
-        self.options.pass("consumer.after_usage_insert").await;
-        let cut = [Stored(rows.cut(repair_epoch))];
-        self.insert(&token(CutRow::TABLE, rows, NO_MONTH, repair_epoch), &cut)
-            .await
+    }
+
+    /// The inserts of one table, one a month; `there` are months that have theirs.
+    async fn table(
+        &self,
+        client: &Client,
+        rows: &Rows,
+        step: Step,
+        repair_epoch: u32,
+        there: &[u32],
+    ) -> Result<(), StoreError> {
+        let is_missing = |month: &u32| !there.contains(month);
+        match step {
+            Step::Audit => {
+                for (month, audit) in rows.audit().iter().filter(|(month, _)| is_missing(month)) {
+                    let token = token(AuditRow::TABLE, rows, *month, repair_epoch);
+                    self.insert(client, &token, audit).await?;
+                }
+            }
+            Step::Usage => {
+                for (month, usage) in rows.usage().iter().filter(|(month, _)| is_missing(month)) {
+                    let token = token(UsageRow::TABLE, rows, *month, repair_epoch);
+                    self.insert(client, &token, usage).await?;
+                }
+            }
+            Step::Cut => {
+                let cut = [Stored(rows.cut(repair_epoch))];
+                let token = token(CutRow::TABLE, rows, NO_MONTH, repair_epoch);
+                self.insert(client, &token, &cut).await?;
+            }
+            Step::DeadLetters => {}
+        }
+        Ok(())
     }
 
     async fn insert<C: Columns + 'static>(
         &self,
+        client: &Client,
         token: &str,
         rows: &[Stored<C>],
-    ) -> Result<(), Halt> {
-        let attempt = async |client: Client| {
-            let result = client.insert_block(C::TABLE, token, rows).await;
-            self.news
-                .metrics
-                .insert(C::TABLE, result.as_ref().map_or_else(label, |()| "ok"));
-            result
-        };
-        self.until_answered(format_args!("insert {token}"), attempt)
-            .await
+    ) -> Result<(), StoreError> {
+        let result = client.insert_block(C::TABLE, token, rows).await;
+        self.news
+            .metrics
+            .insert(C::TABLE, result.as_ref().map_or_else(label, |()| "ok"));
+        result
     }
 
     /// Repeats a call until the store answers it. Only for calls that may be repeated.
@@ -110,18 +176,79 @@ impl Writer {
         error: &StoreError,
         pause: Duration,
     ) -> Result<(), Halt> {
-        self.was_away.set(true);
-        let text = format!("{what}: {error}");
-        tracing::warn!(retry_in_ms = pause.as_millis(), "{text}");
-        self.news.change(|status| {
-            status.state = State::WaitingForStore;
-            status.last_error = Some(text);
-        });
+        self.note_away(what, error);
         let paused = self
             .stop
             .run_until_cancelled(tokio::time::sleep(pause))
             .await;
         paused.ok_or(Halt::Asked)
+    }
+
+    fn note_away(&self, what: &impl Display, error: &StoreError) {
+        self.was_away.set(true);
+        let text = format!("{what}: {error}");
+        tracing::warn!("{text}; it is tried again");
+        self.news.change(|status| {
+            status.state = State::WaitingForStore;
+            status.last_error = Some(text);
+        });
+    }
+}
+
+/// The months of a table that have all their rows of a batch. Rows of events may have gone where another record replaced them;
+/// then they are inserted again, which changes no event.
+async fn months_there(client: &Client, rows: &Rows, step: Step) -> Result<Vec<u32>, StoreError> {
+    let (table, wanted): (_, Vec<(u32, usize)>) = match step {
+        Step::Audit => (AuditRow::TABLE, lengths(rows.audit())),
+        Step::Usage => (UsageRow::TABLE, lengths(rows.usage())),
+        Step::Cut | Step::DeadLetters => return Ok(Vec::new()),
+    };
+    let sql = format!(
+        "SELECT toYYYYMM(received) AS month, uniqExact(offset) FROM {table} \
+         WHERE topic = ? AND partition = ? AND offset >= ? AND offset <= ? GROUP BY month"
+    );
+    let place = rows.place();
+    let query = client
+        .query(&sql)
+        .bind(place.topic.as_str())
+        .bind(place.partition);
+    let found: Vec<(u32, u64)> = query
+        .bind(rows.first())
+        .bind(rows.last())
+        .fetch_all()
+        .await?;
+    let is_whole = |(month, length): &(u32, usize)| {
+        found
+            .iter()
+            .any(|(there, count)| there == month && usize::try_from(*count) == Ok(*length))
+    };
+    let whole = wanted.into_iter().filter(is_whole);
+    Ok(whole.map(|(month, _)| month).collect())
+}
+
+fn lengths<R>(rows: &ByMonth<R>) -> Vec<(u32, usize)> {
+    rows.iter()
+        .map(|(month, rows)| (*month, rows.len()))
+        .collect()
+}
+
+/// The named point before a step.
+fn point_before(step: Step) -> &'static str {
+    match step {
+        Step::Audit => "consumer.before_insert",
+        Step::Usage => "consumer.after_audit_insert",
+        Step::Cut => "consumer.after_usage_insert",
+        Step::DeadLetters => "consumer.after_cut_insert",
+    }
+}
+
+fn describe(rows: &Rows, step: Step) -> String {
+    let (first, last) = (rows.first(), rows.last());
+    match step {
+        Step::Audit => format!("insert {first}-{last} into {}", AuditRow::TABLE),
+        Step::Usage => format!("insert {first}-{last} into {}", UsageRow::TABLE),
+        Step::Cut => format!("insert {first}-{last} into {}", CutRow::TABLE),
+        Step::DeadLetters => format!("dead letters of {first}-{last}"),
     }
 }
 

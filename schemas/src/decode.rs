@@ -34,6 +34,9 @@ pub enum DeadLetter {
     /// A kind of record that has no place in the usage log.
     #[error("a record of kind {0} has no place in the usage log")]
     WrongKind(&'static str),
+    /// Its envelope says something else than the record.
+    #[error("the envelope's {0} is missing or contradicts the record")]
+    Contradiction(&'static str),
 }
 
 /// Reads one record of the usage log.

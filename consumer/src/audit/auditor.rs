@@ -195,7 +195,7 @@ impl<'a, S: Source> Auditor<'a, S> {
                 self.try_again_or_give_up(finding, proof, writer);
             }
         }
-        if verdict.end > from {
+        if verdict.end > from && self.source.has_all_numbers() {
             let place = self.source.place();
             let runs =
                 writer.until_answered("audit: producer numbers", async |client: store::Client| {

@@ -62,7 +62,7 @@ pub(crate) async fn repair<S: Source>(
     wanted: Wanted,
     repair_epoch: u32,
 ) -> Result<Repaired, Halt> {
-    let mut reader = source.read_from(wanted.first);
+    let mut reader = source.read_again(wanted.first);
     let mut gathering = Gathering::new(Rows::new(source.place().clone(), wanted.first));
     let mut done = 0;
     loop {

@@ -9,6 +9,10 @@ use schemas::rows::Source as Place;
 use schemas::wire::CUT_RECORD;
 
 use super::{Read, Reader, Record, Source, SourceError};
+use crate::commit::{CursorFile, Keeper};
+use crate::decode::Rows;
+use crate::options::Options;
+use crate::worker::Fate;
 
 /// What a topic says beside the producer: `journal:`, `:` and eight hex digits.
 const REST_OF_TOPIC_BYTES: usize = 17;
@@ -77,6 +81,15 @@ impl Source for JournalSource {
             Err(error) => Err(SourceError::NoCut(error.to_string())),
         }
     }
+
+    fn keeper(&self, options: &Options) -> Box<dyn Keeper> {
+        Box::new(CursorFile::new(&options.cursor))
+    }
+
+    /// They stay in the journal, and whole in `audit_log`.
+    async fn dead_letters(&self, _: &Rows) -> Fate {
+        Fate::Done
+    }
 }
 
 /// Reads the published records of a journal.
@@ -118,6 +131,7 @@ impl Reader for JournalReader {
                     offset,
                     kind,
                     bytes: frame.payload,
+                    contradiction: None,
                 }));
             }
         }

@@ -1,7 +1,8 @@
-//! Where records come from: one partition of a log, in order. The journal is one source, a Kafka partition will be another.
+//! Where records come from: one partition of a log, in order. The journal is one source, a partition of Kafka is another.
 //! What a record means must not live here.
 
 mod journal;
+mod kafka;
 
 use std::future::Future;
 
@@ -9,7 +10,13 @@ use bytes::Bytes;
 use schemas::RecordKind;
 use schemas::rows::Source as Place;
 
+use crate::commit::Keeper;
+use crate::decode::Rows;
+use crate::options::Options;
+use crate::worker::Fate;
+
 pub use self::journal::JournalSource;
+pub use self::kafka::{Group, GroupStatus, KafkaOptions};
 
 /// One record of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +27,8 @@ pub struct Record {
     pub kind: RecordKind,
     /// What it says, as it was written.
     pub bytes: Bytes,
+    /// Which part of its envelope does not fit what it says.
+    pub contradiction: Option<&'static str>,
 }
 
 /// What reading gave.
@@ -90,8 +99,24 @@ pub trait Source: Send + 'static {
     /// A reader that starts at `offset`.
     fn read_from(&self, offset: i64) -> Self::Reader;
 
+    /// A reader that starts at `offset`, for a second look at what was read before.
+    fn read_again(&self, offset: i64) -> Self::Reader {
+        self.read_from(offset)
+    }
+
+    /// Whether all records of a producer are in this partition, so that a missing number is a missing record.
+    fn has_all_numbers(&self) -> bool {
+        true
+    }
+
     /// Appends a cut record: everything before it becomes a batch, for everybody alike.
     fn append_cut(&self) -> Result<(), SourceError>;
+
+    /// Where the mark of what was written is kept.
+    fn keeper(&self, options: &Options) -> Box<dyn Keeper>;
+
+    /// Passes the unreadable records of a batch on to whoever mends them, where the log has a place for that. May be repeated.
+    fn dead_letters(&self, rows: &Rows) -> impl Future<Output = Fate>;
 }
 
 /// Reads published records in order; passes over all others.

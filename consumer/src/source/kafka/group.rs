@@ -1,0 +1,195 @@
+//! A member of the group from outside: its thread, what it says of itself, and how it is stopped.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use prometheus_client::registry::Registry;
+use schemas::Boot;
+
+use super::options::KafkaOptions;
+use super::owner::Owner;
+use super::sending::Sending;
+use crate::metrics::Metrics;
+use crate::options::Options;
+use crate::status::{State, Status};
+
+/// The pause before the brokers are tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(20);
+
+/// What a member says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct GroupStatus {
+    /// Its partitions, as their workers say.
+    pub partitions: BTreeMap<i32, Status>,
+    /// The last thing that went wrong with the brokers.
+    pub last_error: Option<String>,
+    /// It has left the group.
+    pub has_ended: bool,
+}
+
+impl GroupStatus {
+    /// Places that can be read and are not settled, of all its partitions.
+    pub fn lag(&self) -> i64 {
+        self.partitions.values().map(Status::lag).sum()
+    }
+
+    /// Partitions whose worker stopped and needs a person.
+    pub fn halted(&self) -> impl Iterator<Item = (i32, &str)> {
+        let partitions = self.partitions.iter();
+        partitions.filter_map(|(partition, status)| match &status.state {
+            State::Halted(why) => Some((*partition, why.as_str())),
+            _ => None,
+        })
+    }
+}
+
+/// What the owner and the outside share.
+pub(super) struct Shared {
+    pub kafka: KafkaOptions,
+    pub options: Options,
+    pub metrics: Metrics,
+    stop: AtomicBool,
+    failure: Mutex<Option<String>>,
+    status: Mutex<GroupStatus>,
+}
+
+impl Shared {
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// The member can not go on and must join anew.
+    pub(super) fn fail(&self, why: String) {
+        *self.failure.lock() = Some(why);
+    }
+
+    pub(super) fn take_failure(&self) -> Option<String> {
+        self.failure.lock().take()
+    }
+
+    /// The last thing that went wrong.
+    pub(super) fn heard(&self, what: String) {
+        self.status.lock().last_error = Some(what);
+    }
+
+    pub(super) fn publish(&self, partitions: BTreeMap<i32, Status>, assigned: usize) {
+        let sum = |of: fn(&Status) -> i64| partitions.values().map(of).sum::<i64>();
+        let metrics = &self.metrics;
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        metrics.lag_positions.set(sum(Status::lag));
+        metrics.surplus_copies.set(sum(|status| {
+            i64::try_from(status.surplus_copies).unwrap_or(0)
+        }));
+        let oldest = partitions.values().map(|status| status.oldest_unwritten_s);
+        metrics.oldest_unwritten.set(oldest.fold(0.0, f64::max));
+        metrics.partitions.set(count(assigned));
+        let halted = partitions.values();
+        let halted = halted.filter(|status| matches!(status.state, State::Halted(_)));
+        metrics.halted_partitions.set(count(halted.count()));
+        self.status.lock().partitions = partitions;
+    }
+}
+
+/// A running member. Dropping it stops it, and waits until it has left.
+pub struct Group {
+    shared: Arc<Shared>,
+    registry: Arc<Registry>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Group {
+    /// Joins the group, as soon as the brokers let it; `boot` tells this start of the member from others.
+    pub fn spawn(
+        kafka: KafkaOptions,
+        options: Options,
+        member: &str,
+        boot: Boot,
+    ) -> std::io::Result<Self> {
+        let metrics = Metrics::default();
+        let mut registry = Registry::default();
+        metrics.register(&mut registry);
+        let shared = Arc::new(Shared {
+            kafka,
+            options,
+            metrics,
+            stop: AtomicBool::new(false),
+            failure: Mutex::default(),
+            status: Mutex::default(),
+        });
+        let (of_thread, member) = (shared.clone(), member.to_owned());
+        let thread = std::thread::Builder::new()
+            .name("tg-group".to_owned())
+            .spawn(move || {
+                own(&of_thread, &member, boot);
+                of_thread.status.lock().has_ended = true;
+            })?;
+        Ok(Self {
+            shared,
+            registry: Arc::new(registry),
+            thread: Some(thread),
+        })
+    }
+
+    /// How it is doing now.
+    pub fn status(&self) -> GroupStatus {
+        self.shared.status.lock().clone()
+    }
+
+    /// Its metrics.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Asks it to bring the batches in work to an end, commit them and leave.
+    pub fn stop(&self) {
+        self.shared.stop.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.stop();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the member's thread panicked");
+        }
+    }
+}
+
+/// Joins again and again, until it is asked to stop.
+fn own(shared: &Arc<Shared>, member: &str, boot: Boot) {
+    let mut sending = None;
+    while !shared.is_stopping() {
+        if let Err(error) = own_once(shared, &mut sending, member, boot) {
+            tracing::warn!(error, "not in the group; joining again");
+            shared.heard(error);
+            shared.publish(BTreeMap::new(), 0);
+            let until = Instant::now() + AGAIN;
+            while Instant::now() < until && !shared.is_stopping() {
+                std::thread::sleep(TICK);
+            }
+        }
+    }
+}
+
+fn own_once(
+    shared: &Arc<Shared>,
+    sending: &mut Option<Arc<Sending>>,
+    member: &str,
+    boot: Boot,
+) -> Result<(), String> {
+    let sending = match sending {
+        Some(sending) => sending.clone(),
+        None => {
+            let opened = Arc::new(Sending::open(&shared.kafka, member.to_owned(), boot)?);
+            sending.insert(opened).clone()
+        }
+    };
+    Owner::join(shared, &sending)?.run()
+}

@@ -1,0 +1,512 @@
+//! The one thread that owns the group's member: it polls, serves rebalances, seeks, pauses and commits. What a worker asks of it
+//! stands in the queue of the worker's assignment; an older assignment's queue is looked at by nobody, and that is the fence.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rdkafka::Offset;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+use schemas::Text;
+use schemas::rows::Source as Place;
+
+use super::client::{log, record_of, shown};
+use super::group::Shared;
+use super::options::{HALT_AGAIN, REVOKE_BOUND};
+use super::partition::KafkaPartition;
+use super::queue::Queue;
+use super::sending::Sending;
+use super::topic_id::topic_id;
+use crate::handle::{Handle, spawn_part};
+use crate::order::{Delivered, Order};
+use crate::status::State;
+
+/// No question to the brokers waits for longer.
+const ASK: Duration = Duration::from_secs(5);
+/// The longest wait for a message.
+const POLL: Duration = Duration::from_millis(20);
+/// How often everything but messages is looked at, while messages flow.
+const SERVE_EVERY: Duration = Duration::from_millis(5);
+/// How often brokers are asked how far partitions reach.
+const BOUNDS_EVERY: Duration = Duration::from_millis(500);
+/// How often it is asked whether the topic is the same one.
+const TOPIC_EVERY: Duration = Duration::from_secs(5);
+
+/// Where a partition stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It is not known where the group was.
+    New,
+    /// Its worker looks where to begin.
+    Beginning,
+    /// It is to be read from here on.
+    Seek(i64),
+    Flowing,
+    /// Its worker stopped then, for a person.
+    Halted(Instant),
+}
+
+/// An assigned partition.
+struct Slot {
+    queue: Arc<Queue>,
+    order: Option<Order>,
+    stage: Stage,
+    is_paused: bool,
+    handle: Option<Handle>,
+    /// The place before which records were missing once already.
+    gap: Option<i64>,
+}
+
+impl Slot {
+    fn new() -> Self {
+        Self {
+            queue: Arc::default(),
+            order: None,
+            stage: Stage::New,
+            is_paused: true,
+            handle: None,
+            gap: None,
+        }
+    }
+}
+
+/// What the client library calls back, always from within a poll of the owner's.
+struct Callbacks {
+    slots: Mutex<BTreeMap<i32, Slot>>,
+    topic: String,
+    topic_id: Mutex<String>,
+    shared: Arc<Shared>,
+}
+
+impl ClientContext for Callbacks {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            self.shared.fail(format!("the client gave up: {reason}"));
+        }
+        self.shared.heard(reason.to_owned());
+    }
+}
+
+impl ConsumerContext for Callbacks {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        err: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        let result = if err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            self.assigned(consumer, list)
+        } else {
+            self.revoked(consumer, list);
+            consumer.incremental_unassign(list)
+        };
+        if let Err(error) = result {
+            self.shared
+                .fail(format!("the assignment failed: {}", shown(&error)));
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        if let Err(error) = result {
+            // Not kept is written again, which changes nothing; the next commit covers it.
+            tracing::info!(error = shown(&error), "a commit was not taken");
+        }
+    }
+}
+
+impl Callbacks {
+    /// Nothing flows before the worker has said from where.
+    fn assigned(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        list: &mut TopicPartitionList,
+    ) -> KafkaResult<()> {
+        list.set_all_offsets(Offset::Beginning)?;
+        consumer.incremental_assign(list)?;
+        consumer.pause(list)?;
+        let mut slots = self.slots.lock();
+        for element in list.elements() {
+            slots.insert(element.partition(), Slot::new());
+        }
+        tracing::info!(partitions = ?partitions(list), "partitions assigned");
+        Ok(())
+    }
+
+    /// Waits for the workers up to a bound, and keeps what they did; those of partitions that are already another's are dropped.
+    fn revoked(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
+        let is_lost = consumer.assignment_lost();
+        tracing::info!(partitions = ?partitions(list), is_lost, "partitions revoked");
+        let mut slots = self.slots.lock();
+        let leaving: BTreeMap<i32, Slot> = partitions(list)
+            .into_iter()
+            .filter_map(|partition| Some((partition, slots.remove(&partition)?)))
+            .collect();
+        drop(slots);
+        if is_lost {
+            for slot in leaving.into_values() {
+                abandon(slot);
+            }
+        } else {
+            self.leave(consumer, leaving);
+        }
+    }
+
+    fn leave(&self, consumer: &BaseConsumer<Self>, leaving: BTreeMap<i32, Slot>) {
+        let handles = || leaving.values().filter_map(|slot| slot.handle.as_ref());
+        handles().for_each(Handle::stop);
+        let deadline = Instant::now() + REVOKE_BOUND;
+        while handles().any(|handle| !has_ended(handle)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let commits = leaving
+            .iter()
+            .filter_map(|(partition, slot)| Some((*partition, slot.queue.take_commit()?)));
+        self.commit(consumer, commits.collect(), CommitMode::Sync);
+        leaving.into_values().for_each(abandon);
+    }
+
+    fn commit(&self, consumer: &BaseConsumer<Self>, commits: Vec<(i32, i64)>, mode: CommitMode) {
+        if commits.is_empty() {
+            return;
+        }
+        let topic_id = self.topic_id.lock().clone();
+        let mut list = TopicPartitionList::with_capacity(commits.len());
+        for (partition, boundary) in commits {
+            let mut element = list.add_partition(&self.topic, partition);
+            element.set_metadata(&topic_id);
+            if let Err(error) = element.set_offset(Offset::Offset(boundary)) {
+                tracing::error!(error = shown(&error), boundary, "not a boundary");
+            }
+        }
+        if let Err(error) = consumer.commit(&list, mode) {
+            tracing::info!(error = shown(&error), "a commit was not taken");
+        }
+    }
+}
+
+fn partitions(list: &TopicPartitionList) -> Vec<i32> {
+    let elements = list.elements();
+    elements.iter().map(|element| element.partition()).collect()
+}
+
+fn has_ended(handle: &Handle) -> bool {
+    matches!(handle.status().state, State::Ended | State::Halted(_))
+}
+
+/// What was begun is done again by whoever has the partition, with the same tokens.
+fn abandon(slot: Slot) {
+    if let Some(handle) = slot.handle {
+        handle.abort();
+        handle.join();
+    }
+}
+
+/// Owns the member until it is asked to stop, the topic is another one, or nothing can be done.
+pub(super) struct Owner {
+    consumer: BaseConsumer<Callbacks>,
+    sending: Arc<Sending>,
+    shared: Arc<Shared>,
+    place: Text,
+    served_at: Instant,
+    bounds_at: Instant,
+    topic_at: Instant,
+}
+
+impl Owner {
+    /// Joins the group.
+    pub(super) fn join(shared: &Arc<Shared>, sending: &Arc<Sending>) -> Result<Self, String> {
+        let options = &shared.kafka;
+        let mut config = ClientConfig::new();
+        for (name, value) in options.joining() {
+            config.set(name, value);
+        }
+        let callbacks = Callbacks {
+            slots: Mutex::default(),
+            topic: options.topic.clone(),
+            topic_id: Mutex::default(),
+            shared: shared.clone(),
+        };
+        let consumer = BaseConsumer::from_config_and_context(&config, callbacks)
+            .map_err(|error| shown(&error))?;
+        let id = ask_topic_id(&consumer, &options.topic)?;
+        consumer
+            .subscribe(&[&options.topic])
+            .map_err(|error| shown(&error))?;
+        let place = Text::cut(&format!("{}:{id}", options.topic));
+        *consumer.context().topic_id.lock() = id;
+        let now = Instant::now();
+        Ok(Self {
+            consumer,
+            sending: sending.clone(),
+            shared: shared.clone(),
+            place,
+            served_at: now,
+            bounds_at: now,
+            topic_at: now,
+        })
+    }
+
+    /// Polls until there is a reason to end.
+    pub(super) fn run(mut self) -> Result<(), String> {
+        let ended = loop {
+            if self.shared.is_stopping() {
+                break Ok(());
+            }
+            if let Some(failure) = self.shared.take_failure() {
+                break Err(failure);
+            }
+            if let Some(polled) = self.consumer.poll(POLL) {
+                match polled {
+                    Ok(message) => self.deliver(message.partition(), record_of(&message)),
+                    Err(error) => self.complain(&error),
+                }
+            }
+            let now = Instant::now();
+            if now.duration_since(self.served_at) >= SERVE_EVERY {
+                self.served_at = now;
+                self.serve(now);
+                if now.duration_since(self.topic_at) >= TOPIC_EVERY {
+                    self.topic_at = now;
+                    if let Some(news) = self.other_topic() {
+                        break Err(news);
+                    }
+                }
+            }
+        };
+        let callbacks = self.consumer.context();
+        let leaving = std::mem::take(&mut *callbacks.slots.lock());
+        callbacks.leave(&self.consumer, leaving);
+        self.consumer.unsubscribe();
+        ended
+    }
+
+    fn other_topic(&self) -> Option<String> {
+        let id = ask_topic_id(&self.consumer, &self.shared.kafka.topic).ok()?;
+        let known = self.consumer.context().topic_id.lock().clone();
+        (id != known).then(|| {
+            format!("the topic was made anew ({known} became {id}); it is read as a log of its own")
+        })
+    }
+
+    fn deliver(&self, partition: i32, record: super::super::Record) {
+        let mut slots = self.consumer.context().slots.lock();
+        let Some(slot) = slots.get_mut(&partition) else {
+            return;
+        };
+        if slot.stage != Stage::Flowing {
+            return;
+        }
+        let Some(order) = &mut slot.order else { return };
+        match order.take(record.offset) {
+            Delivered::Next => {}
+            Delivered::Again => return,
+            Delivered::TooFar { wanted } if slot.gap != Some(wanted) => {
+                slot.gap = Some(wanted);
+                slot.stage = Stage::Seek(wanted);
+                return;
+            }
+            Delivered::TooFar { wanted } => {
+                slot.queue.push_lost(wanted, record.offset);
+                slot.order = Some(Order::from(record.offset + 1));
+            }
+        }
+        slot.queue.push(record);
+        if slot.queue.is_full() {
+            self.pause(partition, slot);
+        }
+    }
+
+    /// A place that the log does not have any more, or a fault that passes.
+    fn complain(&self, error: &KafkaError) {
+        let text = shown(error);
+        tracing::warn!(error = text, "Kafka");
+        self.shared.heard(text);
+        let code = error.rdkafka_error_code();
+        let is_gone = matches!(
+            code,
+            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)
+        );
+        if !is_gone {
+            return;
+        }
+        let mut slots = self.consumer.context().slots.lock();
+        for (partition, slot) in slots.iter_mut() {
+            let bounds = self.bounds(*partition);
+            let (Some(order), Ok((low, _))) = (slot.order, bounds) else {
+                continue;
+            };
+            if order.next() < low {
+                slot.queue.push_lost(order.next(), low);
+                slot.stage = Stage::Seek(low);
+            }
+        }
+    }
+
+    fn bounds(&self, partition: i32) -> Result<(i64, i64), String> {
+        let topic = &self.shared.kafka.topic;
+        let bounds = self.consumer.fetch_watermarks(topic, partition, ASK);
+        bounds.map_err(|error| shown(&error))
+    }
+
+    /// Everything but messages.
+    fn serve(&mut self, now: Instant) {
+        let callbacks = self.consumer.context();
+        let mut slots = callbacks.slots.lock();
+        self.begin_new(&mut slots);
+        let mut commits = Vec::new();
+        for (partition, slot) in slots.iter_mut() {
+            self.advance(*partition, slot, now);
+            commits.extend(slot.queue.take_commit().map(|at| (*partition, at)));
+        }
+        callbacks.commit(&self.consumer, commits, CommitMode::Async);
+        if now.duration_since(self.bounds_at) >= BOUNDS_EVERY {
+            self.bounds_at = now;
+            for (partition, slot) in slots.iter() {
+                match self.bounds(*partition) {
+                    Ok((low, high)) => slot.queue.set_bounds(low, high),
+                    Err(error) => {
+                        self.shared.heard(error);
+                        break;
+                    }
+                }
+            }
+        }
+        let statuses = slots.iter().filter_map(|(partition, slot)| {
+            let status = slot.handle.as_ref()?.status();
+            Some((*partition, status))
+        });
+        self.shared.publish(statuses.collect(), slots.len());
+    }
+
+    /// Workers of partitions that have none.
+    fn begin_new(&self, slots: &mut BTreeMap<i32, Slot>) {
+        let is_new = |slot: &Slot| slot.stage == Stage::New;
+        if !slots.values().any(is_new) {
+            return;
+        }
+        let mut list = TopicPartitionList::new();
+        for (partition, _) in slots.iter().filter(|(_, slot)| is_new(slot)) {
+            list.add_partition(&self.shared.kafka.topic, *partition);
+        }
+        let committed = match self.consumer.committed_offsets(list, ASK) {
+            Ok(committed) => committed,
+            Err(error) => return self.shared.heard(shown(&error)),
+        };
+        let topic_id = self.consumer.context().topic_id.lock().clone();
+        for element in committed.elements() {
+            let partition = element.partition();
+            let (Some(slot), Ok((low, high))) = (slots.get_mut(&partition), self.bounds(partition))
+            else {
+                continue;
+            };
+            slot.queue.set_bounds(low, high);
+            // Of another topic of this name, or of none.
+            let is_ours = element.metadata() == topic_id;
+            let at = match element.offset() {
+                Offset::Offset(at) if is_ours => Some(at),
+                _ => None,
+            };
+            self.spawn(partition, slot, at);
+        }
+    }
+
+    fn spawn(&self, partition: i32, slot: &mut Slot, committed: Option<i64>) {
+        let source = KafkaPartition {
+            place: Place {
+                topic: self.place.clone(),
+                partition,
+            },
+            queue: slot.queue.clone(),
+            sending: self.sending.clone(),
+            committed,
+            options: self.shared.kafka.clone(),
+        };
+        let metrics = self.shared.metrics.of_a_part();
+        match spawn_part(source, self.shared.options.clone(), metrics) {
+            Ok(handle) => {
+                slot.handle = Some(handle);
+                slot.stage = Stage::Beginning;
+            }
+            Err(error) => self
+                .shared
+                .heard(format!("no thread for a worker: {error}")),
+        }
+    }
+
+    fn advance(&self, partition: i32, slot: &mut Slot, now: Instant) {
+        if let Some(wanted) = slot.queue.take_wanted() {
+            slot.stage = Stage::Seek(wanted);
+        }
+        match slot.stage {
+            Stage::Seek(offset) => self.seek(partition, slot, offset),
+            Stage::Flowing if slot.is_paused && slot.queue.has_room_again() => {
+                self.resume(partition, slot);
+            }
+            Stage::Halted(at) if now.duration_since(at) >= HALT_AGAIN => {
+                *slot = Slot::new();
+                return;
+            }
+            Stage::New | Stage::Beginning | Stage::Flowing | Stage::Halted(_) => {}
+        }
+        let has_halted = slot.handle.as_ref().is_some_and(has_ended);
+        if has_halted && !matches!(slot.stage, Stage::Halted(_)) {
+            self.pause(partition, slot);
+            slot.stage = Stage::Halted(now);
+        }
+    }
+
+    /// Fails until the client has taken note of the assignment; it is tried again.
+    fn seek(&self, partition: i32, slot: &mut Slot, offset: i64) {
+        let topic = &self.shared.kafka.topic;
+        let sought = self
+            .consumer
+            .seek(topic, partition, Offset::Offset(offset), ASK);
+        if let Err(error) = sought {
+            tracing::debug!(error = shown(&error), partition, offset, "seek");
+            return;
+        }
+        slot.order = Some(Order::from(offset));
+        slot.stage = Stage::Flowing;
+        self.resume(partition, slot);
+    }
+
+    fn pause(&self, partition: i32, slot: &mut Slot) {
+        let paused = self.consumer.pause(&self.list(partition));
+        slot.is_paused = self.noted(paused) || slot.is_paused;
+    }
+
+    fn resume(&self, partition: i32, slot: &mut Slot) {
+        let resumed = self.consumer.resume(&self.list(partition));
+        slot.is_paused = !self.noted(resumed);
+    }
+
+    fn noted(&self, result: KafkaResult<()>) -> bool {
+        if let Err(error) = &result {
+            self.shared.heard(shown(error));
+        }
+        result.is_ok()
+    }
+
+    fn list(&self, partition: i32) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.shared.kafka.topic, partition);
+        list
+    }
+}
+
+fn ask_topic_id(consumer: &BaseConsumer<Callbacks>, topic: &str) -> Result<String, String> {
+    let timeout_ms = i32::try_from(ASK.as_millis()).unwrap_or(i32::MAX);
+    topic_id(consumer.client().native_ptr(), topic, timeout_ms)
+        .map_err(|error| format!("topic {topic}: {error}"))
+}

@@ -1,0 +1,148 @@
+//! One assigned partition as a source, as its worker sees it: the queue that the owner fills, the group's offset as its mark.
+
+use std::sync::Arc;
+
+use schemas::rows::Source as Place;
+
+use super::super::{Read, Reader, Source, SourceError};
+use super::asking::Again;
+use super::queue::Queue;
+use super::sending::Sending;
+use crate::commit::{CommitError, Keeper, Loaded, Mark};
+use crate::decode::Rows;
+use crate::options::Options;
+use crate::worker::Fate;
+
+/// An assigned partition.
+pub(crate) struct KafkaPartition {
+    pub place: Place,
+    pub queue: Arc<Queue>,
+    pub sending: Arc<Sending>,
+    /// What the group had committed when it was assigned.
+    pub committed: Option<i64>,
+    pub options: super::KafkaOptions,
+}
+
+impl Source for KafkaPartition {
+    type Reader = KafkaReader;
+
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn first_kept(&self) -> i64 {
+        self.queue.bounds().0
+    }
+
+    fn readable_end(&self) -> i64 {
+        self.queue.bounds().1
+    }
+
+    /// Brokers do not say who wrote; the topic's identity, in the place, tells one log from another.
+    fn written_by(&self, _: i64) -> Option<String> {
+        None
+    }
+
+    fn read_from(&self, offset: i64) -> KafkaReader {
+        self.queue.want(offset);
+        KafkaReader::Queue {
+            queue: self.queue.clone(),
+            position: offset,
+        }
+    }
+
+    fn read_again(&self, offset: i64) -> KafkaReader {
+        let end = self.readable_end();
+        KafkaReader::Again(Box::new(Again::new(
+            &self.options,
+            self.place.partition,
+            offset,
+            end,
+        )))
+    }
+
+    fn append_cut(&self) -> Result<(), SourceError> {
+        self.sending
+            .cut(self.place.partition)
+            .map_err(SourceError::NoCut)
+    }
+
+    fn keeper(&self, _: &Options) -> Box<dyn Keeper> {
+        Box::new(Offset {
+            queue: self.queue.clone(),
+            committed: self.committed,
+        })
+    }
+
+    async fn dead_letters(&self, rows: &Rows) -> Fate {
+        match self.sending.dead_letters(rows).await {
+            Ok(()) => Fate::Done,
+            Err(error) => {
+                tracing::warn!(%error, "dead letters are not passed on yet; they are tried again");
+                Fate::NotDone
+            }
+        }
+    }
+
+    /// A producer's records are spread over all partitions.
+    fn has_all_numbers(&self) -> bool {
+        false
+    }
+}
+
+/// The group's offset of the partition.
+struct Offset {
+    queue: Arc<Queue>,
+    committed: Option<i64>,
+}
+
+impl Keeper for Offset {
+    fn load(&mut self, _: &Place) -> Result<Loaded, CommitError> {
+        Ok(self.committed.map_or(Loaded::Nothing, Loaded::Boundary))
+    }
+
+    /// Sent by the owner, if this assignment still stands; what is not kept is written again, which changes nothing.
+    fn store(&mut self, mark: &Mark) -> Result<(), CommitError> {
+        if mark.in_work.is_none() {
+            self.queue.commit(mark.committed);
+        }
+        Ok(())
+    }
+}
+
+/// Reads what the owner was given, or, for a repair, by a client of its own.
+pub(crate) enum KafkaReader {
+    Queue { queue: Arc<Queue>, position: i64 },
+    Again(Box<Again>),
+}
+
+impl Reader for KafkaReader {
+    fn position(&self) -> i64 {
+        match self {
+            Self::Queue { position, .. } => *position,
+            Self::Again(again) => again.position(),
+        }
+    }
+
+    fn read(&mut self) -> Result<Read, SourceError> {
+        match self {
+            Self::Queue { queue, position } => {
+                let read = queue.pop();
+                match &read {
+                    Read::Record(record) => *position = record.offset + 1,
+                    Read::Lost { next, .. } => *position = *next,
+                    Read::CaughtUp => {}
+                }
+                Ok(read)
+            }
+            Self::Again(again) => again.read(),
+        }
+    }
+
+    async fn wait(&self) -> Result<(), SourceError> {
+        if let Self::Queue { queue, .. } = self {
+            queue.more().await;
+        }
+        Ok(())
+    }
+}

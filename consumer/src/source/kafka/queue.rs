@@ -1,0 +1,127 @@
+//! Between the thread that owns the member and a partition's worker: records in order, bounded; where reading is to go on; what is
+//! to be committed. A queue belongs to one assignment of a partition: what is put into that of an older one is heard by nobody.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::super::{Read, Record};
+use super::options::QUEUE_BYTES;
+
+/// One assignment of a partition.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    inner: Mutex<Inner>,
+    news: Notify,
+    first_kept: AtomicI64,
+    readable_end: AtomicI64,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    reads: VecDeque<Read>,
+    bytes: usize,
+    /// Where the worker wants to read from, until the owner has taken note.
+    wanted: Option<i64>,
+    /// The boundary to commit, until the owner has taken note.
+    commit: Option<i64>,
+}
+
+impl Queue {
+    pub(crate) fn push(&self, record: Record) {
+        let mut inner = self.inner.lock();
+        inner.bytes += record.bytes.len();
+        inner.reads.push_back(Read::Record(record));
+        drop(inner);
+        self.news.notify_one();
+    }
+
+    pub(crate) fn push_lost(&self, first: i64, next: i64) {
+        self.inner
+            .lock()
+            .reads
+            .push_back(Read::Lost { first, next });
+        self.news.notify_one();
+    }
+
+    pub(crate) fn pop(&self) -> Read {
+        let mut inner = self.inner.lock();
+        let read = inner.reads.pop_front().unwrap_or(Read::CaughtUp);
+        if let Read::Record(record) = &read {
+            inner.bytes -= record.bytes.len();
+        }
+        read
+    }
+
+    /// Waits until something was pushed since the queue was last seen empty.
+    pub(crate) async fn more(&self) {
+        while self.inner.lock().reads.is_empty() {
+            self.news.notified().await;
+        }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.inner.lock().bytes >= QUEUE_BYTES
+    }
+
+    pub(crate) fn has_room_again(&self) -> bool {
+        self.inner.lock().bytes < QUEUE_BYTES / 4
+    }
+
+    /// The worker reads from `offset` on.
+    pub(crate) fn want(&self, offset: i64) {
+        self.inner.lock().wanted = Some(offset);
+    }
+
+    pub(crate) fn take_wanted(&self) -> Option<i64> {
+        self.inner.lock().wanted.take()
+    }
+
+    /// The boundary is to be committed.
+    pub(crate) fn commit(&self, boundary: i64) {
+        self.inner.lock().commit = Some(boundary);
+    }
+
+    pub(crate) fn take_commit(&self) -> Option<i64> {
+        self.inner.lock().commit.take()
+    }
+
+    pub(crate) fn bounds(&self) -> (i64, i64) {
+        (
+            self.first_kept.load(Ordering::Acquire),
+            self.readable_end.load(Ordering::Acquire),
+        )
+    }
+
+    pub(crate) fn set_bounds(&self, first_kept: i64, readable_end: i64) {
+        self.first_kept.store(first_kept, Ordering::Release);
+        self.readable_end.fetch_max(readable_end, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemas::RecordKind;
+
+    #[test]
+    fn a_full_queue_has_room_again_once_most_of_it_is_taken() {
+        let queue = Queue::default();
+        let record = Record {
+            offset: 0,
+            kind: RecordKind::Usage,
+            bytes: vec![0; QUEUE_BYTES / 2].into(),
+            contradiction: None,
+        };
+        queue.push(record.clone());
+        assert!(!queue.is_full() && !queue.has_room_again());
+        queue.push(record);
+        assert!(queue.is_full());
+        assert!(matches!(queue.pop(), Read::Record(_)));
+        assert!(matches!(queue.pop(), Read::Record(_)));
+        assert!(queue.has_room_again());
+        assert_eq!(queue.pop(), Read::CaughtUp);
+    }
+}

@@ -1,0 +1,152 @@
+//! What a consumer sends: cut records into the partition that it reads, and records that nobody can read to whoever mends them.
+//! Both may be sent twice; neither matters for what is counted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
+use schemas::topics::{Written, envelope};
+use schemas::wire::CUT_RECORD;
+use schemas::{Boot, RecordKind};
+use tokio::sync::Notify;
+
+use super::client::shown;
+use super::options::KafkaOptions;
+use crate::decode::Rows;
+
+/// The sender of a member.
+pub(crate) struct Sending {
+    producer: ThreadedProducer<Told>,
+    topic: String,
+    dead_letters: String,
+    member: String,
+    boot: Boot,
+    sent: AtomicU64,
+}
+
+/// What became of records that were sent together.
+#[derive(Debug, Default)]
+struct Flight {
+    left: AtomicUsize,
+    failed: AtomicBool,
+    landed: Notify,
+}
+
+impl Flight {
+    fn of(records: usize) -> Arc<Self> {
+        Arc::new(Self {
+            left: AtomicUsize::new(records),
+            ..Self::default()
+        })
+    }
+
+    fn land(&self, failed: bool) {
+        self.failed.fetch_or(failed, Ordering::AcqRel);
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.landed.notify_one();
+        }
+    }
+}
+
+struct Told;
+
+impl ClientContext for Told {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        super::client::log(level, facility, message);
+    }
+}
+
+impl ProducerContext for Told {
+    type DeliveryOpaque = Arc<Flight>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, flight: Arc<Flight>) {
+        if let Err((error, _)) = result {
+            tracing::warn!(
+                error = shown(error),
+                "a record of the consumer's was not taken"
+            );
+        }
+        flight.land(result.is_err());
+    }
+}
+
+impl Sending {
+    pub(crate) fn open(options: &KafkaOptions, member: String, boot: Boot) -> Result<Self, String> {
+        let mut config = ClientConfig::new();
+        for (name, value) in options.sending() {
+            config.set(name, value);
+        }
+        let producer = ThreadedProducer::from_config_and_context(&config, Told)
+            .map_err(|error| shown(&error))?;
+        Ok(Self {
+            producer,
+            topic: options.topic.clone(),
+            dead_letters: options.dead_letters.clone(),
+            member,
+            boot,
+            sent: AtomicU64::new(0),
+        })
+    }
+
+    /// Appends a cut record to a partition. Does not wait.
+    pub(crate) fn cut(&self, partition: i32) -> Result<(), String> {
+        let written = Written {
+            producer: &self.member,
+            boot: self.boot,
+            position: self.sent.fetch_add(1, Ordering::Relaxed),
+        };
+        let envelope = envelope(RecordKind::Cut, CUT_RECORD, written);
+        let record = BaseRecord::with_opaque_to(&self.topic, Flight::of(1))
+            .partition(partition)
+            .key(envelope.key.as_ref())
+            .payload(CUT_RECORD)
+            .headers(headers(envelope.headers().into_iter()));
+        self.producer
+            .send(record)
+            .map_err(|(error, _)| shown(&error))
+    }
+
+    /// Sends the unreadable records of a batch, and waits until all are taken.
+    pub(crate) async fn dead_letters(&self, rows: &Rows) -> Result<(), String> {
+        let letters: Vec<_> = rows.unreadable().collect();
+        let flight = Flight::of(letters.len());
+        let place = rows.place();
+        let partition = place.partition.to_string();
+        for letter in letters {
+            let offset = letter.offset.to_string();
+            let key = format!("{}/{partition}/{offset}", place.topic);
+            let told = [
+                ("tollgate_topic", place.topic.as_str()),
+                ("tollgate_partition", &partition),
+                ("tollgate_offset", &offset),
+                ("tollgate_reason", &letter.reason),
+            ];
+            let record = BaseRecord::with_opaque_to(&self.dead_letters, flight.clone())
+                .key(key.as_str())
+                .payload(letter.bytes.0.as_slice())
+                .headers(headers(told.into_iter()));
+            if let Err((error, _)) = self.producer.send(record) {
+                return Err(shown(&error));
+            }
+        }
+        while flight.left.load(Ordering::Acquire) > 0 {
+            flight.landed.notified().await;
+        }
+        if flight.failed.load(Ordering::Acquire) {
+            return Err(format!("topic {} did not take all", self.dead_letters));
+        }
+        Ok(())
+    }
+}
+
+fn headers<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> OwnedHeaders {
+    pairs.fold(OwnedHeaders::new(), |headers, (key, value)| {
+        headers.insert(Header {
+            key,
+            value: Some(value),
+        })
+    })
+}
