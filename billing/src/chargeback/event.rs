@@ -7,7 +7,7 @@ use schemas::units::Side;
 use schemas::{Line, PriceBook, Unit, Units, UsageEvent};
 
 use crate::BillingError;
-use crate::chargeback::groups::{Group, Sku};
+use crate::chargeback::groups::{Group, Other, Sku, context_of};
 use crate::chargeback::{Figures, rate};
 
 /// What one record counts and costs. Whether synthetic traffic is shown is the caller's to decide.
@@ -26,6 +26,7 @@ fn groups_of(event: &UsageEvent) -> Vec<Group> {
     let mut groups = vec![first_group(event, &sku)];
     groups.extend(later.iter().map(|line| Group {
         sku: sku_of_line(&sku, line),
+        context: context(event, line),
         requests: 0,
         units: counts(&line.units),
         ..bare_group(event)
@@ -39,11 +40,16 @@ fn first_group(event: &UsageEvent, sku: &Sku) -> Group {
     let first = event.lines.first();
     let mut group = Group {
         sku: first.map_or_else(|| sku.clone(), |line| sku_of_line(sku, line)),
+        context: first.map_or(0, |line| context(event, line)),
         requests: i128::from(event.count),
         units: first.map(|line| counts(&line.units)).unwrap_or_default(),
         others: later
             .iter()
-            .map(|line| (sku_of_line(sku, line), used(line)))
+            .map(|line| Other {
+                sku: sku_of_line(sku, line),
+                context: context(event, line),
+                used: used(line),
+            })
             .collect(),
         ..bare_group(event)
     };
@@ -60,13 +66,14 @@ fn bare_group(event: &UsageEvent) -> Group {
         dims: Vec::new(),
         sku: Sku::default(),
         at: event.received_us.0,
-        context: context(event),
+        context: 0,
         outcome: event.outcome,
         billable: event.billable,
         source: event.usage_source,
         quality: event.usage_quality,
         synthetic: event.synthetic,
         is_reserved: false,
+        names_model: !event.lines.is_empty() || event.model_served.is_some(),
         requests: 0,
         others: Vec::new(),
         units: BTreeMap::new(),
@@ -101,13 +108,11 @@ fn sku_of_line(sku: &Sku, line: &Line) -> Sku {
     )
 }
 
-/// All input units of the request, over all its lines; its band binds the whole of it.
-fn context(event: &UsageEvent) -> i64 {
-    let inputs = event
-        .lines
-        .iter()
-        .filter_map(|line| line.units.total(Side::Input));
-    i64::try_from(inputs.sum::<i128>()).unwrap_or(i64::MAX)
+fn context(event: &UsageEvent, of: &Line) -> i64 {
+    let inputs = |line: &Line| line.units.total(Side::Input).unwrap_or(0);
+    let lines = event.lines.iter();
+    let lines = lines.map(|line| (line.model.as_str(), inputs(line)));
+    context_of(of.model.as_str(), lines)
 }
 
 fn counts(units: &Units) -> BTreeMap<Unit, i128> {

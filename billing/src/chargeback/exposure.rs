@@ -19,7 +19,7 @@ pub struct Exposure {
     pub units: BTreeMap<Unit, i128>,
     /// The most they can cost, one amount a currency.
     pub at_most: BTreeMap<Currency, Money>,
-    /// Requests for which no such bound is known, because a price or the reservation is missing.
+    /// Requests for which no such bound is known, because a price, the reservation or the name of the model is missing.
     pub unbounded_requests: i128,
 }
 
@@ -47,9 +47,9 @@ impl Exposure {
         group: &Group,
         book: &PriceBook,
     ) -> Result<(), BillingError> {
-        let mut bounded = group.is_reserved;
+        let mut bounded = group.is_reserved && group.names_model;
         for (unit, count) in &group.estimated {
-            bounded &= self.take(*unit, *count, pricing::dearest(book, group, *unit))?;
+            bounded &= self.take(*unit, *count, pricing::dearest(book, group, *unit).ok())?;
         }
         self.count_unbounded(bounded, group)
     }

@@ -90,6 +90,8 @@ pub enum Why {
     Speed,
     /// Another place has another rate.
     Geography,
+    /// The record names no model that would be billed, only the name that was asked for.
+    NoModel,
 }
 
 impl Figures {

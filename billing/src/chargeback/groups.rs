@@ -21,6 +21,7 @@ pub(crate) struct RawGroup {
     quality: UsageQuality,
     synthetic: bool,
     is_reserved: bool,
+    names_model: bool,
     others: Vec<RawLine>,
     used: u64,
     request_count: String,
@@ -37,6 +38,7 @@ struct RawLine {
     tier: String,
     speed: String,
     geography: String,
+    context: i64,
     used: u64,
 }
 
@@ -74,7 +76,7 @@ pub(crate) struct Group {
     pub(crate) sku: Sku,
     /// An instant of the group's interval of prices.
     pub(crate) at: i64,
-    /// A number of input units in the group's context band.
+    /// A number of input units in the context band of the line's model: see [`context_of`].
     pub(crate) context: i64,
     pub(crate) outcome: Outcome,
     pub(crate) billable: Billable,
@@ -83,14 +85,35 @@ pub(crate) struct Group {
     pub(crate) synthetic: bool,
     /// Whether each request of the group reserved something: one that did not has no bound.
     pub(crate) is_reserved: bool,
+    /// Whether the records name the model that is billed, on a line or as served. A route's public name is not that:
+    /// what answers under it may be dearer, so where nothing else is known there is no bound.
+    pub(crate) names_model: bool,
     /// Requests, each counted with its first line.
     pub(crate) requests: i128,
-    /// Of each of these requests, the later lines: what they are and which units they used. All alike.
-    pub(crate) others: Vec<(Sku, Vec<Unit>)>,
+    /// Of each of these requests, the later lines. All alike.
+    pub(crate) others: Vec<Other>,
     /// All events of a group used the same units, so a unit that is here was used by each.
     pub(crate) units: BTreeMap<Unit, i128>,
     /// What admission reserved; only where [`Self::is_bounded_by_reservation`].
     pub(crate) estimated: BTreeMap<Unit, i128>,
+}
+
+/// A later line of the requests of a group.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Other {
+    pub(crate) sku: Sku,
+    /// As [`Group::context`], of this line's model.
+    pub(crate) context: i64,
+    /// The units it used.
+    pub(crate) used: Vec<Unit>,
+}
+
+/// The input units of one model over the lines of a request, each a model and its input units: they choose the context
+/// band of all its lines. What another model read for the same answer is in no band of this one.
+pub(crate) fn context_of<'a>(model: &str, lines: impl Iterator<Item = (&'a str, i128)>) -> i64 {
+    let own = lines.filter(|(of, _)| *of == model);
+    let total: i128 = own.map(|(_, input_units)| input_units).sum();
+    i64::try_from(total).unwrap_or(i64::MAX)
 }
 
 impl Group {
@@ -102,7 +125,7 @@ impl Group {
 
     /// Whether each of its requests used nothing, on any line.
     pub(crate) fn is_all_zero(&self) -> bool {
-        self.units.is_empty() && self.others.iter().all(|(_, used)| used.is_empty())
+        self.units.is_empty() && self.others.iter().all(|other| other.used.is_empty())
     }
 }
 
@@ -123,7 +146,11 @@ impl TryFrom<RawGroup> for Group {
             let sku = raw
                 .sku
                 .of_line(&line.model, &line.tier, &line.speed, &line.geography);
-            (sku, units_of(line.used))
+            Other {
+                sku,
+                context: line.context,
+                used: units_of(line.used),
+            }
         };
         Ok(Self {
             others: raw.others.iter().map(other).collect(),
@@ -137,6 +164,7 @@ impl TryFrom<RawGroup> for Group {
             quality: raw.quality,
             synthetic: raw.synthetic,
             is_reserved: raw.is_reserved,
+            names_model: raw.names_model,
             requests: number(&raw.request_count)?,
             units,
             estimated,

@@ -31,13 +31,36 @@ pub(crate) fn price<'a>(
     book.lookup(&query).ok_or_else(|| why(book, &query))
 }
 
-/// The dearest price of a unit's side: the bound of what was reserved. A unit that stands apart has none.
-pub(crate) fn dearest<'a>(book: &'a PriceBook, group: &Group, unit: Unit) -> Option<Priced<'a>> {
-    let provider = Some(group.sku.provider.as_str()).filter(|name| !name.is_empty());
-    match unit.side() {
-        Side::Apart => None,
-        side => book.dearest(provider, &group.sku.model, side, Micros(group.at)),
+/// The dearest price of a unit's side, over all models that the requests name: the bound of what was reserved. A unit
+/// that stands apart has none, nor have models of two currencies, nor has a request of which only a route's name is known.
+pub(crate) fn dearest<'a>(
+    book: &'a PriceBook,
+    group: &Group,
+    unit: Unit,
+) -> Result<Priced<'a>, Why> {
+    if !group.names_model {
+        return Err(Why::NoModel);
     }
+    let side = match unit.side() {
+        Side::Apart => return Err(Why::NoRate),
+        side => side,
+    };
+    let provider = Some(group.sku.provider.as_str()).filter(|name| !name.is_empty());
+    let of = |sku: &Sku| {
+        let found = book.dearest(provider, &sku.model, side, Micros(group.at));
+        found.ok_or(Why::NoRate)
+    };
+    let mut dearest = of(&group.sku)?;
+    for other in &group.others {
+        let found = of(&other.sku)?;
+        if found.price.currency != dearest.price.currency {
+            return Err(Why::NoRate);
+        }
+        if found.rate.per_unit() > dearest.rate.per_unit() {
+            dearest = found;
+        }
+    }
+    Ok(dearest)
 }
 
 /// What the price fails on: the first of these without which there would be one.

@@ -11,7 +11,7 @@
 use schemas::{Billable, Money, Outcome, PriceBook, Unit, UsageQuality, UsageSource};
 
 use crate::BillingError;
-use crate::chargeback::groups::{Group, Sku};
+use crate::chargeback::groups::{Group, Other, Sku};
 use crate::chargeback::{Amount, Figures, Unpriced, pricing};
 
 /// The figures of one group.
@@ -95,9 +95,13 @@ fn charge(figures: &mut Figures, group: &Group, book: &PriceBook) -> Result<(), 
 
 /// Whether a unit of any line of these requests has no price.
 fn has_unpriced_line(group: &Group, book: &PriceBook) -> bool {
-    let unpriced =
-        |sku: &Sku, unit: Unit| pricing::price(book, sku, unit, group.at, group.context).is_err();
-    let mut others = group.others.iter();
-    group.units.keys().any(|unit| unpriced(&group.sku, *unit))
-        || others.any(|(sku, used)| used.iter().any(|unit| unpriced(sku, *unit)))
+    let unpriced = |sku: &Sku, unit: Unit, context: i64| {
+        pricing::price(book, sku, unit, group.at, context).is_err()
+    };
+    let first = |unit: &Unit| unpriced(&group.sku, *unit, group.context);
+    let any_of = |other: &Other| {
+        let mut used = other.used.iter();
+        used.any(|unit| unpriced(&other.sku, *unit, other.context))
+    };
+    group.units.keys().any(first) || group.others.iter().any(any_of)
 }

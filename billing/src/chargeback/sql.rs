@@ -61,17 +61,17 @@ pub(crate) fn query(
         "SELECT {dims} AS dims, \
          CAST(tuple(x_provider, l.model, l.tier, l.speed, l.geography, x_zone, x_region, x_capacity), \
          'Tuple(provider String, model String, tier String, speed String, geography String, zone String, region String, capacity String)') AS sku, \
-         x_at AS at, x_context AS context, toString(outcome) AS outcome, toString(billable) AS billable, \
-         toString(usage_source) AS source, toString(usage_quality) AS quality, synthetic, toBool(notEmpty(x_estimated)) AS is_reserved, \
+         x_at AS at, l.context AS context, toString(outcome) AS outcome, toString(billable) AS billable, \
+         toString(usage_source) AS source, toString(usage_quality) AS quality, synthetic, toBool(notEmpty(x_estimated)) AS is_reserved, toBool(x_names_model) AS names_model, \
          if(l.is_first, x_others, []) AS others, l.used AS used, \
          toString(sumIf(toInt128(count), l.is_first)) AS request_count, \
          [{first_sums}] AS unit_sums, \
          arrayMap(n -> toString(n), sumForEach(l.extra)) AS extra_sums, \
          arrayMap(n -> toString(n), sumForEachIf(x_estimated, l.is_first)) AS estimated_sums \
          FROM (SELECT *, {inner}ifNull(toString(provider), '') AS x_provider, ifNull(toString(data_zone), '') AS x_zone, {region} AS x_region, \
-         ifNull(toString(capacity), '') AS x_capacity, {at} AS x_at, {context} AS x_context, \
+         ifNull(toString(capacity), '') AS x_capacity, {at} AS x_at, {contexts}, isNotNull(model) OR isNotNull(model_served) AS x_names_model, \
          if(({reserved_counts}) AND notEmpty(estimated_units), {estimated}, []) AS x_estimated, {later} AS x_later, \
-         arrayMap(l -> CAST(tuple(l.model, l.tier, l.speed, l.geography, l.used), {OTHERS}), x_later) AS x_others, \
+         arrayMap(l -> CAST(tuple(l.model, l.tier, l.speed, l.geography, l.context, l.used), {OTHERS}), x_later) AS x_others, \
          arrayConcat([{first}], x_later) AS x_lines \
          FROM usage_events FINAL \
          WHERE received >= {start} AND received < {end}{tenant}) \
@@ -79,7 +79,7 @@ pub(crate) fn query(
         first_sums = first_sums(),
         region = region(book),
         at = at(request, book)?,
-        context = context(book),
+        contexts = contexts(book),
         reserved_counts = RESERVED_COUNTS,
         estimated = counts_of("estimated_units"),
         first = first_line(),
@@ -184,32 +184,44 @@ fn region(book: &PriceBook) -> &'static str {
     "ifNull(toString(region), '')"
 }
 
-/// The smallest count of the request's context band, from all its input units. The band binds the whole request.
-fn context(book: &PriceBook) -> String {
+/// For each line the smallest count of its context band, from all input units of its model: `context_of` says the same.
+fn contexts(book: &PriceBook) -> String {
+    let names = "coalesce(toString(model), toString(model_served), toString(model_requested)) AS x_model, \
+                 arrayMap(m -> toString(m), extra_models) AS x_models";
     let bands = book.bands();
     if bands.is_empty() {
-        return "toInt64(0)".to_owned();
+        return format!(
+            "{names}, toInt64(0) AS x_context, arrayMap(m -> toInt64(0), x_models) AS x_contexts"
+        );
     }
-    let inputs: Vec<_> = Unit::ALL
-        .iter()
-        .filter(|unit| unit.side() == Side::Input)
-        .collect();
-    let first: Vec<_> = inputs
+    let is_input = |unit: &&Unit| unit.side() == Side::Input;
+    let inputs: Vec<_> = Unit::ALL.iter().filter(is_input).collect();
+    let counts: Vec<_> = inputs
         .iter()
         .map(|unit| format!("toInt128(ifNull({unit}, 0))"))
         .collect();
-    let names: Vec<_> = inputs.iter().map(|unit| format!("'{unit}'")).collect();
-    let total = format!(
-        "{} + arraySum(arrayMap(m -> arraySum(arrayMap(n -> toInt128(m[n]), [{}])), extra_units))",
-        first.join(" + "),
-        names.join(", ")
-    );
+    let keys: Vec<_> = inputs.iter().map(|unit| format!("'{unit}'")).collect();
     let starts: Vec<_> = std::iter::once(0)
         .chain(bands.into_iter().map(|bound| bound + 1))
         .collect();
-    rounded_down(
-        &format!("toInt64(least({total}, toInt128({})))", i64::MAX),
-        &starts,
+    let band_of = |model: &str| {
+        let total = format!(
+            "if(x_model = {model}, x_input, toInt128(0)) \
+             + arraySum(arrayMap((of, input) -> if(of = {model}, input, toInt128(0)), x_models, x_inputs))"
+        );
+        rounded_down(
+            &format!("toInt64(least({total}, toInt128({})))", i64::MAX),
+            &starts,
+        )
+    };
+    format!(
+        "{names}, {} AS x_input, \
+         arrayMap(u -> arraySum(arrayMap(n -> toInt128(u[n]), [{}])), extra_units) AS x_inputs, \
+         {} AS x_context, arrayMap(m -> {}, x_models) AS x_contexts",
+        counts.join(" + "),
+        keys.join(", "),
+        band_of("x_model"),
+        band_of("m"),
     )
 }
 
@@ -221,9 +233,8 @@ fn first_sums() -> String {
     sums.join(", ")
 }
 
-const LINE: &str = "'Tuple(is_first Bool, model String, tier String, speed String, geography String, used UInt64, extra Array(Int128))'";
-const OTHERS: &str =
-    "'Tuple(model String, tier String, speed String, geography String, used UInt64)'";
+const LINE: &str = "'Tuple(is_first Bool, model String, tier String, speed String, geography String, context Int64, used UInt64, extra Array(Int128))'";
+const OTHERS: &str = "'Tuple(model String, tier String, speed String, geography String, context Int64, used UInt64)'";
 
 /// An event's first line, without counts: these are in columns.
 fn first_line() -> String {
@@ -232,9 +243,8 @@ fn first_line() -> String {
         .map(|(at, unit)| format!("if(ifNull({unit}, 0) != 0, {}, 0)", 1_u64 << at))
         .collect();
     format!(
-        "CAST(tuple(true, coalesce(toString(model), toString(model_served), toString(model_requested)), \
-         ifNull(toString(service_tier), ''), ifNull(toString(speed), ''), ifNull(toString(geography), ''), \
-         toUInt64({}), []), {LINE})",
+        "CAST(tuple(true, x_model, ifNull(toString(service_tier), ''), ifNull(toString(speed), ''), \
+         ifNull(toString(geography), ''), x_context, toUInt64({}), []), {LINE})",
         used.join(" + ")
     )
 }
@@ -247,10 +257,10 @@ fn later_lines() -> String {
         .collect();
     let counts = counts_of("u");
     format!(
-        "arrayMap((m, t, s, g, u) -> CAST(tuple(false, toString(m), toString(t), toString(s), toString(g), \
+        "arrayMap((m, t, s, g, c, u) -> CAST(tuple(false, m, toString(t), toString(s), toString(g), c, \
          toUInt64(arraySum(arrayMap((n, bit) -> if(n != 0, bit, 0), {counts}, [{}]))), {counts}), {LINE}), \
-         extra_models, extra_service_tiers, arrayResize(extra_speeds, length(extra_models), ''), \
-         arrayResize(extra_geographies, length(extra_models), ''), extra_units)",
+         x_models, extra_service_tiers, arrayResize(extra_speeds, length(extra_models), ''), \
+         arrayResize(extra_geographies, length(extra_models), ''), x_contexts, extra_units)",
         bits.join(", ")
     )
 }

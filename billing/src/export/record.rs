@@ -7,7 +7,7 @@ use schemas::units::Side;
 use schemas::{Api, AuthMethod, Billable, Capacity, Outcome, Unit, UsageQuality, UsageSource};
 use serde::Deserialize;
 
-use crate::chargeback::groups::{Group, Sku};
+use crate::chargeback::groups::{Group, Other, Sku, context_of};
 
 /// The store's columns, in the order of the query.
 #[derive(Debug, Deserialize)]
@@ -79,6 +79,7 @@ impl Record {
         for (number, (sku, units)) in (2..).zip(later.into_iter().zip(&self.extra_units)) {
             let units: Vec<_> = units.iter().map(|(unit, count)| (*unit, *count)).collect();
             let group = Group {
+                context: self.context(&sku.model),
                 sku,
                 units: counts(&units),
                 ..self.bare_group()
@@ -99,10 +100,16 @@ impl Record {
             .collect();
         let used = |(sku, units): (&Sku, &BTreeMap<Unit, i64>)| {
             let nonzero = units.iter().filter(|(_, count)| **count != 0);
-            (sku.clone(), nonzero.map(|(unit, _)| *unit).collect())
+            Other {
+                sku: sku.clone(),
+                context: self.context(&sku.model),
+                used: nonzero.map(|(unit, _)| *unit).collect(),
+            }
         };
+        let sku = self.first_sku();
         let mut group = Group {
-            sku: self.first_sku(),
+            context: self.context(&sku.model),
+            sku,
             requests: i128::from(self.count),
             units: counts(&units),
             others: later.iter().zip(&self.extra_units).map(used).collect(),
@@ -159,13 +166,14 @@ impl Record {
             dims: Vec::new(),
             sku: Sku::default(),
             at: self.received_us,
-            context: self.context(),
+            context: 0,
             outcome: self.outcome,
             billable: self.billable,
             source: self.usage_source,
             quality: self.usage_quality,
             synthetic: self.synthetic,
             is_reserved: false,
+            names_model: self.model.is_some() || self.model_served.is_some(),
             requests: 0,
             others: Vec::new(),
             units: BTreeMap::new(),
@@ -173,17 +181,22 @@ impl Record {
         }
     }
 
-    /// All input units of the request, over all its lines: its band binds the whole of it.
-    fn context(&self) -> i64 {
-        let first = Unit::ALL
-            .iter()
-            .zip(self.units.iter().map(|count| count.unwrap_or(0)));
-        let later = self.extra_units.iter().flatten();
-        let all = first.chain(later.map(|(unit, count)| (unit, *count)));
-        let inputs = all.filter(|(unit, _)| unit.side() == Side::Input);
-        let total: i128 = inputs.map(|(_, count)| i128::from(count)).sum();
-        i64::try_from(total).unwrap_or(i64::MAX)
+    fn context(&self, model: &str) -> i64 {
+        let counted = Unit::ALL.iter().zip(&self.units);
+        let first = input_units(counted.map(|(unit, count)| (unit, count.unwrap_or(0))));
+        let later = self.extra_models.iter().zip(&self.extra_units);
+        let later = later.map(|(of, units)| {
+            let units = units.iter().map(|(unit, count)| (unit, *count));
+            (of.as_str(), input_units(units))
+        });
+        let own = self.model.as_deref().map(|of| (of, first));
+        context_of(model, own.into_iter().chain(later))
     }
+}
+
+fn input_units<'a>(counts: impl Iterator<Item = (&'a Unit, i64)>) -> i128 {
+    let inputs = counts.filter(|(unit, _)| unit.side() == Side::Input);
+    inputs.map(|(_, count)| i128::from(count)).sum()
 }
 
 fn counts(units: &[(Unit, i64)]) -> BTreeMap<Unit, i128> {

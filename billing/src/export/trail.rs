@@ -248,7 +248,7 @@ fn rated<'a>(record: &Record, line: &'a Line, book: &'a PriceBook) -> [Value<'a>
 /// The price of each unit that rating took, or why there is none. Nothing was rated of a refusal and of what is free.
 fn prices_of<'a>(group: &'a Group, book: &'a PriceBook) -> Vec<(Unit, Result<Priced<'a>, Why>)> {
     if group.is_bounded_by_reservation() {
-        let dearest = |unit: Unit| pricing::dearest(book, group, unit).ok_or(Why::NoRate);
+        let dearest = |unit: Unit| pricing::dearest(book, group, unit);
         return group
             .estimated
             .keys()
@@ -290,6 +290,7 @@ fn reason(why: Why) -> &'static str {
         Why::Ptu => "ptu",
         Why::Speed => "speed",
         Why::Geography => "geography",
+        Why::NoModel => "no_model",
     }
 }
 

@@ -89,6 +89,7 @@ fn unpriced(unpriced: &Unpriced) -> String {
         Why::Ptu => "runs on capacity paid by the hour, which is not shared out yet",
         Why::Speed => "ran at another speed, for which the price book has no rate",
         Why::Geography => "ran in another geography, for which the price book has no rate",
+        Why::NoModel => "the records do not name the model that was billed",
     };
     let tier = if unpriced.service_tier.is_empty() {
         "default"

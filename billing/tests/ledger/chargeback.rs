@@ -85,16 +85,21 @@ async fn each_call_keeps_the_price_of_its_instant_in_every_zone() {
 }
 
 #[tokio::test]
-async fn every_line_counts_and_the_band_of_the_whole_request_binds() {
+async fn every_line_counts_and_the_band_of_all_lines_of_its_model_binds() {
     let ledger = Ledger::start().await;
     let lines = [
         ("m", r#"{"input_text":100000,"output_text":10}"#),
         ("n", r#"{"input_text":100001,"images":2}"#),
+        ("m", r#"{"input_cached":100001}"#),
     ];
-    let small = [("m", r#"{"input_text":200000,"output_text":10}"#)];
+    let small = [
+        ("m", r#"{"input_text":200000,"output_text":10}"#),
+        ("n", r#"{"input_text":1}"#),
+    ];
     ledger.write(0, &[event(1, &lines), event(2, &small)]).await;
     let prices = "m,input_text,default,,1,1,USD, m,input_text,default,200000,1,3,USD, m,output_text,default,,1,1,USD, \
-                  m,output_text,default,200000,1,2,USD, n,input_text,default,,1,1,USD,";
+                  m,output_text,default,200000,1,2,USD, m,input_cached,default,,1,0,USD, m,input_cached,default,200000,1,1,USD, \
+                  n,input_text,default,,1,1,USD,";
     let report = ledger.report(prices, &november("model", "UTC")).await;
     let rows: Vec<_> = report
         .rows
@@ -107,9 +112,9 @@ async fn every_line_counts_and_the_band_of_the_whole_request_binds() {
             )
         })
         .collect();
-    // together 200,001 input units: m's upper band; n has no band, so its one price holds
-    assert_eq!(rows[0], ("m", 2, vec!["500030.00 USD".to_owned()]));
-    assert_eq!(rows[1], ("n", 0, vec!["100001.00 USD".to_owned()]));
+    // the two lines of m have 200,001 input units: its upper band, once; those of n beside 200,000 count for nothing
+    assert_eq!(rows[0], ("m", 2, vec!["600031.00 USD".to_owned()]));
+    assert_eq!(rows[1], ("n", 0, vec!["100002.00 USD".to_owned()]));
     assert_eq!(report.totals.units[&Unit::Images], 2);
     let unpriced: Vec<_> = report
         .totals
@@ -230,7 +235,6 @@ fn one_of_each_kind() -> Vec<UsageEvent> {
     let mut unknown = ended(event(1, &[]), Outcome::Unknown);
     unknown.estimated_units =
         serde_json::from_str(r#"{"input_text":2000000,"output_text":100000}"#).expect("units");
-    unknown.model_served = None;
     let mut unclear = ended(event(2, &million), Outcome::Timeout);
     unclear.billable = Billable::Unclear;
     let mut refused = ended(event(3, &[]), Outcome::RefusedAuth);
@@ -303,6 +307,35 @@ async fn what_the_provider_did_not_tell_is_bounded_by_what_was_reserved() {
         .collect();
     assert_eq!(bounds, ["12.50"]);
     assert_eq!(costs(&totals), ["0.00 USD"]);
+}
+
+#[tokio::test]
+async fn the_exposure_of_a_request_whose_model_is_not_named_has_no_bound() {
+    let ledger = Ledger::start().await;
+    let lost = |number, lines: &[(&str, &str)]| {
+        let mut lost = ended(event(number, lines), Outcome::Unknown);
+        lost.model_served = None;
+        lost.estimated_units = serde_json::from_str(r#"{"input_text":1000000}"#).expect("units");
+        lost
+    };
+    // `m` was asked for and has a price, but may be the name of a route to a dearer model
+    let mut served = lost(2, &[]);
+    served.model_served = Some(text("m"));
+    let planned = lost(3, &[("dear", "{}")]);
+    let of_two = lost(4, &[("m", "{}"), ("dear", "{}")]);
+    ledger
+        .write(0, &[lost(1, &[]), served, planned, of_two])
+        .await;
+    let prices = format!("{PRICES} dear,input_text,default,,1000000,100,USD,");
+    let exposure = ledger
+        .report(&prices, &november("", "UTC"))
+        .await
+        .totals
+        .exposure;
+    assert_eq!(exposure.unbounded_requests, 1);
+    assert_eq!(exposure.units[&Unit::InputText], 4_000_000);
+    let bounds: Vec<_> = exposure.at_most.values().map(ToString::to_string).collect();
+    assert_eq!(bounds, ["202.50"], "2.50, and twice the dearer model's 100");
 }
 
 #[tokio::test]

@@ -216,6 +216,11 @@ impl Draw {
         event.synthetic = self.below(20) == 0;
         let lines = self.of(&[0, 1, 1, 1, 1, 2, 3]);
         event.lines = (0..lines).map(|_| self.line(provider)).collect();
+        if self.below(4) == 0 {
+            event.model_served = None;
+        }
+        let reserved = self.of(&["{}", r#"{"input_text":999,"output_text":77}"#]);
+        event.estimated_units = serde_json::from_str(reserved).expect("units");
         event
     }
 }

@@ -54,6 +54,27 @@ fn mispricing_first_tier_instead_of_last() {
 }
 
 #[test]
+fn mispricing_context_band_by_another_models_tokens() {
+    let book = book(
+        "gpt-5.4,input_text,default,,1000000,2.50,USD, gpt-5.4,input_text,default,272000,1000000,5,USD, \
+         gpt-5.4,output_text,default,,1000000,15,USD, gpt-5.4,output_text,default,272000,1000000,22.50,USD, \
+         gpt-image-1,input_text,default,,1000000,5,USD, gpt-image-1,output_image,default,,1000000,40,USD,",
+    );
+    let mut answer = event(
+        1,
+        &[
+            ("gpt-5.4", r#"{"input_text":271950,"output_text":1000}"#),
+            ("gpt-image-1", r#"{"input_text":100,"output_image":0}"#),
+        ],
+    );
+    // 271,950 at 2.50 and 1,000 at 15, and 100 of the image's at 5
+    assert_eq!(costs(&rated(&answer, &book)), ["0.695375 USD"]);
+    // the same model's tokens on a line of its own do count
+    answer.lines[1].model = text("gpt-5.4");
+    assert_eq!(costs(&rated(&answer, &book)), ["1.38275 USD"]);
+}
+
+#[test]
 fn mispricing_several_models_at_one_price() {
     let book = book(
         "big,output_text,default,,1000000,10,USD, small,output_text,default,,1000000,0.60,USD,",

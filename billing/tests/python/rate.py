@@ -176,7 +176,9 @@ def charge(event, book, bills):
         return
     bill["requests"] += event["count"]
     lines = event["lines"]
-    context = sum(n for line in lines for unit, n in line["units"].items() if unit in INPUT)
+    contexts = defaultdict(int)
+    for line in lines:
+        contexts[line["model"]] += sum(n for unit, n in line["units"].items() if unit in INPUT)
     common = {"data_zone": "datazone", "zone": "datazone", "region": "regional"}
     zone = event["data_zone"] or ""
     for line in lines:
@@ -189,8 +191,8 @@ def charge(event, book, bills):
         for unit, count in line["units"].items():
             if count == 0:
                 continue
-            found = book.rate(event["provider"] or "", line["model"], unit, tier, speed, capacity, place, context,
-                              event["received_us"])
+            found = book.rate(event["provider"] or "", line["model"], unit, tier, speed, capacity, place,
+                              contexts[line["model"]], event["received_us"])
             if found is None:
                 bill["unpriced"][unit] += count
             else:
