@@ -121,8 +121,8 @@ pub async fn admit(
     arrival.model = Text::cut(&model);
     let route = find_route(arrival, &model)?;
     refuse_other_model(arrival, address, &came, &route)?;
-    if let (Came::Form(form), Some(limit)) = (&mut came, route.limits.body_bytes) {
-        form.limit_to(limit);
+    if let Came::Form(form) = &mut came {
+        form.hold_to(&route.limits);
     }
     let limited = limited(&gate, arrival, address.endpoint, &came, &route).await?;
     let admission = admission(&gate, arrival, &route, limited.estimate.clone());

@@ -159,21 +159,7 @@ impl MeteredBody {
             state.response_bytes += bytes.len() as u64;
             self.queue.push_back(bytes);
         }
-        let is_open = state.reader.is_stream() && !state.found.is_finished();
-        // An error's body ends as it likes: its status has said everything.
-        let is_answer = state
-            .call
-            .status
-            .is_some_and(|status| (200..300).contains(&status));
-        let ending = if !is_answer {
-            Ending::Completed
-        } else if state.reader.is_cut_off() {
-            Ending::Broken("answer_ended_early")
-        } else if is_open {
-            Ending::Broken("stream_ended_early")
-        } else {
-            Ending::Completed
-        };
+        let ending = state.lacks().map_or(Ending::Completed, Ending::Broken);
         self.close(ending);
     }
 

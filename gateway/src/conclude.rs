@@ -15,6 +15,9 @@ use crate::meter::reader::{ENCODED, NOT_JSON};
 use crate::throttle::{self, Cause};
 use crate::usage_raw;
 
+/// The provider broke off while the answer was read on for an app that had gone.
+pub const BROKE_OFF: &str = "upstream_broke_off";
+
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -137,14 +140,19 @@ impl Facts<'_> {
             && self.found.unexpected != Some(NOT_JSON)
     }
 
-    /// An answer that can be counted has nothing in it.
+    /// An answer has nothing in it of what was asked for.
     fn says_nothing(&self) -> bool {
-        self.is_countable()
-            && !self.has_text
-            && self.found.finish_reason.is_none()
-            && self.found.data_items == 0
-            && self.found.tool_calls().total() == 0
-            && self.reading().lines.is_empty()
+        let has_nothing = match self.api {
+            Api::Audio => self.response_bytes == 0,
+            Api::Images | Api::Embeddings => self.found.data_items == 0,
+            _ => {
+                self.is_countable()
+                    && !self.has_text
+                    && self.found.finish_reason.is_none()
+                    && self.found.tool_calls().total() == 0
+            }
+        };
+        has_nothing && self.reading().lines.is_empty()
     }
 
     /// The request can have reached the provider, and no answer came that says what became of it.
@@ -220,8 +228,20 @@ pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageE
     }
 }
 
+/// How providers say that their content filter stopped something. Azure: "Content filtering" (`content_filter`, in the
+/// older APIs `contentFilter`, inside `ResponsibleAIPolicyViolation`); `OpenAI`: images (`content_policy_violation`,
+/// `moderation_blocked`).
+const FILTER_CODES: [&str; 5] = [
+    "content_filter",
+    "contentFilter",
+    "content_policy_violation",
+    "moderation_blocked",
+    "ResponsibleAIPolicyViolation",
+];
+
 fn outcome(facts: &Facts<'_>) -> Outcome {
-    let filtered = facts.found.error_code.as_deref() == Some(b"content_filter");
+    let code = facts.found.error_code.as_deref().unwrap_or_default();
+    let filtered = FILTER_CODES.iter().any(|known| known.as_bytes() == code);
     match facts.ending {
         Ending::Drained | Ending::Cancelled(_) | Ending::NeverCalled => Outcome::ClientAborted,
         Ending::TimedOut(_) => Outcome::Timeout,
@@ -296,11 +316,32 @@ fn add_counted(lines: &mut Vec<ReadingLine>, found: &Findings, estimate: &Units)
     }
 }
 
-/// Some models think where no tokenizer sees it.
-fn thinks_unseen(model: &str) -> bool {
-    ["o1", "o3", "o4", "gpt-5", "gpt-6"]
-        .iter()
-        .any(|prefix| model.starts_with(prefix))
+/// Families of models that do not think where no tokenizer sees it.
+const UNTHINKING: &[&str] = &[
+    "babbage",
+    "chatgpt-4o",
+    "codestral",
+    "command",
+    "davinci",
+    "gemma",
+    "gpt-3.5",
+    "gpt-4",
+    "llama",
+    "meta-llama",
+    "ministral",
+    "mistral",
+    "mixtral",
+    "open-mi",
+    "phi-",
+    "text-",
+];
+
+/// Whether a model may think unseen: all that are not known not to. A router writes who makes it before its name, a tuned
+/// one what it was made of.
+fn may_think_unseen(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let name = name.strip_prefix("ft:").unwrap_or(name);
+    !UNTHINKING.iter().any(|family| name.starts_with(family))
 }
 
 fn usage(facts: &Facts<'_>, reading: Reading, estimate: &Units) -> Usage {
@@ -321,7 +362,7 @@ fn usage(facts: &Facts<'_>, reading: Reading, estimate: &Units) -> Usage {
         (true, false) => UsageSource::Provider,
         (true, true) => UsageSource::Partial,
         (false, true) if by_request => UsageSource::Estimated,
-        (false, true) if !whole || thinks_unseen(facts.priced_as) => UsageSource::Partial,
+        (false, true) if !whole || may_think_unseen(facts.priced_as) => UsageSource::Partial,
         (false, true) => UsageSource::Estimated,
         (false, false) => UsageSource::None,
     };
@@ -359,7 +400,11 @@ fn billable(facts: &Facts<'_>, outcome: Outcome) -> Billable {
         (Some(_), Outcome::Completed) if facts.says_nothing() => Billable::Unclear,
         (Some(_), Outcome::Completed) => Billable::Yes,
         // Whoever hangs up does not turn a failed answer into a good one.
-        (Some(_), Outcome::ClientAborted) if facts.was_served() && !facts.found.error => {
+        (Some(_), Outcome::ClientAborted)
+            if facts.was_served()
+                && !facts.found.error
+                && facts.ending != Ending::Cancelled(BROKE_OFF) =>
+        {
             Billable::Yes
         }
         _ => Billable::Unclear,

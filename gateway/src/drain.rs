@@ -8,7 +8,7 @@ use http_body::Body as _;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
-use crate::conclude::Ending;
+use crate::conclude::{BROKE_OFF, Ending};
 use crate::head::read_head;
 use crate::state::{Stage, State};
 use crate::upstream::CallError;
@@ -35,7 +35,7 @@ async fn read_on(state: &mut State, deadline: Instant, tokens: u64) -> Ending {
             Err(_) => return Ending::Cancelled("drain_cap_time"),
             Ok(Err(error)) => {
                 state.call.reached = error == CallError::Broken;
-                return Ending::Cancelled("upstream_broke_off");
+                return Ending::Cancelled(BROKE_OFF);
             }
             Ok(Ok(response)) => response,
         };
@@ -43,13 +43,13 @@ async fn read_on(state: &mut State, deadline: Instant, tokens: u64) -> Ending {
     }
     loop {
         let Stage::Answering(body) = &mut state.stage else {
-            return Ending::Cancelled("upstream_broke_off");
+            return Ending::Cancelled(BROKE_OFF);
         };
         let frame = timeout_at(deadline, poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx))).await;
         match frame {
             Err(_) => return Ending::Cancelled("drain_cap_time"),
             Ok(None) => break,
-            Ok(Some(Err(_))) => return Ending::Cancelled("upstream_broke_off"),
+            Ok(Some(Err(_))) => return Ending::Cancelled(BROKE_OFF),
             Ok(Some(Ok(frame))) => {
                 if let Ok(chunk) = frame.into_data() {
                     drop(state.reader.feed(chunk, &mut state.found, &mut state.tally));
@@ -64,8 +64,8 @@ async fn read_on(state: &mut State, deadline: Instant, tokens: u64) -> Ending {
         }
     }
     drop(state.reader.finish(&mut state.found));
-    if state.reader.is_cut_off() {
-        return Ending::Cancelled("upstream_broke_off");
+    match state.lacks() {
+        Some(_) => Ending::Cancelled(BROKE_OFF),
+        None => Ending::Drained,
     }
-    Ending::Drained
 }

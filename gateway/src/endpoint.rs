@@ -178,7 +178,11 @@ impl Endpoint {
     pub fn answers_with(self, media_type: &str) -> bool {
         match self {
             Self::Speech => {
-                media_type.starts_with("audio/") || media_type == "application/octet-stream"
+                // Sound may come in a film's box, or without a label.
+                media_type.is_empty()
+                    || media_type.starts_with("audio/")
+                    || media_type.starts_with("video/")
+                    || media_type.ends_with("/octet-stream")
             }
             Self::Transcriptions | Self::Translations => matches!(
                 media_type,

@@ -20,10 +20,10 @@ use crate::head::read_head;
 use crate::headers::to_app;
 use crate::linger;
 use crate::meter::sniff::Expects;
-use crate::query;
 use crate::refusal::{Refusal, error_response};
 use crate::state::Stage;
 use crate::upstream::{Answer, CallError};
+use crate::{models, query};
 
 /// A call of an endpoint, by a path without a deployment.
 pub async fn by_body(
@@ -35,15 +35,18 @@ pub async fn by_body(
     serve(endpoint, None, &gate, peer, request).await
 }
 
-/// A call of an endpoint, by Azure's path with a deployment.
+/// A call of an endpoint, by Azure's path with a deployment; without one where its name is not UTF-8.
 pub async fn by_deployment(
     endpoint: Endpoint,
-    deployment: String,
+    deployment: Option<String>,
     gate: Arc<Gate>,
     peer: SocketAddr,
     request: Request,
 ) -> Response<Body> {
-    serve(endpoint, Some(deployment), &gate, peer, request).await
+    if deployment.is_none() {
+        return models::bad_path(&gate, peer, request);
+    }
+    serve(endpoint, deployment, &gate, peer, request).await
 }
 
 async fn serve(

@@ -49,7 +49,10 @@ pub fn read_head(state: &mut State, response: Answer) -> http::response::Parts {
     });
     let (kind, coding) = (text("content-type"), text("content-encoding"));
     let is_other_answer = parts.status.is_success()
-        && kind.is_some_and(|kind| state.asking.endpoint.answers_with(&essence(kind)));
+        && state
+            .asking
+            .endpoint
+            .answers_with(&kind.map(essence).unwrap_or_default());
     let sniff = Sniff::new(media(kind), state.expects);
     let coding = coding.filter(|coding| !coding.trim().eq_ignore_ascii_case("identity"));
     state.reader = match coding.map(Coding::of) {

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::routing::{get, post};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -44,10 +45,11 @@ pub fn router(gate: Arc<Gate>) -> Router {
         }
         if let Some(path) = endpoint.deployment_path() {
             let by_deployment = post(
-                move |Path(deployment),
+                move |deployment: Result<Path<String>, PathRejection>,
                       State(gate),
                       ConnectInfo(peer): ConnectInfo<SocketAddr>,
                       request: Request| {
+                    let deployment = deployment.ok().map(|Path(name)| name);
                     forward::by_deployment(endpoint, deployment, gate, peer, request)
                 },
             );

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderValue, Response, header};
 use schemas::Api;
@@ -33,11 +34,14 @@ pub async fn list(
 
 /// `GET /v1/models/{model}`
 pub async fn one(
-    Path(model): Path<String>,
+    model: Result<Path<String>, PathRejection>,
     State(gate): State<Arc<Gate>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response<Body> {
+    let Ok(Path(model)) = model else {
+        return bad_path(&gate, peer, request);
+    };
     answer(&gate, peer, request, |snapshot, principal| {
         let name = || model.chars().take(MAX_SHOWN_PATH).collect();
         let route = snapshot
@@ -114,6 +118,11 @@ pub async fn unmetered(
         }
     };
     refuse(&gate, peer, request, refusal)
+}
+
+/// A path whose parts are not UTF-8.
+pub fn bad_path(gate: &Gate, peer: SocketAddr, request: Request) -> Response<Body> {
+    refuse(gate, peer, request, Refusal::BadPath)
 }
 
 fn refuse(gate: &Gate, peer: SocketAddr, request: Request, refusal: Refusal) -> Response<Body> {

@@ -42,6 +42,9 @@ pub enum Refusal {
         /// The path, cut.
         path: String,
     },
+    /// A path that is no text.
+    #[error("the path is not UTF-8 text")]
+    BadPath,
     /// A query that cannot be passed on.
     #[error("`api-version` must be named once, as a date such as 2024-10-21")]
     BadQuery,
@@ -103,6 +106,7 @@ impl Refusal {
             | Self::BodyAborted
             | Self::BodyMalformed
             | Self::BadQuery
+            | Self::BadPath
             | Self::ProviderState { .. }
             | Self::Door(_) => StatusCode::BAD_REQUEST,
             Self::HeadTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -125,6 +129,7 @@ impl Refusal {
             Self::HeadTooLarge { .. } => "request_header_fields_too_large",
             Self::Unmetered { .. } | Self::ProviderState { .. } => "unsupported_unmetered",
             Self::BadQuery => "invalid_api_version",
+            Self::BadPath => "invalid_path",
             Self::BodyMalformed => "malformed_body",
             Self::WrongMethod(_) => "method_not_allowed",
             Self::Compressed => "compressed_body",

@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::arrival::Arrival;
+use crate::config::Limits;
 use crate::door::{self, DoorError, FormScan};
 use crate::refusal::Refusal;
 use crate::upload::{Bounds, Upload};
@@ -65,6 +66,7 @@ pub async fn open_form(
             limit,
             time_ms,
             until,
+            n: None,
         },
     };
     let reading = form.read_to_model(arrival, bodies, body);
@@ -107,9 +109,11 @@ impl Form {
         Ok(())
     }
 
-    /// Allows it so many bytes at the most.
-    pub fn limit_to(&mut self, limit: usize) {
-        self.bounds.limit = self.bounds.limit.min(limit);
+    /// Holds what is still to come to a route's bounds.
+    pub fn hold_to(&mut self, limits: &Limits) {
+        let most = limits.body_bytes.unwrap_or(usize::MAX);
+        self.bounds.limit = self.bounds.limit.min(most);
+        self.bounds.n = limits.n;
     }
 
     /// The body for the provider, of which `rest` is still to come; with `model`, where it must name one, in the place of the name it has or as a part

@@ -144,6 +144,24 @@ impl State {
         }
     }
 
+    /// What a whole answer would have and this one, which has ended, has not. An error's body ends as it likes: its status
+    /// has said everything.
+    pub fn lacks(&self) -> Option<&'static str> {
+        let is_answer = self
+            .call
+            .status
+            .is_some_and(|status| (200..300).contains(&status));
+        if !is_answer {
+            None
+        } else if self.reader.is_cut_off() {
+            Some("answer_ended_early")
+        } else if self.reader.is_stream() && !self.found.is_finished() {
+            Some("stream_ended_early")
+        } else {
+            None
+        }
+    }
+
     /// Whether tokens must be counted before the record can be closed.
     pub fn wants_estimate(&self, ending: Ending) -> bool {
         self.facts(ending).wanted().any()

@@ -13,7 +13,7 @@ use http_body_util::Full;
 use tokio::time::{Instant, Sleep};
 use tokio_util::task::TaskTracker;
 
-use crate::door::{DoorError, FormScan};
+use crate::door::{Bound, DoorError, FormScan};
 use crate::linger;
 use crate::refusal::Refusal;
 
@@ -70,6 +70,8 @@ pub struct Upload {
     rest: Option<AppBody>,
     scan: FormScan,
     limit: usize,
+    /// The most answers that it may ask for.
+    most_n: Option<i64>,
     /// Time for the whole body, in milliseconds, and its end.
     time_ms: u64,
     until: Pin<Box<Sleep>>,
@@ -88,6 +90,8 @@ pub struct Bounds {
     pub time_ms: u64,
     /// When they have passed.
     pub until: Instant,
+    /// Answers.
+    pub n: Option<i64>,
 }
 
 impl Upload {
@@ -113,6 +117,7 @@ impl Upload {
             rest,
             scan,
             limit: bounds.limit,
+            most_n: bounds.n,
             time_ms: bounds.time_ms,
             until: Box::pin(tokio::time::sleep_until(bounds.until)),
             left,
@@ -143,10 +148,24 @@ impl Upload {
         self.scan
             .feed(chunk)
             .map_err(|error| self.fail(Refusal::Door(error)))?;
+        self.hold_n()?;
         self.facts
             .streams
             .store(self.scan.stream(), Ordering::Release);
         Ok(())
+    }
+
+    /// A count may come long after the model's name.
+    fn hold_n(&mut self) -> Result<(), NotSent> {
+        let given = self.scan.asked().count(Bound::N);
+        match (given, self.most_n) {
+            (Some(given), Some(bound)) if given > bound => {
+                let name = "n";
+                let error = DoorError::OverBound { name, given, bound };
+                Err(self.fail(Refusal::Door(error)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The app's last byte has come.

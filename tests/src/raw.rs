@@ -65,6 +65,18 @@ pub async fn send(address: SocketAddr, pieces: &[&[u8]]) -> RawAnswer {
     parse(&answer)
 }
 
+/// Sends the last piece of a request and reads until the other side closes.
+///
+/// # Panics
+/// If the other side never closes.
+pub async fn finish(mut stream: TcpStream, piece: &[u8]) -> RawAnswer {
+    // The other side may refuse and close before it has read everything.
+    drop(stream.write_all(piece).await);
+    let mut answer = Vec::new();
+    drop(within("the other side closes", stream.read_to_end(&mut answer)).await);
+    parse(&answer)
+}
+
 /// A POST with its body, closing the connection after it.
 pub fn post(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();

@@ -21,6 +21,7 @@ fn further(endpoint: Endpoint) -> &'static [&'static str] {
             "max_tokens",
             "max_completion_tokens",
             "n",
+            "tools",
         ],
         Endpoint::Completions => &["stream_options", "max_tokens", "n", "best_of"],
         Endpoint::Responses => &[
@@ -29,6 +30,8 @@ fn further(endpoint: Endpoint) -> &'static [&'static str] {
             "background",
             "previous_response_id",
             "conversation",
+            "prompt",
+            "tools",
         ],
         Endpoint::ImageGenerations | Endpoint::ImageEdits => &["n"],
         Endpoint::Speech => &["input", "stream_format"],
@@ -76,10 +79,10 @@ pub fn read_json(endpoint: Endpoint, body: &[u8], max_depth: usize) -> Result<As
     read_counts(endpoint, &members, text, &mut asked)?;
     match endpoint {
         Endpoint::Chat => needs_messages(&members)?,
-        Endpoint::Responses => provider_state::refuse(&members)?,
         Endpoint::Speech => read_speech(&members, &mut asked)?,
         _ => {}
     }
+    provider_state::refuse(endpoint, &members)?;
     if endpoint.has_stream_options() {
         asked.asks_usage = stream_options(&members, text, &mut asked.places)?;
     }

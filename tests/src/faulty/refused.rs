@@ -59,6 +59,8 @@ a stored answer | 400 | unsupported_unmetered | refused_invalid | GET | /v1/resp
 a deployment that nobody serves | 404 | model_not_found | refused_invalid | POST | /openai/deployments/gpt-nowhere/chat/completions?api-version=2024-10-21 | api-key: SECRET; | gpt-nowhere
 a body that names another model than the path | 400 | model_mismatch | refused_invalid | POST | /openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21 | api-key: SECRET; | gpt-4o-mini
 a version of the API named twice | 400 | invalid_api_version | refused_invalid | POST | /openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21&api-version=2025-01-01 | api-key: SECRET; | gpt-4o
+a deployment that is no text | 400 | invalid_path | refused_invalid | POST | /openai/deployments/%ff/chat/completions?api-version=2024-10-21 | api-key: SECRET; | gpt-4o
+a model that is no text | 400 | invalid_path | refused_invalid | GET | /v1/models/%ff | api-key: SECRET; |
 a body that is no form | 400 | invalid_content_type | refused_invalid | POST | /v1/audio/transcriptions | authorization: Bearer SECRET; | gpt-4o
 the root | 404 | unsupported_unmetered | refused_invalid | GET | / | authorization: Bearer SECRET; |
 a path that goes up | 404 | unsupported_unmetered | refused_invalid | POST | /v1/audio/../chat/completions | authorization: Bearer SECRET; | gpt-4o

@@ -80,6 +80,47 @@ async fn a_form_that_turns_out_wrong_after_it_has_begun_is_refused_and_recorded(
     assert_eq!(answered.count(), 0, "no provider had a whole request");
 }
 
+/// Whatever comes when: a count that is above its bound does not reach the provider.
+#[tokio::test]
+async fn a_count_that_comes_late_is_held_to_its_bound_too() {
+    use tokio::io::AsyncWriteExt as _;
+    let rig = start().await;
+    let field = |name: &str, value: &str| {
+        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let file = "--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"f\"\r\n\r\nx\r\n";
+    for (n, status) in [("3", 400), ("2", 200)] {
+        let first = format!(
+            "{}{}{file}",
+            field("model", "bounded"),
+            field("prompt", "hello")
+        );
+        let rest = format!("{}--b--\r\n", field("n", n));
+        let length = first.len() + rest.len();
+        let head = format!(
+            "POST /v1/images/edits HTTP/1.1\r\nhost: g\r\nconnection: close\r\napi-key: {SECRET}\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: {length}\r\n\r\n{first}"
+        );
+        let before = read_journal(&rig.data_dir()).admissions.len();
+        let mut stream = tokio::net::TcpStream::connect(rig.app())
+            .await
+            .expect("it listens");
+        stream.write_all(head.as_bytes()).await.expect("it reads");
+        eventually("it is admitted by its model", async || {
+            let admitted = read_journal(&rig.data_dir()).admissions.len();
+            (admitted > before).then_some(())
+        })
+        .await;
+        let answer = tests::raw::finish(stream, rest.as_bytes()).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        let code = if status == 200 {
+            ""
+        } else {
+            "parameter_above_limit"
+        };
+        assert_eq!(answer.code(), code);
+    }
+}
+
 /// Apps send a large body on while they are refused by its head: they must see why.
 #[tokio::test]
 async fn who_is_refused_while_it_sends_sees_the_answer() {
