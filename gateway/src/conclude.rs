@@ -85,6 +85,8 @@ pub struct Facts<'a> {
     pub app_status: Option<u16>,
     /// Text was generated before it ended.
     pub has_text: bool,
+    /// Whether what was counted here is all of the input: no pictures, no sound.
+    pub counted_whole: bool,
 }
 
 /// Which sides have to be counted by us.
@@ -356,7 +358,8 @@ fn usage(facts: &Facts<'_>, reading: Reading, estimate: &Units) -> Usage {
     let estimated = by_request || !estimate.is_empty();
     let whole = [Side::Input, Side::Output]
         .iter()
-        .all(|side| lines.iter().any(|line| line.units.total(*side).is_some()));
+        .all(|side| lines.iter().any(|line| line.units.total(*side).is_some()))
+        && facts.counted_whole;
     let source = match (reported, estimated) {
         (true, false) if facts.ending == Ending::Drained => UsageSource::Drained,
         (true, false) => UsageSource::Provider,

@@ -100,6 +100,7 @@ impl Case {
             response_bytes: 0,
             app_status: self.status,
             has_text: true,
+            counted_whole: true,
         };
         let mut counted = Units::default();
         for (unit, count) in self.counted {
@@ -170,6 +171,26 @@ fn a_whole_answer_without_figures_is_counted_and_says_so() {
             Billable::Yes
         )
     );
+}
+
+#[test]
+fn a_count_beside_pictures_is_partial() {
+    let (call, found) = (answered(), Findings::default());
+    let mut counted = Units::default();
+    counted.set(Unit::InputText, 9).unwrap();
+    counted.set(Unit::OutputText, 4).unwrap();
+    for (counted_whole, source) in [
+        (true, UsageSource::Estimated),
+        (false, UsageSource::Partial),
+    ] {
+        let facts = Facts {
+            has_text: true,
+            counted_whole,
+            ..facts_of(&call, &found)
+        };
+        let event = conclude(open_event(), &facts, &counted);
+        assert_eq!(event.usage_source, source);
+    }
 }
 
 #[test]
@@ -341,6 +362,7 @@ pub(super) fn facts_of<'a>(call: &'a Call, found: &'a Findings) -> Facts<'a> {
         response_bytes: 0,
         app_status: Some(200),
         has_text: false,
+        counted_whole: true,
     }
 }
 

@@ -36,6 +36,26 @@ pub struct Question {
     pub output: Option<(String, f64)>,
 }
 
+/// What was counted.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// By unit. What was not wanted or cannot be counted is absent.
+    pub units: Units,
+    /// Whether the input is all text: pictures, sound, files and what hosted tools read are tokens that no tokenizer
+    /// sees.
+    pub is_whole: bool,
+}
+
+impl Default for Counted {
+    /// Nothing was wanted.
+    fn default() -> Self {
+        Self {
+            units: Units::default(),
+            is_whole: true,
+        }
+    }
+}
+
 impl Estimator {
     /// A pool of `places` threads at once.
     #[must_use]
@@ -46,10 +66,10 @@ impl Estimator {
         }
     }
 
-    /// Counts; units that were not wanted or cannot be counted are absent.
-    pub async fn count(&self, question: Question) -> Units {
+    /// Counts.
+    pub async fn count(&self, question: Question) -> Counted {
         let Ok(place) = self.places.clone().acquire_owned().await else {
-            return Units::default();
+            return Counted::default();
         };
         let vocabularies = self.vocabularies.clone();
         let counting = tokio::task::spawn_blocking(move || {
@@ -66,20 +86,22 @@ impl Estimator {
     }
 }
 
-fn count(vocabulary: &CoreBPE, question: &Question) -> Units {
-    let mut units = Units::default();
-    if let Some(tokens) = question
+fn count(vocabulary: &CoreBPE, question: &Question) -> Counted {
+    let mut counted = Counted::default();
+    let units = &mut counted.units;
+    if let Some(input) = question
         .request
         .as_deref()
-        .and_then(|body| prompt::tokens(vocabulary, question.api, body))
+        .and_then(|body| prompt::count(vocabulary, question.api, body))
     {
-        drop(units.set(Unit::InputText, tokens));
+        drop(units.set(Unit::InputText, input.tokens));
+        counted.is_whole = input.is_whole;
     }
     if let Some((text, factor)) = &question.output {
         let tokens = scaled(text_tokens(vocabulary, text), *factor);
         drop(units.set(Unit::OutputText, tokens));
     }
-    units
+    counted
 }
 
 fn text_tokens(vocabulary: &CoreBPE, text: &str) -> i64 {
@@ -132,12 +154,14 @@ mod tests {
             output: Some(("tiktoken is great!".into(), 1.0)),
         };
         let estimator = Estimator::new(1);
-        let new = estimator.count(question("gpt-4o")).await;
+        let counted = estimator.count(question("gpt-4o")).await;
+        assert!(counted.is_whole);
+        let new = counted.units;
         assert_eq!(
             (new.get(Unit::InputText), new.get(Unit::OutputText)),
             (Some(124), Some(6))
         );
-        let old = estimator.count(question("gpt-4-0613")).await;
+        let old = estimator.count(question("gpt-4-0613")).await.units;
         assert_eq!(
             (old.get(Unit::InputText), old.get(Unit::OutputText)),
             (Some(129), Some(6))

@@ -16,8 +16,11 @@ use crate::meter::dialect::Dialect;
 use crate::refusal::Refusal;
 use crate::snapshot::Route;
 
-/// Bytes of JSON for a token, at the least: what admission reserves with.
-const BYTES_PER_TOKEN_AT_LEAST: i64 = 2;
+/// Tokens that a provider's template may put around the input. No provider states it: an allowance.
+const TEMPLATE_TOKENS: i64 = 256;
+
+/// Parts of the names of models that search by themselves, and read what they find.
+const SEARCHING: [&str; 4] = ["search", "sonar", "compound", ":online"];
 
 /// What a request asks, for the bounds.
 #[derive(Debug)]
@@ -96,7 +99,7 @@ pub async fn apply(
     if let Some(most) = limits.context_tokens {
         hold_context(request, route, most, estimator).await?;
     }
-    limited.estimate = reserve(request, &limited);
+    limited.estimate = reserve(request, route, &limited);
     Ok(limited)
 }
 
@@ -139,7 +142,7 @@ fn output_name(endpoint: Endpoint, dialect: Dialect) -> Option<&'static str> {
 }
 
 /// Counts the input only where its body is long enough to hold more tokens than allowed: no token is shorter than a
-/// byte.
+/// byte. Of pictures, sound and files nothing is counted: the text beside them is held to the bound.
 async fn hold_context(
     request: &Request,
     route: &Route,
@@ -159,7 +162,7 @@ async fn hold_context(
         output: None,
     };
     let counted = estimator.clone().count(question).await;
-    match counted.get(Unit::InputText) {
+    match counted.units.get(Unit::InputText) {
         Some(given) if given > most => Err(DoorError::OverBound {
             name: "context",
             given,
@@ -170,9 +173,15 @@ async fn hold_context(
     }
 }
 
-/// What admission reserves, from lengths alone: an upper bound of the input, the asked or default output.
-fn reserve(request: &Request, limited: &Limited) -> Units {
+/// What admission reserves, from lengths alone: an upper bound of the input, no token being shorter than a byte, and the
+/// asked or assumed output. Nothing at all where the input has no bound: a part of it would pass for the whole.
+fn reserve(request: &Request, route: &Route, limited: &Limited) -> Units {
     let mut units = Units::default();
+    if request.asked.has_unbounded_input
+        || searches(request.endpoint, [&route.upstream_model, &route.priced_as])
+    {
+        return units;
+    }
     // None is below 0, so none can be refused.
     let mut set = |unit, count: i64| drop(units.set(unit, count.max(0)));
     let set_to = |name: &str| limited.set.iter().find(|(set, _)| *set == name);
@@ -181,13 +190,15 @@ fn reserve(request: &Request, limited: &Limited) -> Units {
         let held = counts.filter_map(|c| set_to(c.name).map_or(c.value, |(_, most)| Some(*most)));
         held.max()
     };
-    let input = i64::try_from(request.body_bytes).unwrap_or(i64::MAX) / BYTES_PER_TOKEN_AT_LEAST;
+    let body_bytes = i64::try_from(request.body_bytes).unwrap_or(i64::MAX);
+    let input = body_bytes.saturating_add(TEMPLATE_TOKENS);
     let n = asked(Bound::N).unwrap_or(1).max(1);
     match request.endpoint {
         Endpoint::Chat | Endpoint::Completions | Endpoint::Responses => {
             let added = output_bound(limited, request);
             let most = asked(Bound::OutputTokens).or(added);
-            let answers = n.max(asked(Bound::BestOf).unwrap_or(1));
+            let each = n.max(asked(Bound::BestOf).unwrap_or(1));
+            let answers = each.saturating_mul(request.asked.prompts.max(1));
             set(Unit::InputText, input);
             let most = most.unwrap_or(request.default_output);
             set(Unit::OutputText, most.saturating_mul(answers));
@@ -199,6 +210,15 @@ fn reserve(request: &Request, limited: &Limited) -> Units {
         Endpoint::Transcriptions | Endpoint::Translations | Endpoint::Moderations => {}
     }
     units
+}
+
+/// Whether a model of these names searches by itself.
+fn searches(endpoint: Endpoint, names: [&str; 2]) -> bool {
+    if !matches!(endpoint, Endpoint::Chat | Endpoint::Responses) {
+        return false;
+    }
+    let is_searching = |name: &str| SEARCHING.iter().any(|part| name.contains(part));
+    names.iter().any(|name| is_searching(name))
 }
 
 /// A bound of the output that was set where the request named none.

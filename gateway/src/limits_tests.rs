@@ -4,6 +4,7 @@ use super::*;
 use crate::config::{Config, Deployment, Limits};
 use crate::door::read_json;
 use crate::snapshot::Snapshot;
+use schemas::Api;
 use std::sync::Arc;
 
 fn route(limits: Limits) -> Arc<Route> {
@@ -16,7 +17,7 @@ fn route(limits: Limits) -> Arc<Route> {
         aliases: Vec::new(),
         deployment: "d".into(),
         upstream_model: None,
-            priced_as: None,
+        priced_as: None,
         on_client_gone: crate::config::OnClientGone::Drain,
         limits,
     };
@@ -158,30 +159,118 @@ async fn what_is_clamped_is_noted_and_reserved_as_it_is_sent() {
 }
 
 #[tokio::test]
+async fn tools_count_towards_the_context() {
+    let tool = |words: usize| {
+        let about = "word ".repeat(words);
+        format!(
+            r#"{{"messages":[],"tools":[{{"type":"function","function":{{"name":"f","description":"{about}"}}}}]}}"#
+        )
+    };
+    let within = held(Endpoint::Chat, &tool(10), limits(WhenOver::Refuse)).await;
+    assert!(within.is_ok());
+    let error = held(Endpoint::Chat, &tool(60), limits(WhenOver::Refuse))
+        .await
+        .err();
+    assert_eq!(
+        error.map(|error| error.code()),
+        Some("context_length_exceeded")
+    );
+}
+
+async fn reserved(endpoint: Endpoint, body: &str) -> Units {
+    held(endpoint, body, Limits::default())
+        .await
+        .unwrap()
+        .estimate
+}
+
+#[tokio::test]
 async fn reserves_from_lengths() {
-    let none = Limits::default;
     let chat = format!(
         r#"{{"messages":["{}"],"max_tokens":100,"n":3}}"#,
         "x".repeat(961)
     );
-    let units = held(Endpoint::Chat, &chat, none()).await.unwrap().estimate;
+    let units = reserved(Endpoint::Chat, &chat).await;
+    let bytes = i64::try_from(chat.len()).unwrap();
     assert_eq!(
         (units.get(Unit::InputText), units.get(Unit::OutputText)),
-        (Some(500), Some(300))
+        (Some(bytes + TEMPLATE_TOKENS), Some(300))
     );
-    let units = held(Endpoint::ImageGenerations, r#"{"n":4}"#, none())
-        .await
-        .unwrap()
-        .estimate;
+    let units = reserved(Endpoint::ImageGenerations, r#"{"n":4}"#).await;
     assert_eq!(units.get(Unit::Images), Some(4));
-    let units = held(Endpoint::Speech, r#"{"input":"fünf"}"#, none())
-        .await
-        .unwrap()
-        .estimate;
+    let units = reserved(Endpoint::Speech, r#"{"input":"fünf"}"#).await;
     assert_eq!(units.get(Unit::Characters), Some(4));
-    let units = held(Endpoint::Moderations, "{}", none())
-        .await
-        .unwrap()
-        .estimate;
-    assert!(units.is_empty());
+    assert!(reserved(Endpoint::Moderations, "{}").await.is_empty());
+}
+
+#[tokio::test]
+async fn each_of_several_prompts_reserves_its_answers() {
+    for (body, expected) in [
+        (r#"{"prompt":"a","max_tokens":10}"#, 10),
+        (r#"{"prompt":["a","b","c"],"max_tokens":10}"#, 30),
+        (
+            r#"{"prompt":["a","b","c"],"max_tokens":10,"n":2,"best_of":4}"#,
+            120,
+        ),
+        (r#"{"prompt":[[1],[2]],"max_tokens":10}"#, 20),
+        (r#"{"prompt":[1,2],"max_tokens":10}"#, 10),
+        (r#"{"prompt":["a","b"]}"#, 2 * 4_096),
+    ] {
+        let units = reserved(Endpoint::Completions, body).await;
+        assert_eq!(units.get(Unit::OutputText), Some(expected), "{body}");
+    }
+}
+
+/// Of each of these texts, about each byte is a token.
+#[tokio::test]
+async fn the_reservation_bounds_rare_text() {
+    let estimator = Estimator::new(1);
+    for text in [
+        "\u{1f9ff}\u{13000}\u{12000}",
+        "\u{1d800}\u{a500}",
+        "~\u{7f}`\u{7f}|",
+    ] {
+        let body = serde_json::json!({"messages": [{"role": "user", "content": text.repeat(100)}]});
+        let body = body.to_string();
+        let question = Question {
+            model: "gpt-4".into(),
+            api: Api::Chat,
+            request: Some(Bytes::from(body.clone())),
+            output: None,
+        };
+        let counted = estimator.count(question).await.units.get(Unit::InputText);
+        let bound = reserved(Endpoint::Chat, &body).await.get(Unit::InputText);
+        assert!(
+            counted > Some(i64::try_from(body.len() / 2).unwrap()),
+            "{text} is not rare: {counted:?}"
+        );
+        assert!(counted <= bound, "{text}: {counted:?} above {bound:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_input_without_a_bound_reserves_nothing() {
+    let picture = r#"{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://a.example/1.png"}}]}],"max_tokens":10}"#;
+    assert!(reserved(Endpoint::Chat, picture).await.is_empty());
+    let searching = r#"{"input":"x","tools":[{"type":"web_search"}]}"#;
+    assert!(reserved(Endpoint::Responses, searching).await.is_empty());
+    let own = r#"{"input":"x","tools":[{"type":"function","name":"f"}]}"#;
+    assert!(!reserved(Endpoint::Responses, own).await.is_empty());
+}
+
+#[test]
+fn models_that_search_have_no_bound() {
+    assert!(!searches(Endpoint::Chat, ["our-deployment", "gpt-4o"]));
+    assert!(!searches(
+        Endpoint::Embeddings,
+        ["x", "text-search-ada-doc-001"]
+    ));
+    for name in [
+        "gpt-4o-search-preview",
+        "o3-deep-research",
+        "sonar-pro",
+        "openai/gpt-4o:online",
+    ] {
+        assert!(searches(Endpoint::Chat, ["our-deployment", name]), "{name}");
+    }
 }

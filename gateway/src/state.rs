@@ -16,7 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::conclude::{Call, Ending, Facts, conclude};
 use crate::endpoint::Endpoint;
-use crate::estimate::Question;
+use crate::estimate::{Counted, Question};
 use crate::gate::Gate;
 use crate::ledger::OpenRequest;
 use crate::meter::findings::{Findings, TextTally};
@@ -90,6 +90,8 @@ pub struct State {
     pub found: Findings,
     /// What it generated.
     pub tally: TextTally,
+    /// Whether what was counted here is all that a model was shown.
+    counted_whole: bool,
     /// When the app got its first byte.
     pub first_byte: Option<Micros>,
     /// Bytes given to the app.
@@ -120,6 +122,7 @@ impl State {
             reader: Reader::default(),
             found: Findings::default(),
             tally: TextTally::default(),
+            counted_whole: true,
             first_byte: None,
             response_bytes: 0,
             app_status: None,
@@ -141,6 +144,7 @@ impl State {
             response_bytes: self.response_bytes,
             app_status: self.app_status,
             has_text: self.tally.bytes() > 0,
+            counted_whole: self.counted_whole,
         }
     }
 
@@ -205,10 +209,11 @@ impl State {
     pub async fn close(mut self: Box<Self>, ending: Ending) {
         let estimate = match self.question(ending) {
             Some(question) => self.gate.estimator.clone().count(question).await,
-            None => Units::default(),
+            None => Counted::default(),
         };
+        self.counted_whole = estimate.is_whole;
         let (gate, durability) = (self.gate.clone(), self.durability());
-        let ticket = self.settle(ending, &estimate);
+        let ticket = self.settle(ending, &estimate.units);
         if let Some(ticket) = ticket {
             gate.wait_durable(durability, &ticket).await;
         }

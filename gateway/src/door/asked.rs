@@ -20,6 +20,10 @@ pub struct Asked {
     pub counts: SmallVec<[Count; 2]>,
     /// Characters of the text that is to be spoken.
     pub characters: Option<i64>,
+    /// Texts that a completion goes on from, each answered by itself.
+    pub prompts: i64,
+    /// Whether its input can be more tokens than its body has bytes.
+    pub has_unbounded_input: bool,
     pub(super) places: Places,
 }
 

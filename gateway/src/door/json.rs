@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
+use serde::de::IgnoredAny;
+
 use super::asked::{Asked, Bound, Count, Places};
 use super::error::DoorError;
 use super::members::{Members, check_depth, place_in};
-use super::provider_state;
+use super::{provider_state, unbounded};
 use crate::endpoint::Endpoint;
 
 /// The members that are read here, whatever the endpoint. A parser that ignores case, as some providers' do, would
@@ -23,7 +25,7 @@ fn further(endpoint: Endpoint) -> &'static [&'static str] {
             "n",
             "tools",
         ],
-        Endpoint::Completions => &["stream_options", "max_tokens", "n", "best_of"],
+        Endpoint::Completions => &["prompt", "stream_options", "max_tokens", "n", "best_of"],
         Endpoint::Responses => &[
             "input",
             "max_output_tokens",
@@ -62,7 +64,11 @@ fn counts(endpoint: Endpoint) -> &'static [(&'static str, Bound)] {
 pub fn read_json(endpoint: Endpoint, body: &[u8], max_depth: usize) -> Result<Asked, DoorError> {
     let text =
         std::str::from_utf8(body).map_err(|error| DoorError::NotUtf8(error.valid_up_to()))?;
-    check_depth(body, max_depth)?;
+    let has_parts = matches!(endpoint, Endpoint::Chat | Endpoint::Responses);
+    let mut is_unbounded = false;
+    check_depth(body, max_depth, |text| {
+        is_unbounded |= has_parts && unbounded::is_named_by(text);
+    })?;
     let members = Members::parse(text)?;
     members.refuse_other_case(READ)?;
     members.refuse_other_case(further(endpoint))?;
@@ -72,6 +78,7 @@ pub fn read_json(endpoint: Endpoint, body: &[u8], max_depth: usize) -> Result<As
             has_members: !members.0.is_empty(),
             ..Places::default()
         },
+        has_unbounded_input: is_unbounded || (has_parts && unbounded::has_hosted_tool(&members)),
         ..Asked::default()
     };
     read_model(&members, text, &mut asked)?;
@@ -79,6 +86,7 @@ pub fn read_json(endpoint: Endpoint, body: &[u8], max_depth: usize) -> Result<As
     read_counts(endpoint, &members, text, &mut asked)?;
     match endpoint {
         Endpoint::Chat => needs_messages(&members)?,
+        Endpoint::Completions => asked.prompts = prompts(&members),
         Endpoint::Speech => read_speech(&members, &mut asked)?,
         _ => {}
     }
@@ -135,6 +143,22 @@ fn needs_messages(members: &Members<'_>) -> Result<(), DoorError> {
         }),
         None => Err(DoorError::Missing("messages")),
     }
+}
+
+/// Each text in a list is answered by itself, and each list of tokens; a list of tokens alone is one text.
+fn prompts(members: &Members<'_>) -> i64 {
+    let Some(list) = members
+        .get("prompt")
+        .filter(|prompt| prompt.starts_with('['))
+    else {
+        return 1;
+    };
+    let first = list[1..].trim_ascii_start();
+    if first.starts_with(|c: char| c.is_ascii_digit()) {
+        return 1;
+    }
+    let prompts: Vec<IgnoredAny> = serde_json::from_str(list).unwrap_or_default();
+    i64::try_from(prompts.len()).unwrap_or(i64::MAX)
 }
 
 /// A speech is billed by its characters where its answer has no figures, and streamed if it is asked for as events.

@@ -46,6 +46,27 @@ fn reads_what_is_needed() {
 }
 
 #[test]
+fn a_list_of_prompts_is_counted() {
+    for (prompt, expected) in [
+        (r#""hello""#, 1),
+        ("null", 1),
+        ("[1, 2, 3]", 1),
+        (r#"[ "a", "b" ]"#, 2),
+        ("[[1,2],[3],[4]]", 3),
+        ("[]", 0),
+    ] {
+        let body = format!(r#"{{"model":"a","prompt":{prompt}}}"#);
+        let asked = read_as(Endpoint::Completions, &body).unwrap();
+        assert_eq!(asked.prompts, expected, "{prompt}");
+    }
+    let twice = read_as(
+        Endpoint::Completions,
+        r#"{"model":"a","prompt":"a","Prompt":["b","c"]}"#,
+    );
+    assert_eq!(twice.unwrap_err().code(), "ambiguous_parameter");
+}
+
+#[test]
 fn only_what_must_change_changes() {
     for (given, sent) in [
         (

@@ -9,14 +9,23 @@ use serde_json::value::RawValue;
 
 use super::error::DoorError;
 
-/// Refuses nesting deeper than `max_depth`, without recursion.
-pub(super) fn check_depth(text: &[u8], max_depth: usize) -> Result<(), DoorError> {
+/// Refuses nesting deeper than `max_depth`, without recursion. Shows each text that it passes, as it stands between its
+/// quotes.
+pub(super) fn check_depth(
+    text: &[u8],
+    max_depth: usize,
+    mut on_text: impl FnMut(&[u8]),
+) -> Result<(), DoorError> {
     let (mut depth, mut at) = (0_usize, 0);
     while at < text.len() {
         match text[at] {
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.saturating_sub(1),
-            b'"' => at = after_string(text, at + 1),
+            b'"' => {
+                let start = at + 1;
+                at = after_string(text, start);
+                on_text(text.get(start..at).unwrap_or_default());
+            }
             _ => {}
         }
         if depth > max_depth {

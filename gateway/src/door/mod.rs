@@ -9,6 +9,7 @@ mod form;
 mod json;
 mod members;
 mod provider_state;
+mod unbounded;
 
 pub use asked::{Asked, Bound, Changes};
 pub use error::DoorError;

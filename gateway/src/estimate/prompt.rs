@@ -1,7 +1,9 @@
-//! The texts of a request that are its input, by API.
+//! What of a request is its input, by API: texts, and what the model reads of tools and schemas. Says where it has more
+//! than that.
 //!
 //! Chat overhead as OpenAI documents it ("How to count tokens with tiktoken", OpenAI cookbook): three tokens
-//! a message, one more for a name, three to prime the answer. Of a response's input the same is assumed.
+//! a message, one more for a name, three to prime the answer. Of a response's input the same is assumed. How tools,
+//! calls and schemas are shown to a model is not documented for all: they are counted as the JSON that they are.
 
 use schemas::Api;
 use serde_json::Value;
@@ -13,96 +15,204 @@ const TOKENS_PER_MESSAGE: i64 = 3;
 const TOKENS_PER_NAME: i64 = 1;
 const TOKENS_TO_PRIME: i64 = 3;
 
-/// The input tokens of a request; `None` where they cannot be told.
-pub(super) fn tokens(vocabulary: &CoreBPE, api: Api, body: &[u8]) -> Option<i64> {
+/// Members of a request whose input comes from elsewhere: searches, documents, prompts kept at the provider.
+const FROM_ELSEWHERE: [&str; 5] = [
+    "data_sources",
+    "plugins",
+    "prompt",
+    "search_parameters",
+    "web_search_options",
+];
+
+/// Members of messages, items and calls that say what or where they are, and are not shown to the model.
+const UNSEEN: [&str; 8] = [
+    "annotations",
+    "cache_control",
+    "call_id",
+    "id",
+    "logprobs",
+    "status",
+    "tool_call_id",
+    "type",
+];
+
+/// The input of a request.
+pub(super) struct Input<'a> {
+    vocabulary: &'a CoreBPE,
+    /// Of all that a tokenizer sees.
+    pub(super) tokens: i64,
+    /// Whether that is all.
+    pub(super) is_whole: bool,
+}
+
+/// Counts the input of a request; `None` where it cannot be told.
+pub(super) fn count<'a>(vocabulary: &'a CoreBPE, api: Api, body: &[u8]) -> Option<Input<'a>> {
     let body: Value = serde_json::from_slice(body).ok()?;
+    let mut input = Input {
+        vocabulary,
+        tokens: 0,
+        is_whole: true,
+    };
     match api {
-        Api::Chat => messages(vocabulary, body.get("messages")?),
-        Api::Completions => inputs(vocabulary, body.get("prompt")?),
-        Api::Embeddings => inputs(vocabulary, body.get("input")?),
-        Api::Responses => {
-            let instructions = body.get("instructions").and_then(Value::as_str);
-            let before =
-                instructions.map_or(0, |text| TOKENS_PER_MESSAGE + text_tokens(vocabulary, text));
-            let input = match body.get("input")? {
-                Value::String(text) => {
-                    TOKENS_TO_PRIME + TOKENS_PER_MESSAGE + 1 + text_tokens(vocabulary, text)
-                }
-                items => messages(vocabulary, items)?,
-            };
-            Some(before + input)
+        Api::Chat => input.chat(&body)?,
+        Api::Completions => {
+            input.plain(body.get("prompt")?)?;
+            input.text(&body["suffix"]);
         }
-        _ => None,
+        Api::Embeddings => input.plain(body.get("input")?)?,
+        Api::Responses => input.response(&body)?,
+        _ => return None,
     }
+    Some(input)
 }
 
-fn messages(vocabulary: &CoreBPE, list: &Value) -> Option<i64> {
-    let mut tokens = TOKENS_TO_PRIME;
-    for message in list.as_array()? {
-        tokens += TOKENS_PER_MESSAGE;
-        for (name, value) in message.as_object().into_iter().flatten() {
-            // Says what an item is, and is not shown to the model.
-            if matches!(name.as_str(), "type" | "id" | "status") {
-                continue;
+impl Input<'_> {
+    fn chat(&mut self, body: &Value) -> Option<()> {
+        self.messages(body.get("messages")?.as_array()?);
+        self.tools(&body["tools"]);
+        self.json(&body["functions"]);
+        self.json(&body["response_format"]["json_schema"]);
+        self.content(&body["prediction"]["content"]);
+        self.note_elsewhere(body);
+        Some(())
+    }
+
+    fn response(&mut self, body: &Value) -> Option<()> {
+        match &body["instructions"] {
+            Value::Null => {}
+            instructions => {
+                self.tokens += TOKENS_PER_MESSAGE;
+                self.content(instructions);
             }
-            tokens += texts(vocabulary, value);
-            tokens += if name == "name" { TOKENS_PER_NAME } else { 0 };
+        }
+        match body.get("input")? {
+            Value::String(text) => {
+                self.tokens += TOKENS_TO_PRIME + TOKENS_PER_MESSAGE + 1;
+                self.str(text);
+            }
+            items => self.messages(items.as_array()?),
+        }
+        self.tools(&body["tools"]);
+        self.json(&body["text"]["format"]["schema"]);
+        self.note_elsewhere(body);
+        Some(())
+    }
+
+    fn note_elsewhere(&mut self, body: &Value) {
+        self.is_whole &= FROM_ELSEWHERE.iter().all(|name| body[*name].is_null());
+    }
+
+    fn messages(&mut self, list: &[Value]) {
+        self.tokens += TOKENS_TO_PRIME;
+        for message in list {
+            self.tokens += TOKENS_PER_MESSAGE;
+            match message["type"].as_str() {
+                None
+                | Some(
+                    "message"
+                    | "function_call"
+                    | "function_call_output"
+                    | "custom_tool_call"
+                    | "custom_tool_call_output"
+                    | "reasoning",
+                ) => self.message(message),
+                // What hosted tools did and found.
+                Some(_) => self.is_whole = false,
+            }
         }
     }
-    Some(tokens)
-}
 
-/// The texts in a value: itself, or the `text` parts of a list. Images and audio are not text.
-fn texts(vocabulary: &CoreBPE, value: &Value) -> i64 {
-    match value {
-        Value::String(text) => text_tokens(vocabulary, text),
-        Value::Array(parts) => parts
-            .iter()
-            .filter_map(|part| part.get("text").and_then(Value::as_str))
-            .map(|text| text_tokens(vocabulary, text))
-            .sum(),
-        _ => 0,
+    fn message(&mut self, message: &Value) {
+        for (name, value) in message.as_object().into_iter().flatten() {
+            match (name.as_str(), value) {
+                (name, _) if UNSEEN.contains(&name) => {}
+                // Thoughts that only the provider can read.
+                ("encrypted_content", Value::String(_)) => self.is_whole = false,
+                ("tool_calls", Value::Array(calls)) => {
+                    for call in calls {
+                        self.call(call);
+                    }
+                }
+                ("function_call", Value::Object(_)) => self.texts_of(value),
+                _ => self.content(value),
+            }
+            let is_name = name == "name" && value.is_string();
+            self.tokens += if is_name { TOKENS_PER_NAME } else { 0 };
+        }
     }
-}
 
-/// A text, a list of texts, a list of tokens, or a list of such lists.
-fn inputs(vocabulary: &CoreBPE, value: &Value) -> Option<i64> {
-    match value {
-        Value::String(text) => Some(text_tokens(vocabulary, text)),
-        Value::Array(list) if list.iter().all(Value::is_number) => Some(signed(list.len())),
-        Value::Array(list) => list.iter().map(|item| inputs(vocabulary, item)).sum(),
-        _ => None,
+    /// A call of a function (`function: {name, arguments}`) or of a custom tool (`custom: {name, input}`).
+    fn call(&mut self, call: &Value) {
+        self.texts_of(&call["function"]);
+        self.texts_of(&call["custom"]);
+    }
+
+    fn texts_of(&mut self, object: &Value) {
+        for (_, value) in object.as_object().into_iter().flatten() {
+            self.text(value);
+        }
+    }
+
+    /// A text, or a list of parts. What is neither is no text.
+    fn content(&mut self, value: &Value) {
+        match value {
+            Value::String(text) => self.str(text),
+            Value::Array(parts) => parts.iter().for_each(|part| self.part(part)),
+            Value::Object(_) => self.is_whole = false,
+            _ => {}
+        }
+    }
+
+    fn part(&mut self, part: &Value) {
+        let text = part.get("text").or_else(|| part.get("refusal"));
+        match text.unwrap_or(part) {
+            Value::String(text) => self.str(text),
+            _ => self.is_whole = false,
+        }
+    }
+
+    fn tools(&mut self, tools: &Value) {
+        self.json(tools);
+        let is_hosted =
+            |tool: &Value| !matches!(tool["type"].as_str(), Some("function" | "custom"));
+        self.is_whole &= !tools.as_array().into_iter().flatten().any(is_hosted);
+    }
+
+    fn json(&mut self, value: &Value) {
+        if !value.is_null() {
+            self.str(&value.to_string());
+        }
+    }
+
+    fn text(&mut self, value: &Value) {
+        if let Value::String(text) = value {
+            self.str(text);
+        }
+    }
+
+    fn str(&mut self, text: &str) {
+        self.tokens += text_tokens(self.vocabulary, text);
+    }
+
+    /// A text, a list of texts, a list of tokens, or a list of such lists.
+    fn plain(&mut self, value: &Value) -> Option<()> {
+        match value {
+            Value::String(text) => self.str(text),
+            Value::Array(list) if list.iter().all(Value::is_number) => {
+                self.tokens += signed(list.len());
+            }
+            Value::Array(list) => {
+                return list
+                    .iter()
+                    .try_for_each(|item| self.plain(item).ok_or(()))
+                    .ok();
+            }
+            _ => return None,
+        }
+        Some(())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_api_has_its_texts_where_it_has_them() {
-        let vocabulary = tiktoken_rs::o200k_base().unwrap();
-        let count = |api, body: &str| tokens(&vocabulary, api, body.as_bytes());
-        for (api, body, expected) in [
-            (Api::Completions, r#"{"prompt":"hello world"}"#, Some(2)),
-            (
-                Api::Completions,
-                r#"{"prompt":["hello world","hello"]}"#,
-                Some(3),
-            ),
-            (Api::Embeddings, r#"{"input":[1,2,3]}"#, Some(3)),
-            (Api::Embeddings, r#"{"input":[[1,2],[3]]}"#, Some(3)),
-            (Api::Embeddings, r#"{"input":{}}"#, None),
-            (Api::Responses, r#"{"input":"hello world"}"#, Some(9)),
-            (
-                Api::Responses,
-                r#"{"instructions":"hello","input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"hello world"}]}]}"#,
-                Some(13),
-            ),
-            (Api::Moderations, r#"{"input":"hello"}"#, None),
-            (Api::Chat, "{}", None),
-        ] {
-            assert_eq!(count(api, body), expected, "{body}");
-        }
-    }
-}
+#[path = "prompt_tests.rs"]
+mod tests;

@@ -1,0 +1,128 @@
+//! Whether the input of a request can be more than its body has bytes: pictures, sound, films and files count by what
+//! they show, and tools that run at the provider read what they find.
+//!
+//! Mistaken only towards "yes": then a reservation has no bound, which a report says. What must not live here: what is
+//! reserved (see `limits`).
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::members::Members;
+
+/// Names of such parts and of what they hold: `OpenAI` API reference, and what other servers add to it.
+const NAMES: [&str; 20] = [
+    "audio",
+    "audio_url",
+    "computer_screenshot",
+    "data_sources",
+    "document_url",
+    "file_data",
+    "file_id",
+    "file_url",
+    "image",
+    "image_embeds",
+    "image_generation_call",
+    "image_url",
+    "input_audio",
+    "input_file",
+    "input_image",
+    "input_video",
+    "plugins",
+    "search_parameters",
+    "video_url",
+    "web_search_options",
+];
+
+const SHORTEST_BYTES: usize = 5;
+const LONGEST_BYTES: usize = 21;
+/// Of a byte, written with an escape.
+const ESCAPE_BYTES: usize = 6;
+
+/// Whether a text of a body, as it stands between its quotes, is the name of such a part.
+pub(super) fn is_named_by(text: &[u8]) -> bool {
+    if text.len() < SHORTEST_BYTES || text.len() > LONGEST_BYTES * ESCAPE_BYTES {
+        return false;
+    }
+    if text.len() <= LONGEST_BYTES && NAMES.iter().any(|name| name.as_bytes() == text) {
+        return true;
+    }
+    // Letters of ASCII and the underscore are written with escapes only to hide them.
+    memchr::memchr(b'\\', text).is_some()
+        && text
+            .windows(ESCAPE_BYTES)
+            .any(|w| w.starts_with(b"\\u00") && matches!(w[4], b'4'..=b'7'))
+}
+
+/// A tool, as far as its kind.
+#[derive(Deserialize)]
+struct Tool<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Cow<'a, str>,
+}
+
+/// Whether a tool is not the app's own to run.
+pub(super) fn has_hosted_tool(members: &Members<'_>) -> bool {
+    let Some(tools) = members.get("tools") else {
+        return false;
+    };
+    let is_own = |tool: &Tool<'_>| matches!(&*tool.kind, "function" | "custom");
+    serde_json::from_str::<Vec<Tool<'_>>>(tools).map_or(true, |tools| !tools.iter().all(is_own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::door::read_json;
+    use crate::endpoint::Endpoint;
+
+    fn is_unbounded(endpoint: Endpoint, more: &str) -> bool {
+        let body = format!(r#"{{"model":"m",{more}}}"#);
+        let asked = read_json(endpoint, body.as_bytes(), 64).unwrap();
+        asked.has_unbounded_input
+    }
+
+    #[test]
+    fn the_lengths_are_those_of_the_names() {
+        let lengths = || NAMES.iter().map(|name| name.len());
+        assert_eq!(lengths().min(), Some(SHORTEST_BYTES));
+        assert_eq!(lengths().max(), Some(LONGEST_BYTES));
+    }
+
+    #[test]
+    fn what_is_more_than_its_bytes_is_seen() {
+        for more in [
+            r#""messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://a.example/1.png"}}]}]"#,
+            r#""messages":[{"role":"user","content":[{"type":"image\u005furl","image\u005Furl":{"url":"https://a.example/1.png"}}]}]"#,
+            r#""messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"aGk=","format":"wav"}}]}]"#,
+            r#""messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:;base64,aGk="}}]}]"#,
+            r#""messages":[],"web_search_options":{}"#,
+            r#""messages":[],"tools":[{"type":"browser_search"}]"#,
+            r#""messages":[],"tools":[{"google_search":{}}]"#,
+            r#""messages":[],"tools":{}"#,
+        ] {
+            assert!(is_unbounded(Endpoint::Chat, more), "{more}");
+        }
+        for more in [
+            r#""input":[{"role":"user","content":[{"type":"input_image","image_url":"https://a.example/1.png"}]}]"#,
+            r#""input":[{"role":"user","content":[{"type":"input_file","file_url":"https://a.example/1.pdf"}]}]"#,
+            r#""input":"x","tools":[{"type":"function","name":"f"},{"type":"web_search"}]"#,
+        ] {
+            assert!(is_unbounded(Endpoint::Responses, more), "{more}");
+        }
+    }
+
+    #[test]
+    fn text_and_functions_are_not() {
+        for more in [
+            r#""messages":[{"role":"user","content":"what is an \"image_url\", caf\u00e9?\n"}]"#,
+            r#""messages":[],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}},{"type":"custom"}]"#,
+            r#""messages":[],"tools":null"#,
+        ] {
+            assert!(!is_unbounded(Endpoint::Chat, more), "{more}");
+        }
+        // Where no such part is known, its name is a text like any other.
+        let words = r#""input":["image","image_url"]"#;
+        assert!(!is_unbounded(Endpoint::Embeddings, words));
+    }
+}
