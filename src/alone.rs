@@ -1,6 +1,6 @@
 //! `tollgate gateway`: the gateway alone, its log in Kafka. Other processes read the log and fill the store.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
@@ -12,8 +12,8 @@ use crate::config::Config;
 use crate::{retire, traces, up};
 
 /// Runs until a signal.
-pub fn run(config: PathBuf) -> anyhow::Result<()> {
-    let loaded = Config::load(&config)?;
+pub fn run(config: &Path) -> anyhow::Result<()> {
+    let loaded = Config::load(config)?;
     if loaded.value.log.kafka.is_none() {
         return Err(Usage(format!(
             "`tollgate gateway` publishes to Kafka: add `kafka = {{ bootstrap = \"host:9092\" }}` to `[log]` in {}, or run `tollgate up` for everything on one machine",

@@ -164,7 +164,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             layer: std::sync::Arc::new(::journal::RealLayer),
         })
         .map(done),
-        Command::Gateway { config } => crate::alone::run(config.config).map(done),
+        Command::Gateway { config } => crate::alone::run(&config.config).map(done),
         Command::Report(command) => command.run().map(done),
         Command::Export(command) => command.run().map(done),
         Command::Import(command) => command.run(),

@@ -1,4 +1,4 @@
-//! Real brokers for tests: Apache Kafka's own jars on this machine's Java, one combined KRaft node or several, on free ports,
+//! Real brokers for tests: Apache Kafka's own jars on this machine's Java, one combined node or several, on free ports,
 //! in a scratch directory, ended with their test. No claim about behaviour, and nothing of what our topics hold.
 //!
 //! `KAFKA_BOOTSTRAP_SERVERS` names a broker to use instead where a test does not hurt it.
@@ -36,7 +36,7 @@ pub struct Brokers {
     pub format: Vec<String>,
 }
 
-/// A cluster of combined KRaft nodes. Dropping it kills them.
+/// A cluster of nodes, each broker and controller. Dropping it kills them.
 #[derive(Debug)]
 pub struct Cluster {
     nodes: Vec<Node>,
@@ -285,7 +285,9 @@ impl Drop for Cluster {
                 let log = self.log(node.id);
                 let lines: Vec<&str> = log.lines().rev().take(10).collect();
                 eprintln!("the end of the log of node {}, backwards:", node.id);
-                lines.iter().for_each(|line| eprintln!("  {line}"));
+                for line in lines {
+                    eprintln!("  {line}");
+                }
             }
         }
     }

@@ -86,7 +86,7 @@ async fn a_backlog_drains_and_a_second_start_has_nothing_to_do() {
     })
     .await;
     let took = began.elapsed().saturating_sub(connected);
-    assert!(publishing.drain(Duration::from_secs(60)).await);
+    assert!(publishing.drain(Duration::from_mins(1)).await);
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     let rate = RECORDS as f64 / took.as_secs_f64();
     eprintln!(
@@ -96,7 +96,7 @@ async fn a_backlog_drains_and_a_second_start_has_nothing_to_do() {
     // The cursor says that all is there: a second start sends nothing.
     let second = publisher(folder.path(), &journal, &kafka);
     assert!(second.replicas().acked() >= end);
-    assert!(second.begin().drain(Duration::from_secs(60)).await);
+    assert!(second.begin().drain(Duration::from_mins(1)).await);
     let topic = read_topic(broker.servers(), &Topic::Usage.name(&prefix)).await;
     assert_eq!(topic.len(), RECORDS);
     assert_eq!(crate::topic::dense(&topic), 0);

@@ -193,13 +193,13 @@ fn the_image_is_made_as_the_binary_needs_it() {
             .trim()
             .to_owned()
     };
-    let list = |text: &str| words(&serde_json::from_str(text).expect("a list"));
-    assert_eq!(list(&last("ENTRYPOINT")), ["tollgate"]);
-    is_known(&list(&last("CMD")));
-    let check = last("HEALTHCHECK");
-    let check = list(&check[check.find('[').expect("a list")..]);
-    assert_eq!(check[0], "tollgate");
-    is_known(&check[1..]);
+    let parsed = |text: &str| words(&serde_json::from_str(text).expect("a list"));
+    assert_eq!(parsed(&last("ENTRYPOINT")), ["tollgate"]);
+    is_known(&parsed(&last("CMD")));
+    let health = last("HEALTHCHECK");
+    let health = parsed(&health[health.find('[').expect("a list")..]);
+    assert_eq!(health[0], "tollgate");
+    is_known(&health[1..]);
     assert_ne!(last("USER"), "0:0");
     let manifest: toml::Table = read("Cargo.toml").parse().expect("TOML");
     let rust = manifest["workspace"]["package"]["rust-version"]

@@ -1,15 +1,18 @@
 //! Durability `replicated`: nothing is sent to a provider and no answer ends before Kafka has the record of it.
 
+use std::fmt::Write as _;
+
 use schemas::{RecordKind, Topic};
 use tests::{Ask, Cluster, KEYS, Truth, eventually, within};
+
+use tokio::task::JoinSet;
 
 use crate::stand::{Plan, Stand};
 use crate::topic::read_topic;
 
 fn plan(cluster: &Cluster, ack_timeout_ms: u64) -> Plan {
     let mut plan = Plan::single(&cluster.servers());
-    plan.kafka
-        .push_str(&format!("ack_timeout_ms = {ack_timeout_ms}\n"));
+    writeln!(plan.kafka, "ack_timeout_ms = {ack_timeout_ms}").expect("a text grows");
     // Only acme was promised replicas.
     plan.setup.durability = ["replicated", "written", "written"];
     plan
@@ -91,10 +94,11 @@ async fn an_answer_does_not_end_while_the_broker_is_frozen() {
     );
 
     let calls_before = Truth::of(&stand.simulator).requests.len();
-    let calling = {
+    let mut held = JoinSet::new();
+    {
         let app = app.clone();
-        tokio::task::spawn(async move { app.call(&Ask::new("held").streamed()).await })
-    };
+        held.spawn(async move { app.call(&Ask::new("held").streamed()).await });
+    }
     // The admission is in Kafka, for the provider is asked; the outcome comes half a second later.
     eventually("the provider is asked", async || {
         (Truth::of(&stand.simulator).requests.len() > calls_before).then_some(())
@@ -110,11 +114,12 @@ async fn an_answer_does_not_end_while_the_broker_is_frozen() {
     })
     .await;
     assert!(
-        !calling.is_finished(),
+        held.try_join_next().is_none(),
         "the last byte waits for the acknowledgement"
     );
     cluster.thaw(1);
-    let answer = within("the answer ends", calling).await.expect("no panic");
+    let answer = within("the answer ends", held.join_next()).await;
+    let answer = answer.expect("one was asked").expect("no panic");
     let answer = answer.expect("an answer");
     assert_eq!(answer.status, 200);
     assert!(String::from_utf8_lossy(&answer.body).contains("[DONE]"));

@@ -3,7 +3,7 @@
 use schemas::{RecordKind, Topic};
 use tests::{Ask, Broker, free_address};
 
-use crate::stand::{Plan, Stand};
+use crate::stand::{Plan, Stand, run_tollgate};
 use crate::topic::{dense, read_topic};
 
 const CALLS: usize = 50;
@@ -40,7 +40,7 @@ async fn a_saved_journal_is_published_from_elsewhere_and_again_without_harm() {
     for round in 1..=2 {
         let dir = elsewhere.path().to_str().expect("a path");
         let config = config.to_str().expect("a path");
-        let output = stand.tollgate(&["journal", "publish", dir, "--config", config]);
+        let output = run_tollgate(&["journal", "publish", dir, "--config", config]);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{said}");
         assert!(said.contains(&format!("{CALLS} usage records")), "{said}");

@@ -1,6 +1,7 @@
 //! TLS and SASL against a real broker: each mechanism lets us in, a wrong password or authority does not, is named, loses nothing,
 //! and no secret is shown.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -66,10 +67,9 @@ fn token() -> String {
 
 fn plan(cluster: &Cluster, authority: &Path, sasl: &str) -> Plan {
     let mut plan = Plan::single(&cluster.secure_servers());
-    plan.kafka.push_str(&format!(
-        "tls = {{ ca_file = \"{}\" }}\nsasl = {{ {sasl} }}\n",
-        authority.display()
-    ));
+    let authority = authority.display();
+    writeln!(plan.kafka, "tls = {{ ca_file = \"{authority}\" }}").expect("a text grows");
+    writeln!(plan.kafka, "sasl = {{ {sasl} }}").expect("a text grows");
     plan.environment = vec![("TEST_KAFKA_PASSWORD", PLAIN.to_owned())];
     plan
 }

@@ -1,5 +1,6 @@
 //! A `tollgate gateway` over a simulated provider, its log in a real broker, for tests that kill either.
 
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -77,10 +78,10 @@ impl Stand {
             .plan
             .setup
             .toml(self.app, self.ops, &self.simulator.base_url());
-        text.push_str(&format!(
-            "\n[log.kafka]\nbootstrap = \"{}\"\ntopic_prefix = \"{}\"\n{}",
-            self.plan.servers, self.prefix, self.plan.kafka
-        ));
+        let (servers, prefix) = (&self.plan.servers, &self.prefix);
+        let section =
+            format!("[log.kafka]\nbootstrap = \"{servers}\"\ntopic_prefix = \"{prefix}\"");
+        writeln!(text, "\n{section}\n{}", self.plan.kafka).expect("a text grows");
         std::fs::write(self.config(), text).expect("a configuration can be written");
     }
 
@@ -204,13 +205,13 @@ impl Stand {
         }
         records
     }
+}
 
-    /// Runs another command of the program.
-    pub fn tollgate(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(tollgate());
-        command.args(arguments).stdin(Stdio::null());
-        command.output().expect("the program under test starts")
-    }
+/// Runs another command of the program.
+pub fn run_tollgate(arguments: &[&str]) -> Output {
+    let mut command = Command::new(tollgate());
+    command.args(arguments).stdin(Stdio::null());
+    command.output().expect("the program under test starts")
 }
 
 impl Drop for Stand {
