@@ -19,7 +19,7 @@ pub(crate) fn price<'a>(
         provider: &sku.provider,
         model: &sku.model,
         unit,
-        service_tier: tier(&sku.tier),
+        service_tier: tier(&sku.provider, &sku.tier),
         speed: speed(&sku.speed),
         capacity: capacity(&sku.capacity),
         region_class: class(&sku.zone),
@@ -87,13 +87,21 @@ fn why(book: &PriceBook, query: &Query<'_>) -> Why {
     Why::NoRate
 }
 
-/// A provider that reports no tier has one; Anthropic's name for it is `standard`; `OpenAI` renamed `priority`
-/// to `fast` on 2026-07-30 and takes both.
-fn tier(reported: &str) -> &str {
-    match reported {
-        "" | "standard" => "default",
-        "fast" => "priority",
-        other => other,
+/// The book's name of a tier that a provider reports. All that is known of other names stands here:
+///
+/// - A provider that reports no tier has one. Anthropic's name for it is `standard`.
+/// - `OpenAI` renamed `priority` to `fast` on 2026-07-30 and takes both.
+/// - Groq: `on_demand` is the tier of a request that asks for none, and `auto` takes it first, then `flex`, which costs the
+///   same (console.groq.com/docs/service-tiers and /flex-processing, 2026-11-25).
+/// - `OpenAI`, and Azure with it: `auto` is the tier that the project is set to, `default` if nothing else is set (API
+///   reference, `service_tier`, 2026-11-25). A whole answer names the tier it had; a stream that was cut may only have `auto`.
+pub(crate) fn tier<'a>(provider: &str, reported: &'a str) -> &'a str {
+    match (provider, reported) {
+        (_, "" | "standard") | ("groq", "on_demand") | ("groq" | "openai" | "azure", "auto") => {
+            "default"
+        }
+        (_, "fast") => "priority",
+        (_, other) => other,
     }
 }
 

@@ -5,6 +5,7 @@ mod decimal;
 mod genai;
 mod litellm;
 mod models_dev;
+mod once;
 mod portkey;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -316,7 +317,7 @@ fn rate(value: &RawValue, scale: Scale) -> Result<String, String> {
 }
 
 fn shortened(text: &str) -> String {
-    text.chars().take(64).collect()
+    text.chars().take(120).collect()
 }
 
 /// Writing to a cache: Anthropic's maps mean the lifetime of five minutes where they do not say, others have one.
@@ -328,6 +329,9 @@ fn cache_write(provider: &str) -> Unit {
     }
 }
 
+#[cfg(test)]
+#[path = "import/refusal_tests.rs"]
+mod refusal_tests;
 #[cfg(test)]
 #[path = "import/import_tests.rs"]
 mod tests;

@@ -6,6 +6,8 @@ use chrono::{NaiveDate, TimeDelta};
 use schemas::price::{Entry, Item};
 use schemas::{Micros, PriceBook};
 
+use crate::chargeback::pricing;
+
 /// A source that was read longer ago than this is old.
 pub const MAX_AGE_DAYS: i64 = 90;
 /// A calendar that ends within so many days is told.
@@ -21,6 +23,7 @@ pub fn notices(book: &PriceBook, now: Micros, max_age_days: i64) -> Vec<String> 
     let mut notices = Vec::new();
     old_sources(book, today, max_age_days, &mut notices);
     free_prices(book, &mut notices);
+    other_tiers(book, &mut notices);
     ending_hours(book, today, &mut notices);
     notices
 }
@@ -59,6 +62,20 @@ fn free_prices(book: &PriceBook, notices: &mut Vec<String>) {
                 price.unit,
                 price.provider,
                 price.full_name()
+            ));
+        }
+    }
+}
+
+/// A price under a tier's other name is never found.
+fn other_tiers(book: &PriceBook, notices: &mut Vec<String>) {
+    for entry in book.entries() {
+        let (provider, tier) = (&entry.raw.provider, &entry.raw.service_tier);
+        let known = pricing::tier(provider, tier);
+        if !tier.is_empty() && known != tier {
+            notices.push(format!(
+                "line {}: {provider}'s tier `{tier}` is looked up as `{known}`: write {known}",
+                entry.raw.line
             ));
         }
     }
@@ -104,6 +121,21 @@ fn hours(entry: &Entry) -> Option<(&Entry, &schemas::price::HourBand)> {
 mod tests {
     use super::*;
     use crate::prices::parse_csv;
+
+    #[test]
+    fn a_price_under_a_tiers_other_name_is_told() {
+        let csv = "provider,model,unit,service_tier,per,rate,currency,source,read_on\n\
+                   groq,m,input_text,on_demand,1,1,USD,page,2026-11-24\n\
+                   other,m,input_text,on_demand,1,1,USD,page,2026-11-24\n";
+        let book = PriceBook::new(&parse_csv(csv).unwrap()).unwrap();
+        let now = schemas::price::parse_instant("2026-11-25").unwrap();
+        let told = notices(&book, now, MAX_AGE_DAYS);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].contains("line 2: groq's tier `on_demand` is looked up as `default`"),
+            "{told:?}"
+        );
+    }
 
     #[test]
     fn age_zero_days_to_come_and_the_end_of_a_calendar_are_told() {

@@ -146,8 +146,19 @@ impl Draw {
         Line {
             model: text(self.of(models)),
             service_tier: self.maybe(&[
-                "", "", "", "", "default", "default", "standard", "priority", "fast", "batch",
+                "",
+                "",
+                "",
+                "",
+                "default",
+                "default",
+                "standard",
+                "priority",
+                "fast",
+                "batch",
                 "flex",
+                "auto",
+                "on_demand",
             ]),
             speed: self.maybe(&["", "", "", "", "", "standard", "fast"]),
             geography: self.maybe(&[

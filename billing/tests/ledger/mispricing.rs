@@ -44,6 +44,37 @@ fn mispricing_batch_at_full_price() {
 }
 
 #[test]
+fn mispricing_a_default_tier_under_another_name_as_unpriced() {
+    let csv = "provider,model,unit,service_tier,per,rate,currency,source,read_on\n\
+               groq,m,input_text,default,1000000,2.50,USD,page,2026-11-24\n\
+               openai,m,input_text,default,1000000,2.50,USD,page,2026-11-24\n\
+               anthropic,m,input_text,default,1000000,2.50,USD,page,2026-11-24\n";
+    let book = PriceBook::new(&billing::prices::parse_csv(csv).unwrap()).unwrap();
+    let cost = |provider: &str, tier: &str| {
+        let mut call = event(1, &[("m", MILLION)]);
+        call.provider = Some(text(provider));
+        call.lines[0].service_tier = Some(text(tier));
+        costs(&rated(&call, &book)).join("")
+    };
+    for (provider, tier) in [
+        ("groq", "on_demand"),
+        ("groq", "auto"),
+        ("openai", "auto"),
+        ("anthropic", "standard"),
+    ] {
+        assert_eq!(cost(provider, tier), "2.50 USD", "{provider} {tier}");
+    }
+    // another provider's word, and a tier of its own, have no price here
+    for (provider, tier) in [
+        ("openai", "on_demand"),
+        ("anthropic", "auto"),
+        ("groq", "performance"),
+    ] {
+        assert_eq!(cost(provider, tier), "", "{provider} {tier}");
+    }
+}
+
+#[test]
 fn mispricing_first_tier_instead_of_last() {
     let book =
         book("m,input_text,default,,1000000,2.50,USD, m,input_text,priority,,1000000,5,USD,");

@@ -184,6 +184,8 @@ def charge(event, book, bills):
     for line in lines:
         tier = {None: "default", "": "default", "standard": "default", "fast": "priority"}.get(
             line["service_tier"], line["service_tier"])
+        if (event["provider"], tier) in {("openai", "auto"), ("azure", "auto"), ("groq", "auto"), ("groq", "on_demand")}:
+            tier = "default"
         speed = "" if line["speed"] in (None, "standard", "default") else line["speed"]
         geography = "" if line["geography"] in (None, "global", "not_available") else line["geography"]
         capacity = "" if event["capacity"] in (None, "paygo") else event["capacity"]

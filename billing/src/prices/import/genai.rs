@@ -3,26 +3,17 @@
 //! Format: `data.json` and `prices_types.py` of pydantic/genai-prices. Models are matched there by beginnings and parts
 //! of names; here a name is a name, so only the entry's own id is taken.
 
-use std::collections::BTreeMap;
-
 use schemas::Unit;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::once::Once;
 use super::{Found, ImportError, Key, Scale, cache_write};
-
-type Fields = BTreeMap<String, Box<RawValue>>;
 
 #[derive(Deserialize)]
 struct Provider {
     id: String,
-    models: Vec<Model>,
-}
-
-#[derive(Deserialize)]
-struct Model {
-    id: String,
-    prices: Box<RawValue>,
+    models: Vec<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -30,7 +21,7 @@ struct Model {
 struct Conditional {
     #[serde(default)]
     constraint: Option<Constraint>,
-    prices: Fields,
+    prices: Box<RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -58,23 +49,34 @@ pub(super) fn read(text: &str, found: &mut Found<'_>) -> Result<(), ImportError>
         if !found.wants(&provider.id) {
             continue;
         }
+        let mut models = Vec::with_capacity(provider.models.len());
         for model in provider.models {
-            let entry = format!("{}/{}", provider.id, model.id);
-            prices(&entry, &provider.id, &model, found);
+            let id = Once::read(model.get())?.string("id");
+            models.push((format!("{}/{id}", provider.id), model));
+        }
+        let models = Once::of(models);
+        models.refuse_entries(found);
+        for (entry, model) in &models.fields {
+            let model = Once::read(model.get())?;
+            prices(entry, &provider.id, &model, found);
         }
     }
     Ok(())
 }
 
-fn prices(entry: &str, provider: &str, model: &Model, found: &mut Found<'_>) {
+fn prices(entry: &str, provider: &str, model: &Once, found: &mut Found<'_>) {
+    model.refuse_fields(entry, found);
+    let id = model.string("id");
+    let Some(text) = model.fields.get("prices").map(|prices| prices.get()) else {
+        return found.refuse(entry, "prices", "the map has no prices for it");
+    };
     let key = Key {
         entry,
         provider,
-        model: &model.id,
+        model: &id,
         ..Key::default()
     };
-    let text = model.prices.get();
-    if let Ok(fields) = serde_json::from_str::<Fields>(text) {
+    if let Ok(fields) = Once::read(text) {
         return set(&key, &fields, found);
     }
     let Ok(sets) = serde_json::from_str::<Vec<Conditional>>(text) else {
@@ -110,12 +112,16 @@ fn dated(key: &Key<'_>, sets: &[Conditional], found: &mut Found<'_>) {
             valid_to,
             ..key.clone()
         };
-        set(&key, &one.prices, found);
+        match Once::read(one.prices.get()) {
+            Ok(fields) => set(&key, &fields, found),
+            Err(_) => found.refuse(key.entry, "prices", "not an object of prices"),
+        }
     }
 }
 
-fn set(key: &Key<'_>, fields: &Fields, found: &mut Found<'_>) {
-    for (field, value) in fields {
+fn set(key: &Key<'_>, fields: &Once, found: &mut Found<'_>) {
+    fields.refuse_fields(key.entry, found);
+    for (field, value) in &fields.fields {
         let key = Key {
             field,
             ..key.clone()
@@ -163,10 +169,11 @@ fn tiers(key: &Key<'_>, value: &RawValue, found: &mut Found<'_>) {
 }
 
 fn tools(key: &Key<'_>, value: &RawValue, found: &mut Found<'_>) {
-    let Ok(tools) = serde_json::from_str::<Fields>(value.get()) else {
+    let Ok(tools) = Once::read(value.get()) else {
         return found.refuse(key.entry, key.field, "not an object of tools");
     };
-    for (tool, price) in &tools {
+    tools.refuse_fields(key.entry, found);
+    for (tool, price) in &tools.fields {
         let unit = match tool.as_str() {
             "web_search" => Some(Unit::WebSearchCalls),
             "file_search" => Some(Unit::FileSearchCalls),

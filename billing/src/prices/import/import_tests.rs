@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn request(map: Map) -> Request {
+pub(super) fn request(map: Map) -> Request {
     Request {
         map,
         source: "a map @ 1234".into(),
@@ -12,7 +12,7 @@ fn request(map: Map) -> Request {
     }
 }
 
-fn lines(imported: &Imported) -> Vec<String> {
+pub(super) fn lines(imported: &Imported) -> Vec<String> {
     let line = |row: &RawPrice| {
         let texts = [
             row.provider.as_str(),
@@ -37,7 +37,7 @@ fn lines(imported: &Imported) -> Vec<String> {
 }
 
 /// Whether a field of an entry was refused for a reason.
-fn assert_refused(imported: &Imported, entry: &str, field: &str, reason: &str) {
+pub(super) fn assert_refused(imported: &Imported, entry: &str, field: &str, reason: &str) {
     let of_field: Vec<_> = imported
         .refused
         .iter()
@@ -70,7 +70,7 @@ const LITELLM: &str = r#"{
 "whisper-1": {"litellm_provider": "openai", "mode": "audio_transcription", "input_cost_per_second": 0.0001, "output_cost_per_second": 0.0001},
 "free-model": {"litellm_provider": "openrouter", "mode": "chat", "input_cost_per_token": 0, "output_cost_per_token": 0.0, "input_cost_per_token_cache_hit": -1e-06},
 "gemini/gemini-2.5-pro": {"litellm_provider": "gemini", "mode": "chat", "input_cost_per_token": 1.25e-06,
- "search_context_cost_per_query": {"search_context_size_high": 0.05, "search_context_size_low": 0.03}},
+ "search_context_cost_per_query": {"search_context_size_high": 0.05, "search_context_size_low": 0.03, "search_context_size_medium": 0.05}},
 "azure/gpt-4o": {"litellm_provider": "azure", "mode": "chat", "input_cost_per_token": 2.5e-06},
 "a name": {"litellm_provider": "x", "mode": "chat", "input_cost_per_token": 1e-06}
 }"#;
@@ -234,7 +234,7 @@ fn a_set_of_genai_prices_ends_whole_where_the_next_begins() {
 const MODELS_DEV: &str = r#"{"google": {"id": "google", "name": "Google", "models": {
  "gemini-2.5-pro": {"id": "gemini-2.5-pro", "cost": {"input": 1.25, "output": 10, "cache_read": 0.31,
   "context_over_200k": {"input": 2.5, "output": 15}}},
- "gemini-x": {"id": "gemini-x", "cost": {"input": 0, "tiers": [{"input": 1}]}}, "gemini-free": {"id": "gemini-free"}}},
+ "gemini-x": {"id": "gemini-x", "cost": {"input": 0, "other": 1}}, "gemini-free": {"id": "gemini-free"}}},
 "anthropic": {"id": "anthropic", "models": {"claude-sonnet-5": {"cost": {"cache_write": 2.5, "reasoning": 10}}}}}"#;
 
 #[test]
@@ -253,7 +253,7 @@ fn models_dev_is_read_with_its_upper_band() {
         ]
     );
     assert_refused(&imported, "google/gemini-x", "input", "zero");
-    assert_refused(&imported, "google/gemini-x", "tiers", "no unit of ours");
+    assert_refused(&imported, "google/gemini-x", "other", "no unit of ours");
     assert_refused(&imported, "google/gemini-free", "cost", "no price");
 }
 

@@ -3,37 +3,71 @@
 //! Format: `model_prices_and_context_window.json` and its schema beside it in BerriAI/litellm. A field is
 //! `KIND[_above_Nk_tokens][_batches|_priority|_flex]`.
 
-use std::collections::BTreeMap;
-
 use schemas::Unit;
 use serde_json::value::RawValue;
 
+use super::once::Once;
 use super::{Found, ImportError, Key, Scale, cache_write};
-
-type Fields = BTreeMap<String, Box<RawValue>>;
 
 /// Describes the others.
 const SAMPLE: &str = "sample_spec";
+/// Prices by ranges of the input, instead of the flat ones or beside them.
+const RANGES: &str = "tiered_pricing";
+const SEARCHES: &str = "search_context_cost_per_query";
+/// The sizes that a search's context can have: a price is known for a search if it is known for each of them.
+const SIZES: [&str; 3] = [
+    "search_context_size_high",
+    "search_context_size_low",
+    "search_context_size_medium",
+];
+/// What is in the names of fields that can change a price.
+const SMELLS: [&str; 9] = [
+    "price",
+    "pricing",
+    "billing",
+    "uplift",
+    "multiplier",
+    "discount",
+    "surcharge",
+    "_fee",
+    "provider_specific",
+];
+/// Fields with numbers that are no prices; so are those that begin with `max_`, `min_` or `supports_`.
+const NUMBERS: [&str; 8] = [
+    "rpm",
+    "tpm",
+    "rpd",
+    "tpd",
+    "output_vector_size",
+    "prompt_cache_min_tokens",
+    "tool_use_system_prompt_tokens",
+    "deprecation_date",
+];
 
 pub(super) fn read(text: &str, found: &mut Found<'_>) -> Result<(), ImportError> {
-    let map: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text)?;
-    for (name, entry) in map {
+    let map = Once::read(text)?;
+    map.refuse_entries(found);
+    for (name, entry) in map.fields {
         if name == SAMPLE {
             continue;
         }
-        match serde_json::from_str::<Fields>(entry.get()) {
-            Ok(fields) if fields.contains_key("litellm_provider") => model(&name, &fields, found),
+        match Once::read(entry.get()) {
+            Ok(fields) if fields.has("litellm_provider") => model(&name, &fields, found),
             _ => found.refuse(&name, "", "not the entry of a model"),
         }
     }
     Ok(())
 }
 
-fn model(entry: &str, fields: &Fields, found: &mut Found<'_>) {
-    let theirs = string(fields, "litellm_provider");
+fn model(entry: &str, object: &Once, found: &mut Found<'_>) {
+    let theirs = object.string("litellm_provider");
     let provider = provider(&theirs);
     if !found.wants(provider) {
         return;
+    }
+    object.refuse_fields(entry, found);
+    if theirs.is_empty() {
+        return found.refuse(entry, "", "it does not name one provider");
     }
     let prefix = format!("{theirs}/");
     let model = entry.strip_prefix(&prefix).unwrap_or(entry);
@@ -41,39 +75,88 @@ fn model(entry: &str, fields: &Fields, found: &mut Found<'_>) {
         let reason = "the class of the deployment is not said, or stands in the name: name it with --region-class";
         return found.refuse(entry, "", reason);
     }
-    let mode = string(fields, "mode");
-    for (field, value) in fields.iter().filter(|(field, _)| field.contains("cost")) {
-        if field == "search_context_cost_per_query" {
-            searches(entry, provider, model, value, found);
-            continue;
-        }
-        let Some((kind, over, tier)) = parts(field) else {
-            found.refuse(entry, field, "a band or tier that is not understood");
-            continue;
-        };
+    let key = Key {
+        entry,
+        provider,
+        model,
+        ..Key::default()
+    };
+    let mode = object.string("mode");
+    for (field, value) in &object.fields {
         let key = Key {
-            entry,
             field,
-            provider,
-            model,
-            tier,
-            over,
-            ..Key::default()
+            ..key.clone()
         };
-        match unit(kind, provider, &mode) {
-            Ok((unit, scale)) => {
-                let unit = Some(unit);
-                found.take(&Key { unit, ..key }, value, scale, "USD");
-            }
-            Err(reason) => found.refuse(entry, field, reason),
+        if !field.contains("cost") {
+            other_field(&key, value, object, found);
+        } else if object.has(RANGES) {
+            let reason = "the entry prices by ranges of the input beside it (tiered_pricing): this is not the price of every request";
+            found.refuse(entry, field, reason);
+        } else if field == SEARCHES {
+            searches(&key, value, object, found);
+        } else {
+            cost(&key, value, &mode, found);
         }
     }
 }
 
-fn string(fields: &Fields, name: &str) -> String {
-    let text = fields.get(name).map(|value| value.get());
-    text.and_then(|text| serde_json::from_str(text).ok())
-        .unwrap_or_default()
+fn cost(key: &Key<'_>, value: &RawValue, mode: &str, found: &mut Found<'_>) {
+    let Some((kind, over, tier)) = parts(key.field) else {
+        return found.refuse(
+            key.entry,
+            key.field,
+            "a band or tier that is not understood",
+        );
+    };
+    match unit(kind, key.provider, mode) {
+        Ok((unit, scale)) => {
+            let key = Key {
+                unit: Some(unit),
+                tier,
+                over,
+                ..key.clone()
+            };
+            found.take(&key, value, scale, "USD");
+        }
+        Err(reason) => found.refuse(key.entry, key.field, reason),
+    }
+}
+
+/// A field that is no cost by its name: listed if it may change what something costs.
+fn other_field(key: &Key<'_>, value: &RawValue, object: &Once, found: &mut Found<'_>) {
+    let field = key.field;
+    let reason = match field {
+        RANGES => "prices by ranges of the input: write lines with context_over by hand",
+        "web_search_billing_unit" if is_by_search(object) => return,
+        _ if field.contains("uplift") || field == "provider_specific_entry" => {
+            "factors by place or speed: write lines of kind uplift, or prices with a speed, by hand"
+        }
+        _ if SMELLS.iter().any(|smell| field.contains(smell)) => {
+            "it may change what is paid, and how is not understood"
+        }
+        _ if has_number(value) && !is_plain_number(field) => {
+            "a number of which it is not known whether it is a price"
+        }
+        _ => return,
+    };
+    found.refuse(key.entry, field, reason);
+}
+
+fn is_plain_number(field: &str) -> bool {
+    let begins = ["max_", "min_", "supports_"];
+    NUMBERS.contains(&field) || begins.iter().any(|begin| field.starts_with(begin))
+}
+
+fn has_number(value: &RawValue) -> bool {
+    fn within(value: &serde_json::Value) -> bool {
+        match value {
+            serde_json::Value::Number(_) => true,
+            serde_json::Value::Array(list) => list.iter().any(within),
+            serde_json::Value::Object(map) => map.values().any(within),
+            _ => false,
+        }
+    }
+    serde_json::from_str(value.get()).is_ok_and(|value| within(&value))
 }
 
 fn provider(theirs: &str) -> &str {
@@ -145,25 +228,32 @@ fn other_unit(kind: &str, mode: &str) -> Result<(Unit, Scale), &'static str> {
     }
 }
 
+/// Whether a price for searches is for one search, as it is where nothing else is said.
+fn is_by_search(object: &Once) -> bool {
+    let name = "web_search_billing_unit";
+    !object.has(name) || object.string(name) == "per_query"
+}
+
 /// One price a search, by how much context was asked for: only where it makes no difference.
-fn searches(entry: &str, provider: &str, model: &str, sizes: &RawValue, found: &mut Found<'_>) {
-    let field = "search_context_cost_per_query";
-    let Ok(sizes) = serde_json::from_str::<Fields>(sizes.get()) else {
+fn searches(key: &Key<'_>, sizes: &RawValue, object: &Once, found: &mut Found<'_>) {
+    let (entry, field) = (key.entry, key.field);
+    if !is_by_search(object) {
+        return found.refuse(entry, field, "searches are not billed one by one");
+    }
+    let Ok(sizes) = Once::read(sizes.get()) else {
         return found.refuse(entry, field, "not an object of sizes");
     };
-    let decimals: Vec<_> = sizes
-        .values()
-        .map(|v| super::Decimal::parse(v.get()))
-        .collect();
-    match sizes.values().next() {
-        Some(first) if decimals.iter().all(|decimal| *decimal == decimals[0]) => {
+    if sizes.has_doubles() || !sizes.fields.keys().eq(SIZES) {
+        let reason = "it does not have one price for each of the three sizes of a search's context";
+        return found.refuse(entry, field, reason);
+    }
+    let mut values = sizes.fields.values();
+    let decimal = |value: &RawValue| super::Decimal::parse(value.get());
+    match values.next() {
+        Some(first) if values.all(|value| decimal(value) == decimal(first)) => {
             let key = Key {
-                entry,
-                field,
-                provider,
-                model,
                 unit: Some(Unit::WebSearchCalls),
-                ..Key::default()
+                ..key.clone()
             };
             found.take(&key, first, Scale::ONE, "USD");
         }

@@ -2,34 +2,18 @@
 //!
 //! Format: `pricing/PROVIDER.json` and `docs/SCHEMA.md` of Portkey-AI/models.
 
-use std::collections::BTreeMap;
-
 use schemas::Unit;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::once::Once;
 use super::{Found, ImportError, Key, Scale, cache_write};
-
-type Fields = BTreeMap<String, Box<RawValue>>;
 
 /// What the others inherit: a currency, and zeros.
 const DEFAULT: &str = "default";
-
-#[derive(Deserialize)]
-struct Model {
-    #[serde(default)]
-    pricing_config: Option<Pricing>,
-}
-
-#[derive(Deserialize)]
-struct Pricing {
-    #[serde(default)]
-    pay_as_you_go: Option<Fields>,
-    #[serde(default)]
-    batch_config: Option<Fields>,
-    #[serde(default)]
-    currency: Option<String>,
-}
+const PRICING: &str = "pricing_config";
+/// Which set of prices is of which tier.
+const SETS: [(&str, &str); 2] = [("pay_as_you_go", ""), ("batch_config", "batch")];
 
 #[derive(Deserialize)]
 struct Priced {
@@ -37,51 +21,76 @@ struct Priced {
 }
 
 pub(super) fn read(text: &str, found: &mut Found<'_>) -> Result<(), ImportError> {
-    let models: BTreeMap<String, Model> = serde_json::from_str(text)?;
+    let models = Once::read(text)?;
     let provider = found
         .request
         .provider
         .clone()
         .ok_or(ImportError::NoProvider)?;
-    let currency = |name: &str| {
-        let pricing = models.get(name)?.pricing_config.as_ref()?;
-        pricing.currency.clone()
+    models.refuse_entries(found);
+    let inherited = match models.fields.get(DEFAULT) {
+        Some(model) => pricing(DEFAULT, model, found),
+        None => None,
     };
-    for (entry, model) in models.iter().filter(|(name, _)| name.as_str() != DEFAULT) {
-        let Some(pricing) = &model.pricing_config else {
-            found.refuse(entry, "pricing_config", "the map has no price for it");
+    let currency = |pricing: &Once| Some(pricing.string("currency")).filter(|c| !c.is_empty());
+    let inherited = inherited.as_ref().and_then(currency);
+    for (entry, model) in models.fields.iter().filter(|(name, _)| *name != DEFAULT) {
+        let Some(pricing) = pricing(entry, model, found) else {
             continue;
         };
-        let Some(currency) = currency(entry).or_else(|| currency(DEFAULT)) else {
+        let Some(currency) = currency(&pricing).or_else(|| inherited.clone()) else {
             found.refuse(entry, "currency", "the map does not say in which currency");
             continue;
         };
-        let sets = [
-            ("", &pricing.pay_as_you_go),
-            ("batch", &pricing.batch_config),
-        ];
-        for (tier, fields) in sets {
+        for (name, tier) in SETS {
             let key = Key {
                 entry,
+                field: name,
                 provider: &provider,
                 model: entry,
                 tier,
                 ..Key::default()
             };
-            for (field, value) in fields.iter().flatten() {
-                one(
-                    &Key {
-                        field,
-                        ..key.clone()
-                    },
-                    value,
-                    &currency,
-                    found,
-                );
+            let value = pricing
+                .fields
+                .get(name)
+                .filter(|value| value.get() != "null");
+            if let Some(value) = value {
+                set(&key, value, &currency, found);
             }
         }
     }
     Ok(())
+}
+
+/// What an entry says of its prices; none, and the reason told, where it is not one thing.
+fn pricing(entry: &str, model: &RawValue, found: &mut Found<'_>) -> Option<Once> {
+    let Ok(model) = Once::read(model.get()) else {
+        found.refuse(entry, "", "not the entry of a model");
+        return None;
+    };
+    model.refuse_fields(entry, found);
+    let pricing = model.fields.get(PRICING);
+    let Some(Ok(pricing)) = pricing.map(|pricing| Once::read(pricing.get())) else {
+        found.refuse(entry, PRICING, "the map has no price for it");
+        return None;
+    };
+    pricing.refuse_fields(entry, found);
+    (!pricing.has_doubles()).then_some(pricing)
+}
+
+fn set(key: &Key<'_>, value: &RawValue, currency: &str, found: &mut Found<'_>) {
+    let Ok(fields) = Once::read(value.get()) else {
+        return found.refuse(key.entry, key.field, "not an object of prices");
+    };
+    fields.refuse_fields(key.entry, found);
+    for (field, value) in &fields.fields {
+        let key = Key {
+            field,
+            ..key.clone()
+        };
+        one(&key, value, currency, found);
+    }
 }
 
 fn one(key: &Key<'_>, value: &RawValue, currency: &str, found: &mut Found<'_>) {
@@ -115,10 +124,11 @@ fn one(key: &Key<'_>, value: &RawValue, currency: &str, found: &mut Found<'_>) {
 }
 
 fn additional(key: &Key<'_>, value: &RawValue, currency: &str, found: &mut Found<'_>) {
-    let Ok(units) = serde_json::from_str::<Fields>(value.get()) else {
+    let Ok(units) = Once::read(value.get()) else {
         return found.refuse(key.entry, key.field, "not an object of units");
     };
-    for (field, value) in &units {
+    units.refuse_fields(key.entry, found);
+    for (field, value) in &units.fields {
         let unit = match field.as_str() {
             "web_search" => Some(Unit::WebSearchCalls),
             "file_search" => Some(Unit::FileSearchCalls),
@@ -136,6 +146,6 @@ fn additional(key: &Key<'_>, value: &RawValue, currency: &str, found: &mut Found
 fn price(key: &Key<'_>, value: &RawValue, scale: Scale, currency: &str, found: &mut Found<'_>) {
     match serde_json::from_str::<Priced>(value.get()) {
         Ok(Priced { price }) => found.take(key, &price, scale, currency),
-        Err(_) => found.refuse(key.entry, key.field, "not an object with a price"),
+        Err(_) => found.refuse(key.entry, key.field, "not an object with one price"),
     }
 }
