@@ -135,7 +135,7 @@ impl Cluster {
                  offsets.topic.replication.factor={replicas}\noffsets.topic.num.partitions=4\n\
                  transaction.state.log.replication.factor={replicas}\ntransaction.state.log.min.isr=1\n\
                  transaction.state.log.num.partitions=4\nshare.coordinator.state.topic.replication.factor={replicas}\n\
-                 group.initial.rebalance.delay.ms=0\nnum.network.threads=2\nnum.io.threads=4\n\
+                 group.initial.rebalance.delay.ms=0\nbroker.session.timeout.ms=3000\nbroker.heartbeat.interval.ms=500\nnum.network.threads=2\nnum.io.threads=4\n\
                  log.cleaner.dedupe.buffer.size=4194304\n",
                 data = data.display(),
                 voters = voters.join(","),

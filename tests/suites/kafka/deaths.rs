@@ -78,6 +78,13 @@ async fn whatever_dies_everything_in_the_journal_is_in_kafka_and_nothing_else() 
             answers(&answered, random.random_range(1..200)).await;
             cluster.start_node(1);
         } else {
+            // In the midst of publishing, or the kill would not bite.
+            eventually("records are acknowledged", async || {
+                let acked = stand.metric("publisher_acked_total").await?;
+                (acked > 0.0).then_some(())
+            })
+            .await;
+            answers(&answered, random.random_range(1..100)).await;
             stand.kill();
             stand.start_again().await;
         }
