@@ -1,5 +1,6 @@
 //! Target `stream`: bytes of a streamed answer through the meter. The cutting makes no difference; whoever asked for
-//! usage gets every byte; whoever did not gets no `usage` member of a whole document and everything else.
+//! usage gets every byte; whoever did not gets no `usage` member of a whole document and everything else. What follows
+//! `[DONE]` passes and means nothing.
 
 use bytes::Bytes;
 use gateway::meter::findings::{Findings, TextTally};
@@ -78,8 +79,11 @@ fn event_by_event(data: &[u8], passed: &[u8]) {
         .iter()
         .map(|event| &data[event.range.clone()])
         .collect();
-    let run = run(&parts, UsageFor::UsOnly);
-    assert!(run.passed.concat() == passed, "cut by events");
+    let over = events
+        .iter()
+        .position(|event| event.data.as_deref().is_some_and(is_done));
+    let all = run(&parts, UsageFor::UsOnly);
+    assert!(all.passed.concat() == passed, "cut by events");
     // What ends with CR is told with the next, for LF may belong to it.
     let ends_clean = |at: usize| at == 0 || parts[at - 1].ends_with(b"\n");
     for (at, event) in events.iter().enumerate() {
@@ -88,16 +92,24 @@ fn event_by_event(data: &[u8], passed: &[u8]) {
             continue;
         }
         let of_last = if is_last {
-            run.passed[at + 1].as_slice()
+            all.passed[at + 1].as_slice()
         } else {
             &[]
         };
-        judge(
-            parts[at],
-            event.data.as_deref(),
-            &[&run.passed[at], of_last].concat(),
-        );
+        let passed = [&all.passed[at], of_last].concat();
+        if over.is_some_and(|over| at > over) {
+            assert!(passed == parts[at], "what follows the end was changed");
+            let until_end = run(&parts[..at], UsageFor::UsOnly);
+            assert_eq!(until_end.told, all.told, "what follows the end was read");
+        } else {
+            judge(parts[at], event.data.as_deref(), &passed);
+        }
     }
+}
+
+/// Whether an event says that the stream is over.
+fn is_done(data: &[u8]) -> bool {
+    data[..data.len().min(8)].trim_ascii() == b"[DONE]"
 }
 
 /// What passed of an event.

@@ -28,6 +28,11 @@ fn media(content_type: Option<&str>) -> Declared {
     }
 }
 
+/// What some servers call a JSON document as well. Subtitles and sound are nothing else.
+fn is_text(content_type: &str) -> bool {
+    essence(content_type) == "text/plain"
+}
+
 /// The head of the provider's answer: notes what it says and makes the exchange one that is being answered.
 pub fn read_head(state: &mut State, response: Answer) -> http::response::Parts {
     let (parts, body) = response.into_parts();
@@ -53,15 +58,22 @@ pub fn read_head(state: &mut State, response: Answer) -> http::response::Parts {
             .asking
             .endpoint
             .answers_with(&kind.map(essence).unwrap_or_default());
-    let sniff = Sniff::new(media(kind), state.expects);
+    let is_text = is_other_answer && kind.is_some_and(is_text);
+    let declared = if is_text {
+        Declared::Transcript
+    } else {
+        media(kind)
+    };
+    let sniff = Sniff::new(declared, state.expects);
     let coding = coding.filter(|coding| !coding.trim().eq_ignore_ascii_case("identity"));
     state.reader = match coding.map(Coding::of) {
-        _ if is_other_answer => Reader::Opaque,
+        _ if is_other_answer && !is_text => Reader::Opaque,
         None => Reader::Sniff(Box::new(sniff)),
         Some(Some(coding)) => {
             let unpacks = sniff.may_change();
             Reader::Coded(Box::new(Coded::new(coding, sniff, unpacks)))
         }
+        Some(None) if is_text => Reader::Opaque,
         Some(None) => {
             state.found.unexpected = Some(ENCODED);
             Reader::Opaque

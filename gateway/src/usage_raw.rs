@@ -6,7 +6,8 @@ use serde_json::Value;
 use crate::meter::dialect::Reading;
 use crate::meter::findings::Findings;
 
-/// All that the provider said about usage: its one object as it stands, or each under the name of its place.
+/// All that the provider said about usage: its one object as it stands, or each under the name of its place. What it
+/// said more than once is here as it was merged (see `meter::merge`). `None` where it said nothing, or too much.
 pub fn of(found: &Findings, reading: &Reading) -> Option<String> {
     let places = [
         ("usage", found.usage.as_deref()),
@@ -38,6 +39,22 @@ pub fn of(found: &Findings, reading: &Reading) -> Option<String> {
     (all.len() <= MAX_USAGE_RAW_BYTES).then_some(all)
 }
 
+/// Whether something was said that is too long to be kept.
+pub fn is_lost(found: &Findings, reading: &Reading) -> bool {
+    let said = [
+        &found.usage,
+        &found.vendor_usage,
+        &found.choice_usage,
+        &found.tool_usage,
+        &found.breakdown,
+    ];
+    let bytes: usize = said.into_iter().flatten().map(Vec::len).sum();
+    bytes > SHORT_BYTES && of(found, reading).is_none()
+}
+
+/// So much is always kept, however its numbers are written anew.
+const SHORT_BYTES: usize = MAX_USAGE_RAW_BYTES / 8;
+
 /// An object of figures without its texts; as it stands where it has none.
 fn only_figures(raw: &[u8], value: Option<&Value>) -> Option<String> {
     if raw.len() > MAX_USAGE_RAW_BYTES {
@@ -47,7 +64,8 @@ fn only_figures(raw: &[u8], value: Option<&Value>) -> Option<String> {
     if holds_only_figures(value) {
         return String::from_utf8(raw.trim_ascii().to_vec()).ok();
     }
-    Some(without_texts(value.clone()).to_string())
+    let figures = without_texts(value.clone()).to_string();
+    (figures.len() <= MAX_USAGE_RAW_BYTES).then_some(figures)
 }
 
 /// Numbers and short words of a closed kind; a longer text could be anything.

@@ -85,8 +85,12 @@ impl Coded {
         found: &mut Findings,
         tally: &mut TextTally,
     ) -> Passing {
-        let unpacked = self.unpack(&chunk, found);
-        let read = self.read(unpacked, found, tally);
+        let (unpacked, is_whole) = self.decoder.unpack(&chunk);
+        self.unpacked += unpacked.len() as u64;
+        let mut read = self.read(unpacked, found, tally);
+        if !is_whole || self.unpacked > MAX_UNPACKED_BYTES {
+            read.extend(self.give_up(found));
+        }
         if self.passes_unpacked {
             return read;
         }
@@ -94,18 +98,12 @@ impl Coded {
     }
 
     pub(super) fn finish(&mut self, found: &mut Findings) -> Passing {
-        let rest = match &mut self.decoder {
-            Decoder::Gzip(decoder) => decoder
-                .try_finish()
-                .map(|()| std::mem::take(decoder.get_mut())),
-            Decoder::Deflate(decoder) => decoder
-                .try_finish()
-                .map(|()| std::mem::take(decoder.get_mut())),
-            Decoder::Broken => Ok(Vec::new()),
-        };
+        let (rest, is_whole) = self.decoder.finish();
         // Everything was flushed as it came: no text is left.
-        let mut read = self.read(rest.unwrap_or_default(), found, &mut TextTally::default());
+        let mut read = self.read(rest, found, &mut TextTally::default());
         read.extend(self.inner.finish(found));
+        // Of a stream that is over, the end of its packing need not have come.
+        found.is_odd |= !is_whole && !found.done;
         if self.passes_unpacked {
             return read;
         }
@@ -119,33 +117,47 @@ impl Coded {
         self.inner.feed(bytes.into(), found, tally)
     }
 
-    fn unpack(&mut self, chunk: &[u8], found: &mut Findings) -> Vec<u8> {
-        let unpacked = match &mut self.decoder {
-            Decoder::Gzip(decoder) => {
-                let written = decoder.write_all(chunk).and_then(|()| decoder.flush());
-                written.map(|()| std::mem::take(decoder.get_mut()))
-            }
-            Decoder::Deflate(decoder) => {
-                let written = decoder.write_all(chunk).and_then(|()| decoder.flush());
-                written.map(|()| std::mem::take(decoder.get_mut()))
-            }
-            Decoder::Broken => Ok(Vec::new()),
-        };
-        let bytes = unpacked.unwrap_or_else(|_| {
-            self.give_up(found);
-            Vec::new()
-        });
-        self.unpacked += bytes.len() as u64;
-        if self.unpacked > MAX_UNPACKED_BYTES {
-            self.give_up(found);
-        }
-        bytes
-    }
-
-    fn give_up(&mut self, found: &mut Findings) {
+    /// Nothing more is unpacked. What was, is read to its end, but need not be what was packed.
+    fn give_up(&mut self, found: &mut Findings) -> Passing {
         self.decoder = Decoder::Broken;
+        let held = self.inner.finish(found);
         self.inner = Reader::Opaque;
         found.unexpected = Some(ENCODED);
+        found.is_odd |= !found.done;
+        held
+    }
+}
+
+impl Decoder {
+    /// What the next bytes hold, and whether they are packed as they should be.
+    fn unpack(&mut self, chunk: &[u8]) -> (Vec<u8>, bool) {
+        match self {
+            Self::Gzip(decoder) => {
+                let written = decoder.write_all(chunk).and_then(|()| decoder.flush());
+                (std::mem::take(decoder.get_mut()), written.is_ok())
+            }
+            Self::Deflate(decoder) => {
+                let written = decoder.write_all(chunk).and_then(|()| decoder.flush());
+                (std::mem::take(decoder.get_mut()), written.is_ok())
+            }
+            Self::Broken => (Vec::new(), true),
+        }
+    }
+
+    /// What is left, and whether all has come and its check sum is right.
+    fn finish(&mut self) -> (Vec<u8>, bool) {
+        match self {
+            Self::Gzip(decoder) => {
+                let finished = decoder.try_finish();
+                (std::mem::take(decoder.get_mut()), finished.is_ok())
+            }
+            Self::Deflate(decoder) => {
+                // It takes no byte more only once its check sum was read.
+                let has_ended = matches!(decoder.write(&[0]), Ok(0));
+                (std::mem::take(decoder.get_mut()), has_ended)
+            }
+            Self::Broken => (Vec::new(), true),
+        }
     }
 }
 
@@ -228,5 +240,59 @@ mod tests {
         assert_eq!(Coding::of("x-gzip"), Some(Coding::Gzip));
         assert_eq!(Coding::of("deflate"), Some(Coding::Deflate));
         assert_eq!(Coding::of("br"), None);
+    }
+
+    /// A document of usage, packed.
+    fn document(coding: Coding) -> Vec<u8> {
+        let body = b"{\"usage\":{\"prompt_tokens\":3}}";
+        match coding {
+            Coding::Gzip => {
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+                encoder.write_all(body).unwrap();
+                encoder.finish().unwrap()
+            }
+            Coding::Deflate => {
+                let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+                encoder.write_all(body).unwrap();
+                encoder.finish().unwrap()
+            }
+        }
+    }
+
+    #[test]
+    fn figures_that_came_damaged_are_told_as_such() {
+        for coding in [Coding::Gzip, Coding::Deflate] {
+            let whole = document(coding);
+            let mut wrong_sum = whole.clone();
+            let at = whole.len() - if coding == Coding::Gzip { 8 } else { 4 };
+            wrong_sum[at] ^= 1;
+            let garbage = [&whole[..], b"garbage after it"].concat();
+            for size in [1, 7, 10_000] {
+                let odd = |body: &[u8]| {
+                    let (passed, found) = read(coding, body, size, UsageFor::Client);
+                    assert_eq!(passed, body);
+                    // Of a wrong sum in one piece with its data, zlib gives neither.
+                    let usage = found.usage.as_deref();
+                    let is_read = usage == Some(&b"{\"prompt_tokens\":3}"[..]);
+                    let is_in_one_piece = coding == Coding::Deflate && body == wrong_sum;
+                    assert!(is_read || is_in_one_piece, "{coding:?} {size}");
+                    found.contradicts_itself()
+                };
+                assert!(!odd(&whole), "{coding:?} {size}");
+                assert!(odd(&wrong_sum), "{coding:?} {size}: the sum");
+                assert!(odd(&whole[..at]), "{coding:?} {size}: no sum");
+                assert!(odd(&whole[..whole.len() - 1]), "{coding:?} {size}: cut");
+                assert!(odd(&garbage), "{coding:?} {size}: garbage");
+            }
+        }
+    }
+
+    #[test]
+    fn a_packed_stream_that_is_over_needs_no_more_of_its_packing() {
+        let body = packed(Coding::Gzip);
+        for cut in [&body[..body.len() - 8], &body[..body.len() - 1]] {
+            let (_, found) = read(Coding::Gzip, cut, 5, UsageFor::Client);
+            assert!(found.done && !found.contradicts_itself());
+        }
     }
 }

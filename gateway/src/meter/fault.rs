@@ -23,7 +23,7 @@ pub(super) struct Fault {
     says_why: bool,
     /// It has a part of an answer.
     answers: bool,
-    /// It has an error of any kind.
+    /// It has an error of any kind, be it an empty one.
     has_error: bool,
     has_type: bool,
 }
@@ -35,7 +35,6 @@ impl Fault {
         match key {
             Key::Why => self.says_why |= is_something,
             Key::Message => self.says_why |= begins == Begins::Text,
-            Key::Error => self.has_error |= is_something,
             Key::Type => self.has_type = true,
             Key::Choices
             | Key::Output
@@ -49,17 +48,23 @@ impl Fault {
         }
     }
 
+    /// An error begins.
+    pub(super) fn begin_error(&mut self) {
+        self.has_error = true;
+    }
+
     /// The document is over.
     pub(super) fn settle(&self, found: &mut Findings) {
         let is_named = found.object.take().as_deref() == Some(b"error");
         let is_bare = is_named || (self.says_why && !self.answers);
         let code = found.bare_code.take();
-        found.error |= is_bare;
+        // One that says nothing, beside an answer, is a member that this server always sends.
+        found.error |= is_bare || (self.has_error && !self.answers);
         if is_bare && self.has_type && found.kind.as_deref() != Some(b"error") {
             found.error_type.clone_from(&found.kind);
         }
         let is_event = found.kind.as_deref() == Some(b"error");
-        if is_bare || self.has_error || is_event {
+        if is_bare || (self.has_error && found.error) || is_event {
             found.error_code = found.error_code.take().or(code);
         }
     }

@@ -1,5 +1,7 @@
 //! What metering has found in an answer so far. Bounded; no sense is made of it here.
 
+use super::choices::Choices;
+use super::merge::{Merged, Shrunk, merge};
 pub use super::tally::TextTally;
 use super::tools::ToolCalls;
 
@@ -7,6 +9,10 @@ use super::tools::ToolCalls;
 pub const MAX_USAGE_BYTES: usize = 16 * 1024;
 /// The longest name (model, tier, reason, code) that is kept.
 const MAX_NAME_BYTES: usize = 256;
+/// Ends a model's name that was longer: what is left of it must be no other model's.
+const CUT: &str = "\u{2026}";
+/// The longest escape or character that a cut can go through: a surrogate pair.
+const MAX_ESCAPE_BYTES: usize = 12;
 
 /// The single values that are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +58,10 @@ pub enum Figure {
     Choice,
 }
 
+impl Figure {
+    const COUNT: usize = Self::Choice as usize + 1;
+}
+
 /// What an answer said about itself. For a stream the last word wins, field by field.
 #[derive(Debug, Default)]
 #[expect(
@@ -59,7 +69,7 @@ pub enum Figure {
     reason = "independent facts, not one state"
 )]
 pub struct Findings {
-    /// The last usage value that was not null, verbatim.
+    /// The usage, verbatim; where it was told more than once, all that was told of it, the last word of each field.
     pub usage: Option<Vec<u8>>,
     /// A usage value was longer than [`MAX_USAGE_BYTES`].
     pub usage_too_long: bool,
@@ -107,6 +117,13 @@ pub struct Findings {
     pub done: bool,
     /// It is not what was asked for: one of the reader's reasons.
     pub unexpected: Option<&'static str>,
+    /// It cites pages of the web.
+    pub cites_pages: bool,
+    /// It contradicts itself, or is damaged: its figures may not be what was meant.
+    pub(super) is_odd: bool,
+    /// What the last figures of each place take back.
+    shrunk: [Shrunk; Figure::COUNT],
+    pub(super) choices: Choices,
     pending: Vec<u8>,
     pending_too_long: bool,
 }
@@ -131,11 +148,10 @@ impl Findings {
 
     /// Takes the next bytes of it.
     fn push(&mut self, bytes: &[u8], limit: usize) {
-        if self.pending.len() + bytes.len() > limit {
-            self.pending_too_long = true;
-            return;
-        }
-        self.pending.extend_from_slice(bytes);
+        let room = limit - self.pending.len();
+        self.pending_too_long |= bytes.len() > room;
+        self.pending
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
     /// Takes the next bytes of an object of figures.
@@ -156,7 +172,7 @@ impl Findings {
         &self.pending
     }
 
-    /// An object of figures is complete. Says whether it was `null`, which overwrites nothing.
+    /// An object of figures is complete. Says whether it was `null`, which says nothing.
     pub(super) fn end_figure(&mut self, figure: Figure) -> bool {
         if self.pending_too_long {
             self.usage_too_long = true;
@@ -173,11 +189,55 @@ impl Findings {
             Figure::Vendor => &mut self.vendor_usage,
             Figure::Choice => &mut self.choice_usage,
         };
-        // An empty object says no more than null.
-        if slot.is_none() || !is_empty {
+        let Some(said) = slot else {
             keep(slot, &mut self.pending);
+            return false;
+        };
+        // An empty object says no more than null.
+        if is_empty {
+            return false;
+        }
+        let shrunk = &mut self.shrunk[figure as usize];
+        let (merged, is_odd) = merge(said, &self.pending, shrunk);
+        self.is_odd |= is_odd;
+        match merged {
+            Merged::Same => {}
+            Merged::Replaced => keep(slot, &mut self.pending),
+            Merged::Both(bytes) if bytes.len() > MAX_USAGE_BYTES => self.usage_too_long = true,
+            Merged::Both(bytes) => *slot = Some(bytes),
         }
         false
+    }
+
+    /// The first of the places of the answer's own figures that has some.
+    #[must_use]
+    pub fn stated(&self) -> Option<&[u8]> {
+        let places = [&self.usage, &self.vendor_usage, &self.choice_usage];
+        places.into_iter().find_map(Option::as_deref)
+    }
+
+    /// Whether its figures contradict each other, or it is damaged.
+    #[must_use]
+    pub fn contradicts_itself(&self) -> bool {
+        let own = match (&self.usage, &self.vendor_usage) {
+            (Some(_), _) => Figure::Usage,
+            (None, Some(_)) => Figure::Vendor,
+            (None, None) => Figure::Choice,
+        };
+        let places = [own, Figure::ToolUsage, Figure::Breakdown];
+        let takes_back = |figure| self.shrunk[figure as usize].any();
+        self.is_odd || places.into_iter().any(takes_back)
+    }
+
+    /// A longer name of a model is cut, between two characters: without any name it would be taken for another.
+    fn cut_pending(&mut self) {
+        let longest = MAX_NAME_BYTES - CUT.len();
+        let name = (0..=MAX_ESCAPE_BYTES).find_map(|cut| {
+            let kept = self.pending.get(..longest.checked_sub(cut)?)?;
+            serde_json::from_slice::<String>(&[b"\"", kept, b"\""].concat()).ok()
+        });
+        self.pending = (name.unwrap_or_default() + CUT).into_bytes();
+        self.pending_too_long = false;
     }
 
     /// A name that is written with escapes becomes what it says. `false` if it says nothing.
@@ -202,7 +262,12 @@ impl Findings {
 
     /// A name is complete. An empty one says nothing: chunks with a filter's verdict have an empty `model`.
     pub(super) fn end_name(&mut self, field: Field) {
-        if self.pending_too_long || self.pending.is_empty() || !self.decode_pending() {
+        if self.pending_too_long && field == Field::Model {
+            self.cut_pending();
+        } else if self.pending_too_long || !self.decode_pending() {
+            return;
+        }
+        if self.pending.is_empty() {
             return;
         }
         match field {
@@ -231,13 +296,14 @@ impl Findings {
         keep(slot, &mut self.pending);
     }
 
-    /// Whether a stream came to its end, as it says itself: `[DONE]`, a choice or a response that finished, an
-    /// error, or the last event of a picture, a transcript or a speech.
+    /// Whether a stream came to its end, as it says itself: `[DONE]`, a response that finished or every choice that
+    /// began, an error, or the last event of a picture, a transcript or a speech.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         let kind = self.kind.as_deref();
         let is_last = kind.is_some_and(|kind| LAST_EVENTS.contains(&kind));
-        self.done || self.finish_reason.is_some() || self.error || is_last
+        let has_finished = self.finish_reason.is_some() && self.choices.are_finished();
+        self.done || has_finished || self.error || is_last
     }
 
     /// Calls of hosted tools: the list of all items once the response is over, or what was told before it came.

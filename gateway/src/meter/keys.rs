@@ -10,6 +10,7 @@ pub(super) enum Key {
     /// Members of a streamed chunk that come along whether or not anything is said.
     Envelope,
     Action,
+    Annotations,
     Audio,
     Choices,
     Code,
@@ -24,6 +25,7 @@ pub(super) enum Key {
     FinishReason,
     FunctionCall,
     IncompleteDetails,
+    Index,
     Item,
     Message,
     Model,
@@ -52,6 +54,7 @@ pub(super) enum Key {
 fn key_of(name: &[u8]) -> Key {
     match name {
         b"action" => Key::Action,
+        b"annotations" => Key::Annotations,
         b"audio" => Key::Audio,
         b"choices" => Key::Choices,
         b"code" => Key::Code,
@@ -67,6 +70,7 @@ fn key_of(name: &[u8]) -> Key {
         b"finish_reason" => Key::FinishReason,
         b"function_call" => Key::FunctionCall,
         b"incomplete_details" => Key::IncompleteDetails,
+        b"index" => Key::Index,
         b"item" => Key::Item,
         b"message" => Key::Message,
         b"model" => Key::Model,

@@ -1,10 +1,12 @@
 //! Metering: from the bytes of an answer to disjoint units.
 
+mod choices;
 pub mod coding;
 pub mod dialect;
 mod fault;
 pub mod findings;
 mod keys;
+mod merge;
 mod places;
 pub mod reader;
 pub mod scan;
@@ -14,4 +16,5 @@ pub mod stream;
 pub mod strip;
 mod tally;
 mod texts;
+pub mod transcript;
 pub mod tools;

@@ -5,6 +5,7 @@
 //! completion chunk" (`x_groq`). Google's compatible endpoint sends an error as a list of one. What must not live
 //! here: how a document is cut into tokens (see `scan`), which texts were generated (see `texts`).
 
+use super::choices::Choice;
 use super::findings::{Field, Figure, Findings};
 use super::keys::Key;
 use super::scan::{Capture, Scan};
@@ -89,7 +90,7 @@ impl Scan {
             Key::Model if is_text => self.keep(Field::Model),
             Key::ServiceTier if is_text => self.keep(Field::ServiceTier),
             Key::Status if is_text => self.keep(Field::Status),
-            Key::Error if begins.is_an_error() => found.error = true,
+            Key::Error => self.begin_error(begins),
             Key::Output if begins == Begins::Array => found.listed_calls = ToolCalls::default(),
             _ => {}
         }
@@ -114,7 +115,7 @@ impl Scan {
             }
             (Key::XGroq, 2, Key::Usage) => self.keep_figure(Figure::Vendor),
             (Key::XGroq, 2, Key::UsageBreakdown) => self.keep_figure(Figure::Breakdown),
-            (Key::XGroq, 2, Key::Error) if begins.is_an_error() => found.error = true,
+            (Key::XGroq, 2, Key::Error) => self.begin_error(begins),
             (Key::Tools, 3, Key::Model) if is_text => self.keep(Field::ToolModel),
             (Key::Data, 2, _) if begins == Begins::Object => {
                 found.data_items = found.data_items.saturating_add(1);
@@ -128,16 +129,25 @@ impl Scan {
     fn choice_member(&mut self, key: Key, base: usize, found: &mut Findings, begins: Begins) {
         self.choices_filled = true;
         let depth = self.levels.len() - base;
+        let is_text = begins == Begins::Text;
         match (depth, key) {
-            (2, _) => self.thought_as = None,
+            (2, _) => {
+                self.thought_as = None;
+                self.choice =
+                    (begins == Begins::Object).then(|| Choice::new(self.levels.len() + 1));
+            }
+            (3, Key::Index) if begins == Begins::Scalar => self.capture = Capture::Index,
             (3, Key::Usage) => self.keep_figure(Figure::Choice),
             // `OpenRouter`, documentation, "Errors and debugging": an answer that broke off has it in its choice.
-            (3, Key::Error) if begins.is_an_error() => found.error = true,
-            (3, Key::FinishReason) if begins == Begins::Text => self.keep(Field::FinishReason),
-            (3, Key::Text) if begins == Begins::Text && is_choice_text(found) => {
+            (3, Key::Error) => self.begin_error(begins),
+            (3, Key::FinishReason) if is_text => self.keep(Field::FinishReason),
+            (3, Key::Text) if is_text && is_choice_text(found) => {
                 self.capture = Capture::Tally;
             }
-            (4.., _) if begins == Begins::Text => self.message_member(key, base, found),
+            (6, Key::Type) if is_text && self.levels[base + 3].key == Key::Annotations => {
+                self.capture = Capture::Annotation;
+            }
+            (4.., _) if is_text => self.message_member(key, base, found),
             _ => {}
         }
     }
@@ -162,6 +172,14 @@ impl Scan {
             }
         };
         self.capture = Capture::Item(part);
+    }
+
+    /// An error begins: what it says will tell whether there was one.
+    fn begin_error(&mut self, begins: Begins) {
+        if begins.is_an_error() {
+            self.fault.begin_error();
+            self.error = Some(self.levels.len());
+        }
     }
 
     fn keep(&mut self, field: Field) {

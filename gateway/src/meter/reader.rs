@@ -7,6 +7,7 @@ use super::findings::{Findings, TextTally};
 use super::scan::Scan;
 use super::sniff::Sniff;
 use super::stream::{Passing, StreamMeter};
+use super::transcript::Transcript;
 
 /// The answer was neither JSON nor a stream of events.
 pub const NOT_JSON: &str = "unexpected_content_type";
@@ -22,6 +23,8 @@ pub enum Reader {
     Stream(Box<StreamMeter>),
     /// One JSON document.
     Document(Box<Scan>),
+    /// A text, unless it turns out to be a JSON document.
+    Transcript(Box<Transcript>),
     /// Neither: passes unread.
     #[default]
     Opaque,
@@ -38,6 +41,10 @@ impl Reader {
             Self::Stream(meter) => meter.feed(&chunk, found, tally),
             Self::Document(scan) => {
                 scan.feed(&chunk, found, tally);
+                Passing::from_iter([chunk])
+            }
+            Self::Transcript(transcript) => {
+                transcript.feed(&chunk);
                 Passing::from_iter([chunk])
             }
             Self::Opaque => Passing::from_iter([chunk]),
@@ -58,6 +65,12 @@ impl Reader {
             Self::Stream(meter) => meter.finish(found),
             Self::Document(scan) => {
                 scan.finish(found);
+                // Another document, or garbage: which one is the answer?
+                found.is_odd |= scan.has_more();
+                Passing::new()
+            }
+            Self::Transcript(transcript) => {
+                transcript.finish(found);
                 Passing::new()
             }
             Self::Opaque => Passing::new(),
@@ -76,7 +89,7 @@ impl Reader {
         match self {
             Self::Stream(meter) => meter.is_cut_off(),
             Self::Document(scan) => !scan.is_whole(),
-            Self::Opaque | Self::Sniff(_) => false,
+            Self::Transcript(_) | Self::Opaque | Self::Sniff(_) => false,
             Self::Coded(coded) => coded.inner().is_cut_off(),
         }
     }
@@ -97,7 +110,7 @@ impl Reader {
         match self {
             Self::Sniff(sniff) => sniff.may_change(),
             Self::Coded(_) => self.unpacks(),
-            Self::Stream(_) | Self::Document(_) | Self::Opaque => false,
+            Self::Stream(_) | Self::Document(_) | Self::Transcript(_) | Self::Opaque => false,
         }
     }
 

@@ -8,6 +8,7 @@
 use memchr::memchr2;
 use smallvec::SmallVec;
 
+use super::choices::Choice;
 use super::fault::Fault;
 use super::findings::{Field, Figure, Findings, TextTally};
 use super::keys::{Key, KeyBuffer};
@@ -45,6 +46,10 @@ pub(super) enum Capture {
     Nothing,
     Name(Field),
     Item(ItemPart),
+    /// Which choice it is.
+    Index,
+    /// What a text is annotated with.
+    Annotation,
     Tally,
 }
 
@@ -91,6 +96,14 @@ pub struct Scan {
     pub(super) choices_filled: bool,
     pub(super) other_members: bool,
     pub(super) fault: Fault,
+    /// The nesting of the error that is being read.
+    pub(super) error: Option<usize>,
+    /// The choice that is being read.
+    pub(super) choice: Option<Choice>,
+    /// The document has ended.
+    has_ended: bool,
+    /// Something follows it.
+    has_more: bool,
     /// The name under which a choice told its thinking.
     pub(super) thought_as: Option<Key>,
 }
@@ -108,6 +121,12 @@ impl Scan {
         self.levels.is_empty()
             && self.too_deep == 0
             && matches!(self.state, State::Between | State::Scalar)
+    }
+
+    /// Whether anything but blanks follows the document.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.has_more
     }
 
     /// Whether the document holds usage and nothing else that a client could want: no choice and no
@@ -145,6 +164,9 @@ impl Scan {
             self.end_value();
             self.end_figure_if_complete(0, found);
         }
+        if let Some(choice) = self.choice.take() {
+            choice.note_in(&mut found.choices);
+        }
         if let Some(item) = self.told.take()
             && !found.is_item_begun()
         {
@@ -155,6 +177,7 @@ impl Scan {
 
     /// Between tokens. Takes the byte unless it begins a scalar.
     fn between(&mut self, byte: u8, found: &mut Findings) -> usize {
+        self.has_more |= self.has_ended && !b" \t\r\n\xef\xbb\xbf\0".contains(&byte);
         match byte {
             b'{' | b'[' => self.open(byte == b'{', found),
             b'}' | b']' => self.close(found),
@@ -170,6 +193,9 @@ impl Scan {
             0xef | 0xbb | 0xbf | 0 if self.levels.is_empty() => {}
             _ => {
                 let is_null = byte == b'n';
+                if matches!(byte, b't' | b'1'..=b'9' | b'-') {
+                    self.says_what_failed(found);
+                }
                 self.begin_value(
                     found,
                     if is_null {
@@ -201,9 +227,14 @@ impl Scan {
     fn in_text(&mut self, rest: &[u8], found: &mut Findings, tally: &mut TextTally) -> usize {
         let (used, end) = self.string_part(rest);
         let text = &rest[..used - usize::from(end)];
+        if !text.is_empty() && self.error.is_some() {
+            found.error = true;
+        }
         match self.capture {
             Capture::Nothing => {}
-            Capture::Name(_) | Capture::Item(_) => found.push_name(text),
+            Capture::Name(_) | Capture::Item(_) | Capture::Index | Capture::Annotation => {
+                found.push_name(text);
+            }
             Capture::Tally => {
                 tally.push(text);
                 if !text.is_empty() {
@@ -224,7 +255,7 @@ impl Scan {
     fn in_scalar(&mut self, rest: &[u8], found: &mut Findings) -> usize {
         let ends = |b: &u8| matches!(b, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
         let used = rest.iter().position(ends).unwrap_or(rest.len());
-        if matches!(self.capture, Capture::Name(_)) {
+        if matches!(self.capture, Capture::Name(_) | Capture::Index) {
             found.push_name(&rest[..used]);
         }
         if used < rest.len() {
@@ -303,8 +334,17 @@ impl Scan {
                     self.told = Some(item);
                 }
             }
+            let is_over = |choice: &mut Choice| self.levels.len() < choice.depth;
+            if let Some(choice) = self.choice.take_if(is_over) {
+                choice.note_in(&mut found.choices);
+            }
         }
         self.end_value();
+    }
+
+    /// A figure or a `true` inside of an error says that there was one.
+    fn says_what_failed(&self, found: &mut Findings) {
+        found.error |= self.error.is_some_and(|depth| self.levels.len() > depth);
     }
 
     /// A value begins: decides from its place what becomes of it.
@@ -313,7 +353,7 @@ impl Scan {
             return;
         }
         self.place(found, begins);
-        let is_kept = matches!(self.capture, Capture::Name(_) | Capture::Item(_));
+        let is_kept = !matches!(self.capture, Capture::Nothing | Capture::Tally);
         if is_kept || self.figure.is_some() {
             found.begin();
         }
@@ -326,7 +366,18 @@ impl Scan {
     fn end_capture(&mut self, found: &mut Findings) {
         match self.capture {
             Capture::Nothing | Capture::Tally => {}
-            Capture::Name(field) => found.end_name(field),
+            Capture::Name(field) => {
+                if let (Some(choice), Field::FinishReason) = (&mut self.choice, field) {
+                    choice.finished |= !found.pending_name().is_empty();
+                }
+                found.end_name(field);
+            }
+            Capture::Index => {
+                if let Some(choice) = &mut self.choice {
+                    choice.take_index(found.pending_name());
+                }
+            }
+            Capture::Annotation => found.cites_pages |= found.pending_name() == b"url_citation",
             Capture::Item(part) => {
                 if let Some(item) = &mut self.item {
                     item.take(part, found.pending_name());
@@ -338,6 +389,10 @@ impl Scan {
     fn end_value(&mut self) {
         self.state = State::Between;
         self.capture = Capture::Nothing;
+        if self.too_deep == 0 {
+            self.has_ended = self.levels.is_empty();
+            self.error.take_if(|depth| self.levels.len() <= *depth);
+        }
     }
 
     /// Figures are complete when the nesting is back where it began and no token is open.
@@ -357,6 +412,9 @@ impl Scan {
         }
         let (comma_before, key_start) = self.usage_starts;
         let value_end = self.offset + used;
+        // Two in one document: which one is meant?
+        let is_second = self.usage_place.is_some_and(|place| !place.is_null);
+        found.is_odd |= is_second && !is_null && !self.has_more;
         self.usage_place = Some(UsagePlace {
             comma_before,
             key_start,

@@ -308,3 +308,84 @@ fn the_last_of_two_usages_counts_and_an_empty_one_is_none() {
     assert_eq!(usage(r#"{"usage":{"a":1},"usage":{ }}"#), br#"{"a":1}"#);
     assert_eq!(usage(r#"{"usage":{}}"#), b"{}");
 }
+
+#[test]
+fn an_error_that_says_nothing_is_none_beside_an_answer() {
+    let is_error = |document: &str| {
+        let parts: Vec<&[u8]> = document.as_bytes().chunks(1).collect();
+        let cut = scan(&parts).1.error;
+        assert_eq!(scan(&[document.as_bytes()]).1.error, cut, "{document}");
+        cut
+    };
+    for empty in [
+        "{}",
+        "\"\"",
+        "[]",
+        "null",
+        "false",
+        "0",
+        r#"{"message":null}"#,
+        r#"{"message":"","code":0,"param":[],"inner":{"a":false}}"#,
+    ] {
+        let beside = format!(r#"{{"error":{empty},"choices":[{{"index":0}}],"usage":{{}}}}"#);
+        assert!(!is_error(&beside), "{beside}");
+        let wrapped = format!(r#"{{"type":"t","response":{{"error":{empty},"output":[]}}}}"#);
+        assert!(!is_error(&wrapped), "{wrapped}");
+        let inside = format!(r#"{{"choices":[{{"error":{empty}}}],"x_groq":{{"error":{empty}}}}}"#);
+        assert!(!is_error(&inside), "{inside}");
+    }
+    for real in [
+        r#""m""#,
+        r#"{"message":"m"}"#,
+        r#"{"code":500}"#,
+        r#"[{"a":{"b":true}}]"#,
+        r#"["m"]"#,
+    ] {
+        let beside = format!(r#"{{"choices":[{{"index":0}}],"error":{real},"usage":{{}}}}"#);
+        assert!(is_error(&beside), "{beside}");
+        let inside = format!(r#"{{"choices":[{{"error":{real}}}]}}"#);
+        assert!(is_error(&inside), "{inside}");
+    }
+    // Alone it is all that was answered; what follows it is not in it.
+    assert!(is_error(r#"{"error":{}}"#));
+    assert!(!is_error(
+        r#"{"error":{},"usage":{"a":5},"choices":["x"],"n":7}"#
+    ));
+}
+
+#[test]
+fn the_name_of_a_model_is_cut_between_characters_and_is_no_other() {
+    for (name, kept) in [
+        ("m".repeat(256), "m".repeat(256)),
+        ("m".repeat(257), "m".repeat(253) + "…"),
+        ("ä".repeat(200), "ä".repeat(126) + "…"),
+        (r"\ud83d\ude00".repeat(40), "😀".repeat(21) + "…"),
+        (r"\\".repeat(200), r"\".repeat(126) + "…"),
+    ] {
+        let document = format!(r#"{{"model":"{name}"}}"#);
+        for size in [1, 3, 1_000] {
+            let parts: Vec<&[u8]> = document.as_bytes().chunks(size).collect();
+            let found = scan(&parts).1;
+            assert_eq!(String::from_utf8(found.model.unwrap()).unwrap(), kept);
+        }
+    }
+}
+
+#[test]
+fn what_follows_a_document_is_told() {
+    for (text, has_more) in [
+        ("{\"a\":[{}]} \r\n", false),
+        ("\u{feff}{}\0\0", false),
+        ("[1]", false),
+        ("", false),
+        ("{}{}", true),
+        ("{\"a\":1}\n{\"a\":2}", true),
+        ("{} x", true),
+        ("[],", true),
+        ("1 2", true),
+    ] {
+        let parts: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+        assert_eq!(scan(&[text.as_bytes()]).0.has_more(), has_more, "{text}");
+        assert_eq!(scan(&parts).0.has_more(), has_more, "{text}");
+    }
+}

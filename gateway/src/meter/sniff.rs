@@ -7,6 +7,7 @@ use super::coding::{Coded, Coding};
 use super::findings::{Findings, TextTally};
 use super::reader::{JSON_FOR_STREAM, NOT_JSON, Reader};
 use super::stream::{Passing, StreamMeter, UsageFor};
+use super::transcript::Transcript;
 
 /// White space before an answer that is waited out.
 const MAX_BLANK_BYTES: usize = 4 << 10;
@@ -26,6 +27,8 @@ pub enum Declared {
     Unsaid,
     /// Something else.
     Other,
+    /// The text of a recording.
+    Transcript,
 }
 
 /// What was asked for.
@@ -77,7 +80,8 @@ impl Sniff {
     /// Whether what passes on can be other bytes than those that came.
     #[must_use]
     pub fn may_change(&self) -> bool {
-        self.declared != Declared::Json && self.expects.usage_for == UsageFor::UsOnly
+        !matches!(self.declared, Declared::Json | Declared::Transcript)
+            && self.expects.usage_for == UsageFor::UsOnly
     }
 
     /// Takes the next bytes; once they tell, gives the reader to go on with and what passes on.
@@ -107,7 +111,7 @@ impl Sniff {
         let kind = match self.declared {
             Declared::Events => Kind::Events,
             Declared::Json => Kind::Json,
-            Declared::Unsaid | Declared::Other => Kind::Opaque,
+            Declared::Unsaid | Declared::Other | Declared::Transcript => Kind::Opaque,
         };
         let mut reader = self.reader(kind, found);
         let mut passing = Passing::new();
@@ -133,6 +137,10 @@ impl Sniff {
         if text.is_empty() || could_begin(GZIP) || BYTE_ORDER_MARK.starts_with(bytes) {
             return (bytes.len() >= MAX_BLANK_BYTES).then_some(Kind::Opaque);
         }
+        if declared == Declared::Transcript {
+            let is_object = text[0] == b'{';
+            return Some(if is_object { Kind::Json } else { Kind::Opaque });
+        }
         match text[0] {
             b'{' | b'[' => return Some(Kind::Json),
             b'<' if declared != Declared::Events => return Some(Kind::Opaque),
@@ -148,7 +156,7 @@ impl Sniff {
             }
             _ if marks.iter().any(|mark| could_begin(mark)) => None,
             Declared::Json => Some(Kind::Json),
-            Declared::Unsaid | Declared::Other => Some(Kind::Opaque),
+            Declared::Unsaid | Declared::Other | Declared::Transcript => Some(Kind::Opaque),
         }
     }
 
@@ -162,6 +170,10 @@ impl Sniff {
                 };
                 Reader::Stream(Box::new(StreamMeter::new(usage_for)))
             }
+            Kind::Json if self.declared == Declared::Transcript => {
+                Reader::Transcript(Box::<Transcript>::default())
+            }
+            Kind::Opaque if self.declared == Declared::Transcript => Reader::Opaque,
             Kind::Json => {
                 if self.expects.stream {
                     found.unexpected = Some(JSON_FOR_STREAM);
@@ -277,5 +289,38 @@ mod tests {
         let (passed, found, _) = read(Declared::Other, false, &[&blanks, b"{}"]);
         assert_eq!(passed.len(), 10_002);
         assert_eq!(found.unexpected, Some(NOT_JSON));
+    }
+
+    #[test]
+    fn a_transcript_that_is_a_document_is_read_and_a_text_passes() {
+        let document = br#"{"text":"A text.","usage":{"type":"duration","seconds":3}}"#;
+        let damaged = br#"{"usage":{"type":"duration","seconds":3},"text":"#;
+        let packed = gzip(document);
+        let usage = Some(&br#"{"type":"duration","seconds":3}"#[..]);
+        for (body, usage, is_odd) in [
+            (&document[..], usage, false),
+            (&packed, usage, false),
+            (damaged, usage, true),
+            (b"{laughs} Hello.", None, false),
+            (b"{\"error\": {\"message\": \"m\"}} he said", None, false),
+            (b"{\"error\": {\"message\": \"m\"", None, false),
+            (b"[music]", None, false),
+            (b"data: no", None, false),
+            (b"<i>Hello", None, false),
+            (b"Hello", None, false),
+            (b"", None, false),
+        ] {
+            for size in [1, 2, 7, 1_000] {
+                let parts: Vec<&[u8]> = body.chunks(size).collect();
+                let (passed, found, reader) = read(Declared::Transcript, false, &parts);
+                assert_eq!(passed, body);
+                assert_eq!(found.usage.as_deref(), usage);
+                assert_eq!(found.contradicts_itself(), is_odd);
+                assert!(!found.error && found.unexpected.is_none() && !reader.is_cut_off());
+            }
+        }
+        let failed = br#"{"error":{"message":"m","code":"c"}}"#;
+        let (_, found, _) = read(Declared::Transcript, false, &[failed]);
+        assert!(found.error && found.error_code.as_deref() == Some(b"c"));
     }
 }

@@ -87,6 +87,14 @@ pub(super) fn object<'a>(map: &'a Object, names: &[&str]) -> Option<&'a Object> 
         .find_map(|name| map.get(*name).and_then(Value::as_object))
 }
 
+/// Whether one of these is there and no object: what it should divide cannot be divided.
+pub(super) fn is_odd(map: &Object, names: &[&str]) -> bool {
+    let values = names.iter().filter_map(|name| map.get(*name));
+    values
+        .into_iter()
+        .any(|value| !value.is_null() && !value.is_object())
+}
+
 /// Whether any number in it is not 0, but for those that are no use.
 pub(super) fn counts_something(value: &Value) -> bool {
     match value {
@@ -99,18 +107,29 @@ pub(super) fn counts_something(value: &Value) -> bool {
     }
 }
 
-/// Whether a name says that its figure is a time, a speed or a sum of money: whoever sends it, it is no use. Recorded:
-/// pydantic/pydantic-ai, `tests/models/cassettes/test_groq` (`queue_time`); `crmne/ruby_llm`,
+/// Names of times and sums of money: whoever sends them, they are no use. Only those that are known: `audio_ms` could be
+/// what is paid. Recorded: groq/groq-typescript, `src/resources/completions.ts`; pydantic/pydantic-ai,
+/// `tests/models/cassettes/test_groq` (`queue_time`); `crmne/ruby_llm`,
 /// `spec/fixtures/vcr_cassettes/chat_*_gpustack_*` (`time_to_first_token_ms`, `tokens_per_second`) and
-/// `chat_*_perplexity_*` (`cost`).
+/// `chat_*_perplexity_*` (`cost`); `DeepInfra`, documentation, "Chat completions" (`estimated_cost`).
+const NO_USE: &[&str] = &[
+    "queue_time",
+    "prompt_time",
+    "completion_time",
+    "total_time",
+    "time_to_first_token_ms",
+    "time_per_output_token_ms",
+    "cost",
+    "cost_details",
+    "cost_in_usd_ticks",
+    "estimated_cost",
+];
+/// Endings of speeds and delays, which nobody pays.
+const NO_USE_ENDINGS: &[&str] = &["_per_second", "_latency", "_ttft_ms", "_tbt_ms"];
+
+/// Whether a name says that its figure is a time, a speed or a sum of money.
 fn is_no_use(name: &str) -> bool {
-    name == "cost"
-        || ["_time", "_ms", "_per_second", "_latency", "_cost"]
-            .iter()
-            .any(|end| name.ends_with(end))
-        || ["cost_", "time_"]
-            .iter()
-            .any(|start| name.starts_with(start))
+    NO_USE.contains(&name) || NO_USE_ENDINGS.iter().any(|end| name.ends_with(end))
 }
 
 /// Whether a figure above zero has a name that is not among `known`.
@@ -141,6 +160,23 @@ mod tests {
         }
         assert_eq!(count_of(map, &["gone", "a"]), Ok(Some(3)));
         assert_eq!(count_of(map, &["a", "z"]), Err(NotACount));
+    }
+
+    #[test]
+    fn only_known_times_and_costs_are_no_use() {
+        let is_strange = |name: &str| has_stranger(json!({ name: 3 }).as_object().unwrap(), &[]);
+        for known in ["queue_time", "cost", "tokens_per_second", "engine_ttft_ms"] {
+            assert!(!is_strange(known), "{known}");
+        }
+        for unknown in [
+            "audio_ms",
+            "images_cost",
+            "video_time",
+            "cost_units",
+            "time_units",
+        ] {
+            assert!(is_strange(unknown), "{unknown}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use schemas::Unit;
 use smallvec::SmallVec;
 
-use super::counts::{NotACount, Object, agree, count_of, has_stranger, object};
+use super::counts::{NotACount, Object, agree, count_of, has_stranger, is_odd, object};
 
 /// A part and the names that it goes by.
 pub(super) type Part = (Unit, &'static [&'static str]);
@@ -35,6 +35,11 @@ impl<'a> Details<'a> {
     /// An object inside.
     pub(super) fn object(&self, name: &str) -> Option<&'a Object> {
         self.0.iter().find_map(|details| object(details, &[name]))
+    }
+
+    /// Whether one of this name is there and no object.
+    pub(super) fn have_odd(&self, name: &str) -> bool {
+        self.0.iter().any(|details| is_odd(details, &[name]))
     }
 
     /// The parts that are told.

@@ -11,7 +11,8 @@ use schemas::event::MAX_LINES;
 use schemas::{Unit, Units};
 use serde_json::Value;
 
-use super::counts::{Object, object};
+use super::counts::object;
+use super::parse::parse;
 use super::rules::Rules;
 use super::side::Draft;
 use super::tokens::{self, Content};
@@ -26,8 +27,9 @@ pub(super) const RULES: Rules = Rules {
 /// calls of one model are one line. Where it does not make the whole it is left, and the figures are inconsistent.
 pub(super) fn by_model(found: &Findings, draft: &mut Draft) -> Option<Vec<(String, Units)>> {
     let raw = found.breakdown.as_deref()?;
-    let breakdown = serde_json::from_slice::<Object>(raw).ok();
-    let told = breakdown.as_ref().and_then(|told| told.get("models"));
+    let breakdown = parse(raw);
+    draft.inconsistent |= breakdown.as_ref().is_some_and(|(_, is_clear)| !is_clear);
+    let told = breakdown.as_ref().and_then(|(told, _)| told.get("models"));
     if told.is_some_and(Value::is_null) {
         return None;
     }

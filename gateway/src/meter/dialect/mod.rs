@@ -5,6 +5,7 @@
 
 mod azure;
 mod cerebras;
+mod cost;
 mod counts;
 mod deepseek;
 mod details;
@@ -16,6 +17,7 @@ mod name;
 mod ollama;
 mod openai;
 mod openrouter;
+mod parse;
 mod reading;
 mod rules;
 mod side;

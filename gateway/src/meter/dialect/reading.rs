@@ -5,13 +5,15 @@ use schemas::{Api, Unit, Units, UsageQuality};
 use serde_json::Value;
 
 use super::Dialect;
+use super::cost::cost;
 use super::counts::{Object, seconds_ms};
 use super::groq;
-use super::rules::{Cost, Rules};
+use super::parse::parse;
 use super::side::Draft;
 use super::tokens::{self, Content};
 use super::tools;
 use crate::meter::findings::Findings;
+use crate::usage_raw;
 
 /// One model's use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,25 +69,39 @@ pub fn read(dialect: Dialect, api: Api, found: &Findings) -> Reading {
     }
     let tool_line = tools::read(usage, found, rules, &mut draft);
     let by_pieces = pieces(api, found, &mut draft);
-    let provider_cost = usage.and_then(|usage| cost(usage, rules));
+    let provider_cost = usage
+        .zip(found.stated())
+        .and_then(|(usage, raw)| cost(usage, raw, rules));
+    draft.unmapped |= searches_uncounted(api, found, &draft);
     let lines = lines(found, &mut draft, tool_line, usage.and_then(tier));
     let quality = quality(api, found, &draft, &lines);
-    Reading {
+    let mut reading = Reading {
         lines,
         quality,
         provider_cost,
         by_pieces,
         usage: stated,
+    };
+    // What is not kept cannot be looked at again.
+    if reading.quality == UsageQuality::Ok && usage_raw::is_lost(found, &reading) {
+        reading.quality = UsageQuality::Unmapped;
     }
+    reading
+}
+
+/// Whether a chat cites pages that it searched for, and no figure counts the search. OpenAI, guide "Web search", "Chat
+/// Completions": a model that searches charges each call, and tells it only by annotations of type `url_citation`.
+fn searches_uncounted(api: Api, found: &Findings, draft: &Draft) -> bool {
+    let is_counted = |unit| draft.units.get(unit).is_some_and(|count| count > 0);
+    let units = [Unit::WebSearchCalls, Unit::WebFetchCalls, Unit::SearchUnits];
+    api == Api::Chat && found.cites_pages && !units.into_iter().any(is_counted)
 }
 
 /// The figures of the answer, from the first place that has them.
 fn stated(found: &Findings, draft: &mut Draft) -> Option<Value> {
-    let places = [&found.usage, &found.vendor_usage, &found.choice_usage];
-    let raw = places.into_iter().find_map(Option::as_deref)?;
-    let value = serde_json::from_slice(raw).ok();
-    draft.inconsistent |= value.is_none();
-    value
+    let said = parse(found.stated()?);
+    draft.inconsistent |= said.as_ref().is_none_or(|(_, is_clear)| !is_clear);
+    said.map(|(value, _)| value)
 }
 
 /// What is counted by the piece where no tokens and no seconds are told: pictures, and a recording's length.
@@ -148,7 +164,8 @@ fn lines(
 fn quality(api: Api, found: &Findings, draft: &Draft, lines: &[ReadingLine]) -> UsageQuality {
     // A list of models and a moderation use nothing that is counted.
     let is_free = matches!(api, Api::Moderations | Api::Models);
-    if draft.inconsistent || found.usage_too_long {
+    let contradicts = found.contradicts_itself() && !lines.is_empty();
+    if draft.inconsistent || found.usage_too_long || contradicts {
         UsageQuality::Inconsistent
     } else if lines.is_empty() && !is_free {
         UsageQuality::Missing
@@ -162,35 +179,6 @@ fn quality(api: Api, found: &Findings, draft: &Draft, lines: &[ReadingLine]) -> 
 /// The service tier among the figures: Mistral's is there.
 fn tier(usage: &Object) -> Option<String> {
     Some(usage.get("service_tier")?.as_str()?.to_owned())
-}
-
-/// What the provider says it charges.
-fn cost(usage: &Object, rules: &Rules) -> Option<String> {
-    match rules.cost {
-        Cost::None => None,
-        Cost::Dollars(name) => decimal(usage.get(name)?),
-        Cost::DollarsIn(object, name) => decimal(usage.get(object)?.get(name)?),
-        Cost::Ticks(name) => {
-            let ticks = usage.get(name)?.as_u64()?;
-            let text = format!(
-                "{}.{:010}",
-                ticks / TICKS_PER_DOLLAR,
-                ticks % TICKS_PER_DOLLAR
-            );
-            Some(text.trim_end_matches('0').trim_end_matches('.').to_owned())
-        }
-    }
-}
-
-const TICKS_PER_DOLLAR: u64 = 10_000_000_000;
-
-/// A number without an exponent. It is the provider's own, kept to be compared, never to be computed with.
-fn decimal(value: &Value) -> Option<String> {
-    if let Some(whole) = value.as_u64() {
-        return Some(whole.to_string());
-    }
-    let number = value.as_f64()?;
-    (number >= 0.0).then(|| format!("{number}"))
 }
 
 #[cfg(test)]

@@ -59,8 +59,87 @@ fn ticks_and_dollars_are_decimals_without_an_exponent() {
         cost(Dialect::OpenRouter, r#"{"cost":4.25e-06}"#).unwrap(),
         "0.00000425"
     );
+    assert_eq!(
+        cost(Dialect::OpenRouter, r#"{"cost":0.12345678901234567890123}"#).unwrap(),
+        "0.12345678901234567890123"
+    );
+    assert_eq!(cost(Dialect::OpenRouter, r#"{"cost":1e300}"#), None);
     assert_eq!(cost(Dialect::OpenRouter, r#"{"cost":-1}"#), None);
     assert_eq!(cost(Dialect::OpenAi, r#"{"cost":1}"#), None);
+}
+
+#[test]
+fn what_divides_a_side_and_is_no_object_is_told() {
+    for odd in ["[60]", "\"60\"", "60", "true", "[]"] {
+        for name in [
+            "prompt_tokens_details",
+            "completion_tokens_details",
+            "server_tool_use",
+        ] {
+            let usage = format!(r#"{{"prompt_tokens":100,"completion_tokens":10,"{name}":{odd}}}"#);
+            assert_eq!(chat(&usage).1, UsageQuality::Inconsistent, "{usage}");
+        }
+        let usage = format!(
+            r#"{{"prompt_tokens":100,"prompt_tokens_details":{{"cached_tokens":60,"cached_tokens_details":{odd}}}}}"#
+        );
+        assert_eq!(chat(&usage).1, UsageQuality::Inconsistent, "{usage}");
+    }
+    let usage = r#"{"prompt_tokens":100,"prompt_tokens_details":null,"server_tool_use":null}"#;
+    assert_eq!(chat(usage).1, UsageQuality::Ok);
+}
+
+#[test]
+fn of_a_figure_that_is_told_twice_the_larger_counts_and_it_is_told() {
+    for usage in [
+        r#"{"prompt_tokens":100,"prompt_tokens":7}"#,
+        r#"{"prompt_tokens":7,"prompt_tokens":100}"#,
+        r#"{"prompt_tokens":100,"prompt_tokens":100}"#,
+    ] {
+        let told = (
+            r#"{"input_text":100}"#.to_owned(),
+            UsageQuality::Inconsistent,
+        );
+        assert_eq!(chat(usage), told, "{usage}");
+    }
+    let inside =
+        r#"{"prompt_tokens":100,"prompt_tokens_details":{"cached_tokens":60,"cached_tokens":0}}"#;
+    assert_eq!(chat(inside).1, UsageQuality::Inconsistent);
+}
+
+#[test]
+fn figures_that_are_too_long_to_be_kept_are_unmapped() {
+    let usage = |zeros: usize| {
+        format!(
+            r#"{{"prompt_tokens":100,"x":[{}]}}"#,
+            vec!["0"; zeros].join(",")
+        )
+    };
+    assert_eq!(chat(&usage(2_000)).1, UsageQuality::Ok);
+    assert_eq!(chat(&usage(2_100)).1, UsageQuality::Unmapped);
+    let mut two = found(&usage(1_500));
+    two.tool_usage = Some(
+        usage(1_500)
+            .replace("prompt_tokens", "zero")
+            .replace("100", "0")
+            .into_bytes(),
+    );
+    let reading = read(Dialect::OpenAi, Api::Chat, &two);
+    assert_eq!(reading.quality, UsageQuality::Unmapped);
+}
+
+#[test]
+fn a_search_that_no_figure_counts_is_unmapped() {
+    let quality = |api, usage: &str, cites: bool| {
+        let mut found = found(usage);
+        found.cites_pages = cites;
+        read(Dialect::OpenAi, api, &found).quality
+    };
+    let plain = r#"{"prompt_tokens":100,"completion_tokens":10}"#;
+    assert_eq!(quality(Api::Chat, plain, false), UsageQuality::Ok);
+    assert_eq!(quality(Api::Chat, plain, true), UsageQuality::Unmapped);
+    assert_eq!(quality(Api::Responses, plain, true), UsageQuality::Ok);
+    let counted = r#"{"prompt_tokens":100,"completion_tokens":10,"server_tool_use":{"web_search_requests":2}}"#;
+    assert_eq!(quality(Api::Chat, counted, true), UsageQuality::Ok);
 }
 
 fn any_figure() -> impl Strategy<Value = Value> {

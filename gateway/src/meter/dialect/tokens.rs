@@ -5,7 +5,7 @@
 
 use schemas::{Api, Unit};
 
-use super::counts::{NotACount, Object, agree, count, count_of, has_stranger, seconds_ms};
+use super::counts::{NotACount, Object, agree, count, count_of, has_stranger, is_odd, seconds_ms};
 use super::details::{Details, Part};
 use super::rules::{Reasoning, Rules, Surplus};
 use super::side::Draft;
@@ -115,8 +115,10 @@ impl Content {
 /// Reads the tokens and the seconds of a usage object.
 pub(super) fn read(usage: &Object, content: Content, rules: &Rules, draft: &mut Draft) {
     let has_seconds = read_seconds(usage, draft);
+    draft.inconsistent |= is_odd(usage, INPUT_DETAILS) || is_odd(usage, OUTPUT_DETAILS);
     let sides = Sides::read(usage, content);
     let details = Details::of(usage, INPUT_DETAILS);
+    draft.inconsistent |= details.have_odd(CACHED_DETAILS);
     if let Ok(Some(input)) = sides.input {
         let is_time = has_seconds && rules.surplus == Surplus::SoundCountedAsTime;
         let mut parts = input_parts(usage, &details, input, rules);

@@ -8,8 +8,10 @@
 //! (`num_sources_used`); `OpenRouter` documentation, "Web search" (`server_tool_use`).
 
 use schemas::{Unit, Units};
+use serde_json::Value;
 
-use super::counts::{Object, has_stranger, object};
+use super::counts::{Object, has_stranger, is_odd, object};
+use super::parse::parse;
 use super::rules::Rules;
 use super::side::Draft;
 use super::tokens::{self, Content};
@@ -51,6 +53,7 @@ pub(super) fn read(
     draft: &mut Draft,
 ) -> Option<ToolLine> {
     let own = own_usage(found, draft);
+    draft.inconsistent |= usage.is_some_and(|usage| is_odd(usage, CALLS));
     let mut images = i64::from(found.tool_calls().images);
     if let Some(told) = usage.and_then(|usage| object(usage, CALLS)) {
         images = draft.count(told, IMAGES_IN_USAGE).unwrap_or(images);
@@ -68,9 +71,12 @@ pub(super) fn read(
 /// `tool_usage`, if there is any.
 fn own_usage(found: &Findings, draft: &mut Draft) -> Option<Object> {
     let raw = found.tool_usage.as_deref()?;
-    let own = serde_json::from_slice(raw).ok();
-    draft.inconsistent |= own.is_none();
-    own
+    let Some((Value::Object(own), is_clear)) = parse(raw) else {
+        draft.inconsistent = true;
+        return None;
+    };
+    draft.inconsistent |= !is_clear;
+    Some(own)
 }
 
 /// Calls that the usage object counts.

@@ -1,0 +1,90 @@
+//! Which choices an answer has begun and which it has finished. Bounded.
+
+/// As many choices are told apart; no provider gives more.
+const MAX_CHOICES: usize = 128;
+
+/// The choices that were seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Choices {
+    seen: u128,
+    finished: u128,
+}
+
+impl Choices {
+    /// Whether none that was seen is open.
+    pub(super) fn are_finished(self) -> bool {
+        self.seen & !self.finished == 0
+    }
+
+    fn see(&mut self, index: usize, finished: bool) {
+        if index < MAX_CHOICES {
+            self.seen |= 1 << index;
+            self.finished |= u128::from(finished) << index;
+        }
+    }
+}
+
+/// The choice that is being read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Choice {
+    /// Nesting of its members.
+    pub(super) depth: usize,
+    /// As it is named; the first where it is not.
+    index: usize,
+    /// It tells how it finished.
+    pub(super) finished: bool,
+}
+
+impl Choice {
+    pub(super) fn new(depth: usize) -> Self {
+        Self {
+            depth,
+            index: 0,
+            finished: false,
+        }
+    }
+
+    /// Takes its index. What is none is no choice that could be waited for.
+    pub(super) fn take_index(&mut self, text: &[u8]) {
+        let index = std::str::from_utf8(text)
+            .ok()
+            .and_then(|text| text.trim().parse().ok());
+        self.index = index.unwrap_or(MAX_CHOICES);
+    }
+
+    pub(super) fn note_in(self, choices: &mut Choices) {
+        choices.see(self.index, self.finished);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(all: &[(&[u8], bool)]) -> Choices {
+        let mut choices = Choices::default();
+        for (index, finished) in all {
+            let mut choice = Choice::new(3);
+            choice.take_index(index);
+            choice.finished = *finished;
+            choice.note_in(&mut choices);
+        }
+        choices
+    }
+
+    #[test]
+    fn every_choice_that_was_seen_must_finish() {
+        assert!(seen(&[]).are_finished());
+        assert!(!seen(&[(b"0", true), (b"1", false)]).are_finished());
+        assert!(seen(&[(b"1", false), (b"0", true), (b"1", true), (b"1", false)]).are_finished());
+        assert!(!seen(&[(b"127", false)]).are_finished());
+        assert!(
+            seen(&[
+                (b"128", false),
+                (b"-1", false),
+                (b"9999999999999999999999", false)
+            ])
+            .are_finished()
+        );
+    }
+}
