@@ -25,6 +25,11 @@ pub const ALL: &[(u32, &str, &str)] = &[
         "imported_spend",
         include_str!("../migrations/0005_imported_spend.sql"),
     ),
+    (
+        6,
+        "usage_policies",
+        include_str!("../migrations/0006_usage_policies.sql"),
+    ),
 ];
 
 #[cfg(test)]

@@ -59,12 +59,20 @@ pub struct AuditEvent {
     pub finish_reason: Option<String>,
     /// Which limit refused it.
     pub limit_hit: Option<String>,
+    /// Policies the decision stood on, and what they changed in the request; empty where none did.
+    pub policies: String,
     /// How many calls of backends it took.
     pub attempts: u64,
     /// Where its figures come from.
     pub usage_source: UsageSource,
     /// Whether they add up.
     pub usage_quality: UsageQuality,
+    /// All that the provider said about usage, verbatim.
+    pub usage_raw: Option<String>,
+    /// What the provider says it costs, as it said it; never used as ours.
+    pub provider_cost: Option<String>,
+    /// In which currency.
+    pub provider_cost_currency: Option<String>,
     /// Whether the provider bills it, by its own rules.
     pub billable: Billable,
     /// Demo or self-test traffic.

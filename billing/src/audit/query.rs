@@ -85,8 +85,9 @@ fn events_sql(condition: &str, limit: usize) -> String {
         "SELECT formatDateTime(received, '%Y-%m-%dT%H:%i:%S.%fZ', 'UTC') AS received_text, \
          toUnixTimestamp64Micro(received) AS received_us, toString(event_id) AS event_text, request_id, tenant, project, key_id, \
          principal, auth_method, conversation, labels, api, stream, model_requested, model_served, route, deployment, \
-         provider, region, outcome, outcome_detail, status, finish_reason, limit_hit, \
-         length(attempt_deployments) AS attempts, usage_source, usage_quality, billable, synthetic, \
+         provider, region, outcome, outcome_detail, status, finish_reason, limit_hit, policies, \
+         length(attempt_deployments) AS attempts, usage_source, usage_quality, usage_raw, \
+         provider_cost, provider_cost_currency, billable, synthetic, \
          toUnixTimestamp64Micro(first_byte) - received_us AS first_byte_after_us, \
          toUnixTimestamp64Micro(completed) - received_us AS completed_after_us, \
          durability, count, producer, boot, producer_seq, topic, partition, offset, toUInt64(0) AS copies, \

@@ -15,7 +15,7 @@ use crate::export::column::{Column, Kind, Value};
 use crate::export::measures;
 use crate::export::record::{Line, Record};
 
-const FACTS: [(&str, Kind); 47] = [
+const FACTS: [(&str, Kind); 50] = [
     ("event_id", Kind::Text),
     ("line", Kind::Number),
     ("received", Kind::Instant),
@@ -46,9 +46,12 @@ const FACTS: [(&str, Kind); 47] = [
     ("status", Kind::Number),
     ("finish_reason", Kind::Text),
     ("limit_hit", Kind::Text),
+    ("policies", Kind::Text),
     ("attempts", Kind::Number),
     ("usage_source", Kind::Text),
     ("usage_quality", Kind::Text),
+    ("provider_cost", Kind::Text),
+    ("provider_cost_currency", Kind::Text),
     ("billable", Kind::Text),
     ("synthetic", Kind::Flag),
     ("topic", Kind::Text),
@@ -174,7 +177,7 @@ fn who<'a>(record: &'a Record, line: &Line) -> [Value<'a>; 11] {
     ]
 }
 
-fn what<'a>(record: &'a Record, line: &'a Line) -> [Value<'a>; 27] {
+fn what<'a>(record: &'a Record, line: &'a Line) -> [Value<'a>; 30] {
     let sku = &line.group.sku;
     let known = |text: &'a str| Value::maybe(Some(text).filter(|text| !text.is_empty()));
     [
@@ -197,9 +200,12 @@ fn what<'a>(record: &'a Record, line: &'a Line) -> [Value<'a>; 27] {
         record.status.map_or(Value::Null, Value::number),
         Value::maybe(record.finish_reason.as_deref()),
         Value::maybe(record.limit_hit.as_deref()),
+        known(&record.policies),
         Value::number(record.attempts),
         Value::text(record.usage_source.as_str()),
         Value::text(record.usage_quality.as_str()),
+        Value::maybe(record.provider_cost.as_deref()),
+        Value::maybe(record.provider_cost_currency.as_deref()),
         Value::text(record.billable.as_str()),
         Value::Flag(record.synthetic),
         Value::text(&record.topic),

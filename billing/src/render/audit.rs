@@ -12,7 +12,7 @@ use crate::audit::{AuditEvent, Page};
 type Field = (&'static str, fn(&AuditEvent) -> String);
 
 /// The names stay as they are.
-const FIELDS: [Field; 37] = [
+const FIELDS: [Field; 40] = [
     ("received", |e| e.received.clone()),
     ("event_id", |e| e.event_id.clone()),
     ("request_id", |e| cell(&e.request_id)),
@@ -38,9 +38,14 @@ const FIELDS: [Field; 37] = [
     }),
     ("finish_reason", |e| optional(e.finish_reason.as_ref())),
     ("limit_hit", |e| optional(e.limit_hit.as_ref())),
+    ("policies", |e| cell(&e.policies)),
     ("attempts", |e| e.attempts.to_string()),
     ("usage_source", |e| e.usage_source.to_string()),
     ("usage_quality", |e| e.usage_quality.to_string()),
+    ("provider_cost", |e| optional(e.provider_cost.as_ref())),
+    ("provider_cost_currency", |e| {
+        optional(e.provider_cost_currency.as_ref())
+    }),
     ("billable", |e| e.billable.to_string()),
     ("synthetic", |e| e.synthetic.to_string()),
     ("first_byte_after_us", |e| {

@@ -150,7 +150,8 @@ pub(super) fn csv(report: &Report) -> Result<String, RenderError> {
         .map(str::to_owned),
     );
     header.extend(BEFORE_UNITS.iter().map(|(name, _)| (*name).to_owned()));
-    header.extend(Unit::ALL.iter().map(|unit| unit.as_str().to_owned()));
+    // One of the units is called `requests`, so the names alone would not do.
+    header.extend(Unit::ALL.iter().map(|unit| format!("unit_{unit}")));
     header.extend(["unbounded_requests", "unpriced"].map(str::to_owned));
     let records = report.rows.iter().flat_map(|row| {
         let amounts = amounts(&row.figures);

@@ -145,9 +145,15 @@ fn csv_has_names_exact_amounts_and_no_formulas() {
             .unwrap()
             .to_owned()
     };
+    let names: std::collections::BTreeSet<_> = header.iter().collect();
+    assert_eq!(
+        names.len(),
+        header.len(),
+        "no name stands twice: {header:?}"
+    );
     assert_eq!(records.len(), 3);
     let row = |at: usize| {
-        ["tenant", "currency", "cost", "requests", "input_text"]
+        ["tenant", "currency", "cost", "requests", "unit_input_text"]
             .map(|name| field(&records[at], name))
     };
     assert_eq!(row(0), ["acme", "EUR", "3.00", "1234", "1234000"]);

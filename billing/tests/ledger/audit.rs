@@ -166,3 +166,39 @@ async fn an_event_shows_its_units_its_place_and_its_copies() {
             .contains("10 events, the last ones.")
     );
 }
+
+#[tokio::test]
+async fn what_was_changed_and_what_the_provider_said_of_usage_and_cost_is_shown() {
+    let ledger = Ledger::start().await;
+    let mut told = event(1, &[("m", r#"{"input_text":7}"#)]);
+    told.policies = text("max_tokens:9000->4096");
+    told.usage_raw = Some(r#"{"prompt_tokens":7}"#.to_owned());
+    told.provider_cost = Some(text("0.00125"));
+    told.provider_cost_currency = Some(text("USD"));
+    ledger.write(0, &[told, event(2, &[])]).await;
+    let result = query(&ledger.reader(), &Filter::default()).await.unwrap();
+    let json = page(&result, Format::Json, None).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let (told, silent) = (&json["events"][0], &json["events"][1]);
+    for (name, wanted) in [
+        ("policies", "max_tokens:9000->4096"),
+        ("usage_raw", r#"{"prompt_tokens":7}"#),
+        ("provider_cost", "0.00125"),
+        ("provider_cost_currency", "USD"),
+    ] {
+        assert_eq!(told[name], wanted, "{name}");
+        let nothing = silent[name].as_str().is_none_or(str::is_empty);
+        assert!(nothing, "{name}: {}", silent[name]);
+    }
+    let csv = page(&result, Format::Csv, None).unwrap();
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let header = reader.headers().unwrap().clone();
+    let row = reader.records().next().unwrap().unwrap();
+    let cell = |name: &str| &row[header.iter().position(|of| of == name).unwrap()];
+    assert_eq!(cell("policies"), "max_tokens:9000->4096");
+    assert_eq!(
+        (cell("provider_cost"), cell("provider_cost_currency")),
+        ("0.00125", "USD")
+    );
+    assert!(!header.iter().any(|of| of == "usage_raw"));
+}

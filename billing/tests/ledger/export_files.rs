@@ -27,6 +27,9 @@ fn events() -> Vec<UsageEvent> {
         .labels
         .insert(text("formula"), text("=HYPERLINK(\"x\")"));
     labelled.project = text("@SUM(A1)");
+    labelled.policies = text("max_tokens:9000->4096");
+    labelled.provider_cost = Some(text("0.00125"));
+    labelled.provider_cost_currency = Some(text("USD"));
     let unpriced = event(
         2,
         &[("m", r#"{"input_text":1}"#), ("new", r#"{"input_text":5}"#)],
@@ -78,6 +81,14 @@ async fn json_says_what_is_known_of_each_line_and_null_for_the_rest() {
     );
     assert_eq!(priced["labels"].as_object().unwrap().len(), 25);
     assert_eq!(priced["labels"]["formula"], "=HYPERLINK(\"x\")");
+    // what was changed in the request, and what the provider says it costs, which is not the cost
+    assert_eq!(priced["policies"], "max_tokens:9000->4096");
+    assert_eq!(
+        (&priced["provider_cost"], &priced["provider_cost_currency"]),
+        (&"0.00125".into(), &"USD".into())
+    );
+    let unpriced = of(&rows, "request-2", 1);
+    assert!(unpriced["policies"].is_null() && unpriced["provider_cost"].is_null());
     // a zero that was reported is told as reported, and stands on no bill
     assert_eq!(priced["reported_units"]["input_cached"], 0);
     assert_eq!(priced["received"], "2026-11-24T12:00:00.000000Z");

@@ -166,6 +166,9 @@ fn usage_row(source: &Source, offset: i64, leaf: &[u8; 32], event: &UsageEvent) 
         extra_units: extra.iter().map(|line| pairs(&line.units)).collect(),
         extra_speeds: texts(extra, |line| &line.speed),
         extra_geographies: texts(extra, |line| &line.geography),
+        policies: event.policies.clone(),
+        provider_cost: event.provider_cost.clone(),
+        provider_cost_currency: event.provider_cost_currency.clone(),
     };
     UsageRow {
         head,

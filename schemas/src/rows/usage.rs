@@ -150,6 +150,12 @@ row! {
         extra_speeds: Vec<Text>,
         /// Their geographies; empty where not reported.
         extra_geographies: Vec<Text>,
+        /// Policies the decision stood on, and what they changed.
+        policies: Text,
+        /// What the provider says it costs, as it said it.
+        provider_cost: Option<Text>,
+        /// In which currency.
+        provider_cost_currency: Option<Text>,
     }
 }
 
