@@ -137,11 +137,9 @@ impl Sniff {
         if text.is_empty() || could_begin(GZIP) || BYTE_ORDER_MARK.starts_with(bytes) {
             return (bytes.len() >= MAX_BLANK_BYTES).then_some(Kind::Opaque);
         }
-        if declared == Declared::Transcript {
-            let is_object = text[0] == b'{';
-            return Some(if is_object { Kind::Json } else { Kind::Opaque });
-        }
+        let is_transcript = declared == Declared::Transcript;
         match text[0] {
+            b'[' if is_transcript => return Some(Kind::Opaque),
             b'{' | b'[' => return Some(Kind::Json),
             b'<' if declared != Declared::Events => return Some(Kind::Opaque),
             _ => {}
@@ -154,6 +152,7 @@ impl Sniff {
             _ if is_events && (self.expects.stream || declared == Declared::Json) => {
                 Some(Kind::Events)
             }
+            _ if is_transcript && !self.expects.stream => Some(Kind::Opaque),
             _ if marks.iter().any(|mark| could_begin(mark)) => None,
             Declared::Json => Some(Kind::Json),
             Declared::Unsaid | Declared::Other | Declared::Transcript => Some(Kind::Opaque),
@@ -165,7 +164,7 @@ impl Sniff {
             Kind::Events => {
                 // What is labelled as one document keeps its length, so nothing can be taken out.
                 let usage_for = match self.declared {
-                    Declared::Json => UsageFor::Client,
+                    Declared::Json | Declared::Transcript => UsageFor::Client,
                     _ => self.expects.usage_for,
                 };
                 Reader::Stream(Box::new(StreamMeter::new(usage_for)))
@@ -317,6 +316,16 @@ mod tests {
                 assert_eq!(found.usage.as_deref(), usage);
                 assert_eq!(found.contradicts_itself(), is_odd);
                 assert!(!found.error && found.unexpected.is_none() && !reader.is_cut_off());
+            }
+        }
+        for (stream, body) in [(true, EVENTS), (true, b"data, not events"), (false, EVENTS)] {
+            for size in [1, 3, 1_000] {
+                let parts: Vec<&[u8]> = body.chunks(size).collect();
+                let (passed, found, reader) = read(Declared::Transcript, stream, &parts);
+                assert_eq!(passed, body);
+                assert_eq!(found.usage.is_some(), stream && body == EVENTS);
+                assert_eq!(reader.is_stream(), found.usage.is_some());
+                assert!(!found.error && found.unexpected.is_none());
             }
         }
         let failed = br#"{"error":{"message":"m","code":"c"}}"#;
