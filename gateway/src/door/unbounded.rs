@@ -47,11 +47,10 @@ pub(super) fn is_named_by(text: &[u8]) -> bool {
     if text.len() <= LONGEST_BYTES && NAMES.iter().any(|name| name.as_bytes() == text) {
         return true;
     }
-    // Letters of ASCII and the underscore are written with escapes only to hide them.
-    memchr::memchr(b'\\', text).is_some()
-        && text
-            .windows(ESCAPE_BYTES)
-            .any(|w| w.starts_with(b"\\u00") && matches!(w[4], b'4'..=b'7'))
+    // Letters of ASCII and the underscore are written with escapes only to hide them. Any other text has a space or a stop.
+    let is_of_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'\\');
+    let hides = |w: &[u8]| w.starts_with(b"\\u00") && matches!(w[4], b'4'..=b'7');
+    text.iter().all(is_of_name) && text.windows(ESCAPE_BYTES).any(hides)
 }
 
 /// A tool, as far as its kind.
