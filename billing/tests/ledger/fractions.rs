@@ -58,6 +58,23 @@ hours,deepseek,,,,,,,,,,,,off_peak,,otherwise,,,,2026-11-01,2026-11-26T06:30Z,p,
 holiday,deepseek,,,,,,,,,,,,peak,,,,,,2026-11-25,2026-11-26,p,2026-11-24
 ";
 
+/// Tiers as they are reported, the common ones more often.
+const TIERS: [&str; 13] = [
+    "",
+    "",
+    "",
+    "",
+    "default",
+    "default",
+    "standard",
+    "priority",
+    "fast",
+    "batch",
+    "flex",
+    "auto",
+    "on_demand",
+];
+
 /// Numbers that follow from a seed: `SplitMix64`.
 pub(crate) struct Draw(pub(crate) u64);
 
@@ -145,21 +162,7 @@ impl Draw {
         let told = serde_json::to_string(&told).expect("a map has a JSON form");
         Line {
             model: text(self.of(models)),
-            service_tier: self.maybe(&[
-                "",
-                "",
-                "",
-                "",
-                "default",
-                "default",
-                "standard",
-                "priority",
-                "fast",
-                "batch",
-                "flex",
-                "auto",
-                "on_demand",
-            ]),
+            service_tier: self.maybe(&TIERS),
             speed: self.maybe(&["", "", "", "", "", "standard", "fast"]),
             geography: self.maybe(&[
                 "",
@@ -175,6 +178,15 @@ impl Draw {
             ]),
             units: serde_json::from_str(&told).expect("units"),
         }
+    }
+
+    /// What is known of a request before it ends.
+    fn admit(&mut self, event: &mut UsageEvent) {
+        if self.below(4) == 0 {
+            event.model_served = None;
+        }
+        let reserved = self.of(&["{}", r#"{"input_text":999,"output_text":77}"#]);
+        event.estimated_units = serde_json::from_str(reserved).expect("units");
     }
 
     pub(crate) fn event(&mut self, number: usize) -> UsageEvent {
@@ -227,11 +239,7 @@ impl Draw {
         event.synthetic = self.below(20) == 0;
         let lines = self.of(&[0, 1, 1, 1, 1, 2, 3]);
         event.lines = (0..lines).map(|_| self.line(provider)).collect();
-        if self.below(4) == 0 {
-            event.model_served = None;
-        }
-        let reserved = self.of(&["{}", r#"{"input_text":999,"output_text":77}"#]);
-        event.estimated_units = serde_json::from_str(reserved).expect("units");
+        self.admit(&mut event);
         event
     }
 }
