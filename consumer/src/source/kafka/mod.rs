@@ -9,6 +9,7 @@ mod owner;
 mod partition;
 mod queue;
 mod sending;
+mod slot;
 mod topic_id;
 
 pub use self::group::{Group, GroupStatus};

@@ -21,12 +21,11 @@ use super::client::{log, record_of, shown};
 use super::group::Shared;
 use super::options::{HALT_AGAIN, REVOKE_BOUND};
 use super::partition::KafkaPartition;
-use super::queue::Queue;
 use super::sending::Sending;
+use super::slot::{Slot, Stage, abandon, has_ended};
 use super::topic_id::topic_id;
 use crate::handle::{Handle, spawn_part};
 use crate::order::{Delivered, Order};
-use crate::status::State;
 
 /// No question to the brokers waits for longer.
 const ASK: Duration = Duration::from_secs(5);
@@ -38,44 +37,6 @@ const SERVE_EVERY: Duration = Duration::from_millis(5);
 const BOUNDS_EVERY: Duration = Duration::from_millis(500);
 /// How often it is asked whether the topic is the same one.
 const TOPIC_EVERY: Duration = Duration::from_secs(5);
-
-/// Where a partition stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// It is not known where the group was.
-    New,
-    /// Its worker looks where to begin.
-    Beginning,
-    /// It is to be read from here on.
-    Seek(i64),
-    Flowing,
-    /// Its worker stopped then, for a person.
-    Halted(Instant),
-}
-
-/// An assigned partition.
-struct Slot {
-    queue: Arc<Queue>,
-    order: Option<Order>,
-    stage: Stage,
-    is_paused: bool,
-    handle: Option<Handle>,
-    /// The place before which records were missing once already.
-    gap: Option<i64>,
-}
-
-impl Slot {
-    fn new() -> Self {
-        Self {
-            queue: Arc::default(),
-            order: None,
-            stage: Stage::New,
-            is_paused: true,
-            handle: None,
-            gap: None,
-        }
-    }
-}
 
 /// What the client library calls back, always from within a poll of the owner's.
 struct Callbacks {
@@ -198,18 +159,6 @@ impl Callbacks {
 fn partitions(list: &TopicPartitionList) -> Vec<i32> {
     let elements = list.elements();
     elements.iter().map(|element| element.partition()).collect()
-}
-
-fn has_ended(handle: &Handle) -> bool {
-    matches!(handle.status().state, State::Ended | State::Halted(_))
-}
-
-/// What was begun is done again by whoever has the partition, with the same tokens.
-fn abandon(slot: Slot) {
-    if let Some(handle) = slot.handle {
-        handle.abort();
-        handle.join();
-    }
 }
 
 /// Owns the member until it is asked to stop, the topic is another one, or nothing can be done.
