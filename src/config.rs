@@ -32,6 +32,8 @@ pub struct Config {
     /// `[engine]`
     #[serde(default)]
     pub engine: EngineSettings,
+    /// `[store]`: a ClickHouse server instead of the embedded engine.
+    pub store: Option<StoreSettings>,
     /// `[consumer]`
     #[serde(default)]
     pub consumer: ConsumerSettings,
@@ -96,17 +98,54 @@ pub struct EngineSettings {
     pub library: Option<PathBuf>,
 }
 
+/// `[store]`: a ClickHouse server. Secrets are named here, never held.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSettings {
+    /// `http://host:8123`
+    pub url: String,
+    /// Who writes.
+    #[serde(default = "default_user")]
+    pub user: String,
+    /// Environment variable that holds the password.
+    pub password_env: Option<String>,
+    /// File that holds the password; relative to the configuration.
+    pub password_file: Option<PathBuf>,
+    /// The database of all tables.
+    #[serde(default = "default_database")]
+    pub database: String,
+}
+
+fn default_user() -> String {
+    "default".to_owned()
+}
+
+fn default_database() -> String {
+    store::DATABASE.to_owned()
+}
+
 /// `[consumer]`: from the log into the store.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConsumerSettings {
     /// How often the store is audited, in seconds.
     pub audit_seconds: u64,
+    /// `tollgate consumer`: the group that shares the partitions.
+    pub group: String,
+    /// `tollgate consumer`: a member that is silent for so long loses its partitions, in milliseconds.
+    pub session_timeout_ms: u64,
+    /// `tollgate consumer`: where it shows its metrics and whether it is well.
+    pub ops: Option<SocketAddr>,
 }
 
 impl Default for ConsumerSettings {
     fn default() -> Self {
-        Self { audit_seconds: 30 }
+        Self {
+            audit_seconds: 30,
+            group: "tollgate".to_owned(),
+            session_timeout_ms: 10_000,
+            ops: None,
+        }
     }
 }
 
@@ -128,6 +167,9 @@ impl Config {
         config.telemetry.resolve(&base);
         if let Some(kafka) = &mut config.log.kafka {
             kafka.resolve(&base);
+        }
+        if let Some(store) = &mut config.store {
+            store.password_file = store.password_file.as_ref().map(|file| base.join(file));
         }
         config.prices = config.prices.as_ref().map(|prices| base.join(prices));
         for deployment in &mut config.deployments {

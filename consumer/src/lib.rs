@@ -13,6 +13,7 @@ mod error;
 #[cfg(test)]
 mod group_model;
 mod handle;
+mod horizon;
 mod metrics;
 #[cfg(test)]
 mod model;
@@ -36,6 +37,7 @@ pub use commit::{CommitError, CursorFile, InWork, Keeper, Loaded, Mark, load as 
 pub use decode::{ByMonth, Newer, Rows};
 pub use error::Halt;
 pub use handle::{Handle, THREAD_NAME, spawn};
+pub use horizon::horizon_findings;
 pub use options::{Hold, Options};
 pub use replay::{ReplayError, Replayed, replay};
 pub use source::{

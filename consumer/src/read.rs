@@ -24,6 +24,10 @@ pub(crate) struct Reading<'a, S: Source> {
     news: News,
     signals: Signals,
     /// Nothing more is read, for this reason; `None` where there is none to give.
+    #[expect(
+        clippy::option_option,
+        reason = "the outer says that it is over, the inner why"
+    )]
     over: Option<Option<Halt>>,
 }
 

@@ -206,6 +206,10 @@ impl Worker {
     }
 
     /// Takes what happened at `now`. A record of a newer version is not taken.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "an input is used up by taking it"
+    )]
     pub(crate) fn take(&mut self, input: Input<'_>, now: Duration) -> Result<(), Newer> {
         match input {
             Input::Record(record) => self.record(record, now)?,

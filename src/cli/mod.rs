@@ -4,6 +4,8 @@
 
 mod audit;
 mod bench;
+mod consumer;
+mod consumer_ops;
 mod doctor;
 mod engine;
 mod export;
@@ -76,6 +78,11 @@ enum Command {
         #[command(flatten)]
         config: ConfigArg,
     },
+    /// Read the log in Kafka into ClickHouse, as a member of a group
+    #[command(
+        after_help = "Examples:\n  tollgate consumer --config /etc/tollgate/tollgate.toml\n\nThe file names the brokers and the store:\n  [log] kafka = { bootstrap = \"host:9092\" }\n  [store] url = \"http://host:8123\"   without it, the engine that runs on `data_dir`"
+    )]
+    Consumer(consumer::Consumer),
     /// Reports for finance
     #[command(subcommand)]
     Report(report::Report),
@@ -165,6 +172,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         })
         .map(done),
         Command::Gateway { config } => crate::alone::run(&config.config).map(done),
+        Command::Consumer(command) => command.run().map(done),
         Command::Report(command) => command.run().map(done),
         Command::Export(command) => command.run().map(done),
         Command::Import(command) => command.run(),

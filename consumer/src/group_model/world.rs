@@ -99,7 +99,8 @@ impl World {
             }
             18 => Heard::Unknown,
             _ => {
-                let delay = 1 + self.dice.below(LATEST_ARRIVAL as usize) as u64;
+                let latest = usize::try_from(LATEST_ARRIVAL).expect("a small constant");
+                let delay = 1 + self.dice.below(latest) as u64;
                 self.late.push((self.now + delay, insert.clone()));
                 Heard::Unknown
             }

@@ -172,7 +172,7 @@ fn own(shared: &Arc<Shared>, member: &str, boot: Boot) {
             shared.publish(BTreeMap::new(), 0);
             let until = Instant::now() + AGAIN;
             while Instant::now() < until && !shared.is_stopping() {
-                std::thread::sleep(TICK);
+                std::thread::park_timeout(TICK);
             }
         }
     }
@@ -184,12 +184,10 @@ fn own_once(
     member: &str,
     boot: Boot,
 ) -> Result<(), String> {
-    let sending = match sending {
-        Some(sending) => sending.clone(),
-        None => {
-            let opened = Arc::new(Sending::open(&shared.kafka, member.to_owned(), boot)?);
-            sending.insert(opened).clone()
-        }
+    let opened = match sending.take() {
+        Some(opened) => opened,
+        None => Arc::new(Sending::open(&shared.kafka, member.to_owned(), boot)?),
     };
-    Owner::join(shared, &sending)?.run()
+    let opened = sending.insert(opened).clone();
+    Owner::join(shared, &opened)?.run()
 }

@@ -1,6 +1,5 @@
 //! What the caller chooses of a group's member, and the settings of the client library that follow from it.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// A revoked partition's worker may take so long to bring its batch to an end.
@@ -27,8 +26,6 @@ pub struct KafkaOptions {
     pub dead_letters: String,
     /// A member of which the group hears nothing for so long loses its partitions.
     pub session_timeout: Duration,
-    /// Where a bearer token stands, for brokers that ask for one.
-    pub token_file: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for KafkaOptions {
@@ -106,7 +103,6 @@ mod tests {
             topic: "t".into(),
             dead_letters: "d".into(),
             session_timeout: Duration::from_secs(10),
-            token_file: None,
         };
         let joining: Vec<_> = options.joining().collect();
         assert!(joining.contains(&("auto.offset.reset", "error".into())));

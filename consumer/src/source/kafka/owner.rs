@@ -12,7 +12,7 @@ use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel}
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::topic_partition_list::{TopicPartitionList, TopicPartitionListElem};
 use rdkafka::types::RDKafkaRespErr;
 use schemas::Text;
 use schemas::rows::Source as Place;
@@ -128,7 +128,7 @@ impl Callbacks {
         handles().for_each(Handle::stop);
         let deadline = Instant::now() + REVOKE_BOUND;
         while handles().any(|handle| !has_ended(handle)) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(2));
+            std::thread::park_timeout(Duration::from_millis(2));
         }
         let commits = leaving
             .iter()
@@ -158,7 +158,10 @@ impl Callbacks {
 
 fn partitions(list: &TopicPartitionList) -> Vec<i32> {
     let elements = list.elements();
-    elements.iter().map(|element| element.partition()).collect()
+    elements
+        .iter()
+        .map(TopicPartitionListElem::partition)
+        .collect()
 }
 
 /// Owns the member until it is asked to stop, the topic is another one, or nothing can be done.
@@ -441,10 +444,9 @@ impl Owner {
     }
 
     fn noted(&self, result: KafkaResult<()>) -> bool {
-        if let Err(error) = &result {
-            self.shared.heard(shown(error));
-        }
-        result.is_ok()
+        result
+            .map_err(|error| self.shared.heard(shown(&error)))
+            .is_ok()
     }
 
     fn list(&self, partition: i32) -> TopicPartitionList {

@@ -1,0 +1,249 @@
+//! `tollgate consumer`: a member of the group that reads the log in Kafka into ClickHouse.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use consumer::{Group, KafkaOptions, Options};
+use gateway::publish::{Kafka, SaslMechanism};
+use runtime::shutdown::Shutdown;
+use schemas::{Boot, Topic};
+use store::{Client, Credentials, DataDir, Endpoint, Password, User};
+
+use super::{ConfigArg, Usage, consumer_ops};
+use crate::config::{Config, StoreSettings};
+use crate::up;
+
+/// The pause before a store that is away is asked again.
+const STORE_AGAIN: Duration = Duration::from_secs(1);
+
+/// Read the log in Kafka into ClickHouse.
+#[derive(Debug, clap::Args)]
+pub struct Consumer {
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+impl Consumer {
+    /// Consumes until a signal.
+    pub fn run(self) -> anyhow::Result<()> {
+        let loaded = Config::load(&self.config.config)?;
+        let config = &loaded.value;
+        let Some(kafka) = &config.log.kafka else {
+            return Err(Usage(format!(
+                "`tollgate consumer` reads Kafka: add `kafka = {{ bootstrap = \"host:9092\" }}` to `[log]` in {}, or run `tollgate up` for everything on one machine",
+                loaded.path.display()
+            ))
+            .into());
+        };
+        kafka
+            .check()
+            .map_err(|bad| Usage(format!("{}: {bad}", loaded.path.display())))?;
+        runtime::secrecy::forbid_core_dumps().context("core dumps cannot be forbidden")?;
+        runtime::telemetry::init(config.log.format, "info");
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("tg-serve")
+            .enable_all()
+            .build()?
+            .block_on(serve(config, kafka))
+    }
+}
+
+async fn serve(config: &Config, kafka: &Kafka) -> anyhow::Result<()> {
+    let shutdown = Shutdown::new();
+    let mut signals = tokio::task::JoinSet::new();
+    signals.spawn(up::watch_signals(shutdown.clone()));
+    let reading = reading(config, kafka)?;
+    let listener = match config.consumer.ops {
+        Some(address) => Some(tokio::net::TcpListener::bind(address).await.with_context(
+            || format!("cannot listen on {address}; stop what uses the port or change `consumer.ops`"),
+        )?),
+        None => None,
+    };
+    let Some(client) = tables(config, &shutdown).await? else {
+        return Ok(());
+    };
+    let mut options = Options::new(client, config.data_dir.join("unused.cursor"));
+    options.audit_every = Duration::from_secs(config.consumer.audit_seconds);
+    let partitions = usize::try_from(kafka.partitions).unwrap_or(1);
+    for finding in consumer::horizon_findings(&options.client, partitions, &options).await? {
+        anyhow::bail!("the store would forget what it has: {finding}");
+    }
+    let boot = Boot {
+        counter: 1,
+        nonce: rand::random(),
+    };
+    let member = format!("consumer-{}", std::process::id());
+    let group = Arc::new(Group::spawn(reading, options, &member, boot)?);
+    tracing::info!(group = config.consumer.group, "consuming");
+    if let Some(listener) = listener {
+        let stop = shutdown.token();
+        signals.spawn(consumer_ops::serve(listener, group.clone(), stop));
+    }
+    shutdown.asked().await;
+    group.stop();
+    // Leaving takes as long as the batches in work; the second signal is heard meanwhile.
+    tokio::task::spawn_blocking(move || drop(group)).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The store, its tables brought up to this version; `None` if a stop was asked meanwhile.
+async fn tables(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Option<Client>> {
+    loop {
+        let tried = async {
+            let client = client(config)?;
+            up::migrate(&client).await?;
+            anyhow::Ok(client)
+        };
+        match tried.await {
+            Ok(client) => return Ok(Some(client)),
+            Err(error) if can_pass(&error) => {
+                tracing::warn!(error = format!("{error:#}"), "the store is not there yet");
+            }
+            Err(error) => return Err(error),
+        }
+        let pause = tokio::time::sleep(STORE_AGAIN);
+        let stop = shutdown.token();
+        if stop.run_until_cancelled_owned(pause).await.is_none() {
+            return Ok(None);
+        }
+    }
+}
+
+fn can_pass(error: &anyhow::Error) -> bool {
+    error.is::<NoEngine>()
+        || error
+            .downcast_ref::<store::migrate::MigrateError>()
+            .is_some_and(store::migrate::MigrateError::can_pass)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "no engine runs on {0}: start `tollgate engine --data-dir {0}`, or name a ClickHouse server by `[store] url`"
+)]
+struct NoEngine(String);
+
+fn client(config: &Config) -> anyhow::Result<Client> {
+    if let Some(settings) = &config.store {
+        let password = password(settings)?;
+        let (url, user) = (settings.url.clone(), &settings.user);
+        return Ok(Client::connect(url, user, password, &settings.database));
+    }
+    let data_dir = DataDir::new(&config.data_dir);
+    let endpoint = Endpoint::of_running(&data_dir)
+        .ok_or_else(|| NoEngine(config.data_dir.display().to_string()))?;
+    let credentials = Credentials::open_or_create(&data_dir)?;
+    let password = credentials.of(User::Writer).clone();
+    let user = User::Writer.name();
+    Ok(Client::connect(
+        endpoint.url,
+        user,
+        password,
+        store::DATABASE,
+    ))
+}
+
+fn password(settings: &StoreSettings) -> anyhow::Result<Password> {
+    let text = match (&settings.password_env, &settings.password_file) {
+        (Some(_), Some(_)) => {
+            return Err(Usage(
+                "`[store]` has both `password_env` and `password_file`: keep one".to_owned(),
+            )
+            .into());
+        }
+        (Some(variable), None) => std::env::var(variable).map_err(|_| {
+            Usage(format!(
+                "environment variable {variable} is not set; it must hold the store's password"
+            ))
+        })?,
+        (None, Some(file)) => std::fs::read_to_string(file)
+            .with_context(|| format!("the password file {} cannot be read", file.display()))?,
+        (None, None) => String::new(),
+    };
+    Ok(Password::new(text.trim_end_matches(['\r', '\n'])))
+}
+
+fn reading(config: &Config, kafka: &Kafka) -> anyhow::Result<KafkaOptions> {
+    Ok(KafkaOptions {
+        connection: connection(kafka)?,
+        group: config.consumer.group.clone(),
+        topic: Topic::Usage.name(&kafka.topic_prefix),
+        dead_letters: Topic::DeadLetters.name(&kafka.topic_prefix),
+        session_timeout: Duration::from_millis(config.consumer.session_timeout_ms),
+    })
+}
+
+/// How the client library reaches the brokers.
+fn connection(kafka: &Kafka) -> anyhow::Result<Vec<(String, String)>> {
+    let mut pairs = vec![
+        ("bootstrap.servers", kafka.bootstrap.clone()),
+        ("client.id", "tollgate-consumer".to_owned()),
+        ("socket.keepalive.enable", "true".to_owned()),
+        ("reconnect.backoff.ms", "50".to_owned()),
+        ("reconnect.backoff.max.ms", "1000".to_owned()),
+    ];
+    let protocol = match (&kafka.tls, &kafka.sasl) {
+        (None, None) => "plaintext",
+        (Some(_), None) => "ssl",
+        (None, Some(_)) => "sasl_plaintext",
+        (Some(_), Some(_)) => "sasl_ssl",
+    };
+    pairs.push(("security.protocol", protocol.to_owned()));
+    if let Some(tls) = &kafka.tls {
+        let shown = |path: &std::path::PathBuf| path.display().to_string();
+        let ca = tls.ca_file.as_ref().map_or("probe".to_owned(), shown);
+        pairs.push(("ssl.ca.location", ca));
+        let files = [
+            ("ssl.certificate.location", &tls.cert_file),
+            ("ssl.key.location", &tls.key_file),
+        ];
+        pairs.extend(
+            files
+                .into_iter()
+                .filter_map(|(name, file)| Some((name, shown(file.as_ref()?)))),
+        );
+        if let Some(variable) = &tls.key_password_env {
+            pairs.push(("ssl.key.password", secret(variable)?));
+        }
+    }
+    if let Some(sasl) = &kafka.sasl {
+        let mechanism = match sasl.mechanism {
+            SaslMechanism::Plain => "PLAIN",
+            SaslMechanism::ScramSha256 => "SCRAM-SHA-256",
+            SaslMechanism::ScramSha512 => "SCRAM-SHA-512",
+            SaslMechanism::OauthBearer => {
+                return Err(Usage(
+                    "`tollgate consumer` does not take OAUTHBEARER yet: use SCRAM or PLAIN".into(),
+                )
+                .into());
+            }
+        };
+        pairs.push(("sasl.mechanism", mechanism.to_owned()));
+        let user = sasl.username.clone().unwrap_or_default();
+        pairs.push(("sasl.username", user));
+        let password = match (&sasl.password_env, &sasl.password_file) {
+            (Some(variable), _) => secret(variable)?,
+            (None, Some(file)) => std::fs::read_to_string(file)
+                .with_context(|| format!("the password file {} cannot be read", file.display()))?
+                .trim_end_matches(['\r', '\n'])
+                .to_owned(),
+            (None, None) => String::new(),
+        };
+        pairs.push(("sasl.password", password));
+    }
+    Ok(pairs
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect())
+}
+
+fn secret(variable: &str) -> anyhow::Result<String> {
+    std::env::var(variable).map_err(|_| {
+        Usage(format!(
+            "environment variable {variable} is not set; it must hold the password"
+        ))
+        .into()
+    })
+}

@@ -1,0 +1,124 @@
+//! A `tollgate consumer` as a process, and what it says of itself.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tests::{free_address, tollgate};
+
+pub(crate) struct Member {
+    child: Child,
+    config: PathBuf,
+    log: PathBuf,
+    ops: SocketAddr,
+}
+
+/// A line of `/partitions`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct At {
+    pub committed: i64,
+    pub readable: i64,
+}
+
+fn start(config: &PathBuf, log: &PathBuf) -> Child {
+    let open = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log);
+    let output = open.expect("a log can be written");
+    Command::new(tollgate())
+        .args(["consumer", "--config"])
+        .arg(config)
+        .env_remove(runtime::failpoint::VARIABLE)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().expect("a file has a second handle"))
+        .stderr(output)
+        .spawn()
+        .expect("the program under test starts")
+}
+
+impl Member {
+    /// Starts a member of the configuration's group under a name.
+    pub(crate) fn start(stand: &super::stand::Stand, name: &str) -> Self {
+        let ops = free_address();
+        let config = stand.folder().join(format!("{name}.toml"));
+        std::fs::write(&config, stand.toml(name, ops)).expect("a file can be written");
+        let log = stand.folder().join(format!("{name}.log"));
+        Self {
+            child: start(&config, &log),
+            config,
+            log,
+            ops,
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a process has a number"), signal).expect("it runs");
+    }
+
+    /// kill -9, and its replacement.
+    pub(crate) fn replace(&mut self) {
+        self.kill();
+        self.child = start(&self.config, &self.log);
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+
+    /// SIGTERM, and waits until it has left.
+    pub(crate) async fn stop(mut self) {
+        self.signal(Signal::TERM);
+        tests::eventually("the member ends", async || {
+            self.child.try_wait().expect("a child can be waited for")
+        })
+        .await;
+    }
+
+    /// What it answers; nothing while it does not.
+    pub(crate) async fn ask(&self, path: &str) -> Option<(u16, String)> {
+        let url = format!("http://{}{path}", self.ops);
+        let client = reqwest::Client::new();
+        let asked = client.get(url).timeout(Duration::from_secs(2)).send();
+        let answer = asked.await.ok()?;
+        Some((answer.status().as_u16(), answer.text().await.ok()?))
+    }
+
+    /// Its partitions, as far as it answers.
+    pub(crate) async fn partitions(&self) -> BTreeMap<i32, At> {
+        let text = self.ask("/partitions").await.unwrap_or_default().1;
+        let read = |line: &str| {
+            let mut words = line.split(' ').map(str::parse::<i64>);
+            let mut word = || words.next()?.ok();
+            let (partition, committed, _, readable) = (word()?, word()?, word()?, word()?);
+            let at = At {
+                committed,
+                readable,
+            };
+            Some((i32::try_from(partition).ok()?, at))
+        };
+        text.lines().filter_map(read).collect()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().rev().take(25).collect();
+            eprintln!("the end of {}:", self.log.display());
+            lines.iter().rev().for_each(|line| eprintln!("  {line}"));
+        }
+        drop((self.child.kill(), self.child.wait()));
+    }
+}

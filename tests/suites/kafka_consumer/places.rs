@@ -1,0 +1,54 @@
+//! Where to go on: never at an end of the log because nobody said otherwise.
+
+use rdkafka::admin::AdminOptions;
+use schemas::Topic;
+use tests::eventually;
+
+use super::member::Member;
+use super::stand::{GROUP, Stand};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_committed_offsets_it_goes_on_from_the_last_cut_and_a_topic_made_anew_is_another_log()
+ {
+    let stand = Stand::new().await;
+    stand.produce(0..300);
+    stand.flush().await;
+    let member = Member::start(&stand, "one");
+    stand.holds_exactly(300, &[&member]).await;
+    member.stop().await;
+
+    // Committed offsets expire; the store knows how far it is.
+    let deleted = stand
+        .admin()
+        .delete_groups(&[GROUP], &AdminOptions::new())
+        .await;
+    assert!(deleted.expect("an answer")[0].is_ok(), "the group is gone");
+    stand.produce(300..500);
+    stand.flush().await;
+    let member = Member::start(&stand, "one");
+    stand.holds_exactly(500, &[&member]).await;
+    let cuts = stand.count("SELECT count() FROM cuts FINAL").await;
+    let copies = stand.count("SELECT count() FROM cuts").await;
+    assert_eq!(copies, cuts, "no batch was written again");
+    member.stop().await;
+
+    let usage = Stand::topic(Topic::Usage);
+    let deleted = stand
+        .admin()
+        .delete_topics(&[&usage], &AdminOptions::new())
+        .await;
+    assert!(deleted.expect("an answer")[0].is_ok(), "the topic is gone");
+    stand.make_topics().await;
+    stand.produce(500..700);
+    stand.flush().await;
+    let member = Member::start(&stand, "one");
+    eventually("the new log is read from its beginning", async || {
+        let topics = "SELECT uniqExact(topic) FROM cuts";
+        let is_there = stand.count(topics).await == 2;
+        let events = stand.count("SELECT count() FROM usage_events").await;
+        (is_there && events == 700).then_some(())
+    })
+    .await;
+    stand.holds_exactly(700, &[&member]).await;
+    member.stop().await;
+}

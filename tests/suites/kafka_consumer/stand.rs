@@ -1,0 +1,278 @@
+//! A broker, an engine and their topics and tables, to be hurt by a test.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use schemas::topics::{Written, envelope};
+use schemas::{Boot, RecordKind, Topic, migrations};
+use store::{Client, Credentials, DataDir, User};
+use tempfile::TempDir;
+use tests::{Brokers, Cluster, eventually, free_address, tollgate};
+
+use super::events::{encode, event};
+use super::member::Member;
+
+pub(crate) const PARTITIONS: i32 = 3;
+pub(crate) const GROUP: &str = "consumers";
+pub(crate) const SESSION: Duration = Duration::from_secs(2);
+const PREFIX: &str = "t.";
+
+pub(crate) struct Stand {
+    pub cluster: Cluster,
+    pub client: Client,
+    engine: Child,
+    engine_address: SocketAddr,
+    producer: ThreadedProducer<DefaultProducerContext>,
+    folder: TempDir,
+}
+
+impl Stand {
+    pub(crate) async fn new() -> Self {
+        let brokers = Brokers {
+            properties: "group.min.session.timeout.ms=1000\n".to_owned(),
+            ..Brokers::default()
+        };
+        let folder = tempfile::tempdir().expect("a scratch directory");
+        let engine_address = free_address();
+        let engine = start_engine(&folder.path().join("data"), engine_address);
+        let cluster = Cluster::start_with(1, &brokers).await;
+        let client = client(folder.path(), engine_address).await;
+        store::migrate::migrate(&client, migrations::ALL.iter().copied())
+            .await
+            .expect("tables");
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", cluster.servers())
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "2")
+            .set("reconnect.backoff.max.ms", "300");
+        let producer = config.create().expect("a producer");
+        let stand = Self {
+            cluster,
+            client,
+            engine,
+            engine_address,
+            producer,
+            folder,
+        };
+        stand.make_topics().await;
+        stand
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn topic(topic: Topic) -> String {
+        topic.name(PREFIX)
+    }
+
+    /// The configuration of a member.
+    pub(crate) fn toml(&self, name: &str, ops: SocketAddr) -> String {
+        let data_dir = self.folder().join(name);
+        let password = DataDir::new(self.folder().join("data"))
+            .secrets()
+            .join("engine-writer");
+        format!(
+            "data_dir = {data_dir:?}\n\
+             [log]\nkafka = {{ bootstrap = \"{}\", topic_prefix = \"{PREFIX}\", partitions = {PARTITIONS}, replication = 1, min_in_sync = 1 }}\n\
+             [store]\nurl = \"http://{}\"\nuser = \"{}\"\npassword_file = {password:?}\n\
+             [consumer]\ngroup = \"{GROUP}\"\nsession_timeout_ms = {}\nops = \"{ops}\"\n",
+            self.cluster.servers(),
+            self.engine_address,
+            User::Writer.name(),
+            SESSION.as_millis(),
+        )
+    }
+
+    pub(crate) fn admin(&self) -> AdminClient<DefaultClientContext> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.cluster.servers());
+        config.create().expect("an admin client")
+    }
+
+    pub(crate) async fn make_topics(&self) {
+        let names = [
+            (Self::topic(Topic::Usage), PARTITIONS),
+            (Self::topic(Topic::DeadLetters), 1),
+        ];
+        let admin = self.admin();
+        for (name, partitions) in names {
+            eventually("the topic is made", async || {
+                let topic = NewTopic::new(&name, partitions, TopicReplication::Fixed(1));
+                let made = admin.create_topics([&topic], &AdminOptions::new()).await;
+                use rdkafka::types::RDKafkaErrorCode::TopicAlreadyExists;
+                match made.ok()?.pop()? {
+                    Ok(_) | Err((_, TopicAlreadyExists)) => Some(()),
+                    Err(_) => None,
+                }
+            })
+            .await;
+        }
+    }
+
+    /// Sends events as a gateway's publisher does.
+    pub(crate) fn produce(&self, numbers: std::ops::Range<u64>) {
+        for number in numbers {
+            self.send(None, &encode(&event(number)), |_| {});
+        }
+    }
+
+    /// Sends a record; `change` may spoil its headers.
+    pub(crate) fn send(
+        &self,
+        partition: Option<i32>,
+        bytes: &[u8],
+        change: impl FnOnce(&mut Vec<(&'static str, String)>),
+    ) {
+        let written = Written {
+            producer: "gw-1",
+            boot: Boot {
+                counter: 1,
+                nonce: [7; 8],
+            },
+            position: 0,
+        };
+        let envelope = envelope(RecordKind::Usage, bytes, written);
+        let headers = envelope.headers().into_iter();
+        let mut headers: Vec<_> = headers
+            .map(|(name, value)| (name, value.to_owned()))
+            .collect();
+        change(&mut headers);
+        let headers = headers
+            .iter()
+            .fold(OwnedHeaders::new(), |all, (key, value)| {
+                all.insert(Header {
+                    key,
+                    value: Some(value),
+                })
+            });
+        let topic = Self::topic(Topic::Usage);
+        let mut record = BaseRecord::to(&topic)
+            .key(envelope.key.as_ref())
+            .payload(bytes)
+            .headers(headers);
+        if let Some(partition) = partition {
+            record = record.partition(partition);
+        }
+        assert!(self.producer.send(record).is_ok(), "the queue has room");
+    }
+
+    /// Everything that was produced is in the log.
+    pub(crate) async fn flush(&self) {
+        let producer = self.producer.clone();
+        let flushing = tokio::task::spawn_blocking(move || producer.flush(tests::DEADLINE));
+        flushing
+            .await
+            .expect("no panic")
+            .expect("the broker took all");
+    }
+
+    pub(crate) fn kill_engine(&mut self) {
+        self.engine.kill().expect("it runs");
+        self.engine.wait().expect("it ends");
+    }
+
+    /// The engine again, where it was.
+    pub(crate) async fn start_engine(&mut self) {
+        self.engine = start_engine(&self.folder().join("data"), self.engine_address);
+        client(self.folder(), self.engine_address).await;
+    }
+
+    pub(crate) async fn count(&self, sql: &str) -> u64 {
+        self.client.query(sql).fetch_one().await.expect("an answer")
+    }
+
+    /// Waits until so many events are there, then holds all tables to the log: each record once, cuts without a gap.
+    pub(crate) async fn holds_exactly(&self, events: u64, members: &[&Member]) {
+        eventually("all events are in the store", async || {
+            let sql = "SELECT uniqExact(event_id) FROM usage_events";
+            let asked = self.client.query(sql).fetch_one::<u64>().await;
+            (asked.ok()? >= events).then_some(())
+        })
+        .await;
+        eventually("everything readable is committed", async || {
+            let mut at = std::collections::BTreeMap::new();
+            for member in members {
+                at.extend(member.partitions().await);
+            }
+            let is_done = at.values().all(|at| at.committed == at.readable);
+            (is_done && at.len() == PARTITIONS as usize).then_some(())
+        })
+        .await;
+        for (what, sql, wanted) in [
+            ("events", "SELECT count() FROM usage_events", events),
+            (
+                "events of the trail",
+                "SELECT countIf(fate = 'event') FROM audit_log",
+                events,
+            ),
+            (
+                "copies in the trail",
+                "SELECT toUInt64(count() - uniqExact(topic, partition, offset)) FROM audit_log",
+                0,
+            ),
+            (
+                "events of the cuts",
+                "SELECT toUInt64(sum(events)) FROM cuts FINAL",
+                events,
+            ),
+            (
+                "gaps between cuts",
+                "SELECT toUInt64(countIf(first != before + 1)) FROM (SELECT first, \
+                 lagInFrame(last, 1, toInt64(-1)) OVER (PARTITION BY topic, partition ORDER BY first) AS before FROM cuts FINAL)",
+                0,
+            ),
+        ] {
+            assert_eq!(self.count(sql).await, wanted, "{what}");
+        }
+    }
+}
+
+impl Drop for Stand {
+    fn drop(&mut self) {
+        drop((self.engine.kill(), self.engine.wait()));
+    }
+}
+
+fn start_engine(data_dir: &Path, address: SocketAddr) -> Child {
+    std::fs::create_dir_all(data_dir).expect("a folder can be made");
+    let log: PathBuf = data_dir.with_extension("log");
+    let open = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log);
+    let output = open.expect("a log can be written");
+    Command::new(tollgate())
+        .args(["engine", "--data-dir"])
+        .arg(data_dir)
+        .args(["--port", &address.port().to_string()])
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().expect("a file has a second handle"))
+        .stderr(output)
+        .spawn()
+        .expect("the program under test starts")
+}
+
+async fn client(folder: &Path, address: SocketAddr) -> Client {
+    let data_dir = DataDir::new(folder.join("data"));
+    eventually("the engine answers", async || {
+        let credentials = Credentials::open_or_create(&data_dir).ok()?;
+        let client = Client::connect(
+            format!("http://{address}"),
+            User::Writer.name(),
+            credentials.of(User::Writer).clone(),
+            store::DATABASE,
+        );
+        client.in_database("system").ping().await.ok()?;
+        Some(client)
+    })
+    .await
+}
