@@ -67,9 +67,12 @@ async fn serve(config: &Config, kafka: &Kafka) -> anyhow::Result<()> {
     let mut options = Options::new(client, config.data_dir.join("unused.cursor"));
     options.audit_every = Duration::from_secs(config.consumer.audit_seconds);
     let partitions = usize::try_from(kafka.partitions).unwrap_or(1);
-    for finding in consumer::horizon_findings(&options.client, partitions, &options).await? {
-        anyhow::bail!("the store would forget what it has: {finding}");
-    }
+    let findings = consumer::horizon_findings(&options.client, partitions, &options).await?;
+    anyhow::ensure!(
+        findings.is_empty(),
+        "the store would forget what it has: {}",
+        findings.join("; ")
+    );
     let boot = Boot {
         counter: 1,
         nonce: rand::random(),

@@ -1,10 +1,16 @@
 //! From Kafka into the store, on a real broker and the real engine: every record once, whoever dies, stalls or comes back.
 
+#[cfg(test)]
 #[path = "../../../consumer/tests/suite/events.rs"]
 #[expect(dead_code, reason = "the consumer's own suite uses the rest")]
 mod events;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod member;
+#[cfg(test)]
 mod places;
+#[cfg(test)]
 mod stand;
+#[cfg(test)]
 mod unreadable;

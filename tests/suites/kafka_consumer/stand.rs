@@ -10,6 +10,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::types::RDKafkaErrorCode;
 use schemas::topics::{Written, envelope};
 use schemas::{Boot, RecordKind, Topic, migrations};
 use store::{Client, Credentials, DataDir, User};
@@ -81,13 +82,15 @@ impl Stand {
             .secrets()
             .join("engine-writer");
         format!(
-            "data_dir = {data_dir:?}\n\
+            "data_dir = \"{}\"\n\
              [log]\nkafka = {{ bootstrap = \"{}\", topic_prefix = \"{PREFIX}\", partitions = {PARTITIONS}, replication = 1, min_in_sync = 1 }}\n\
-             [store]\nurl = \"http://{}\"\nuser = \"{}\"\npassword_file = {password:?}\n\
+             [store]\nurl = \"http://{}\"\nuser = \"{}\"\npassword_file = \"{}\"\n\
              [consumer]\ngroup = \"{GROUP}\"\nsession_timeout_ms = {}\nops = \"{ops}\"\n",
+            data_dir.display(),
             self.cluster.servers(),
             self.engine_address,
             User::Writer.name(),
+            password.display(),
             SESSION.as_millis(),
         )
     }
@@ -108,9 +111,8 @@ impl Stand {
             eventually("the topic is made", async || {
                 let topic = NewTopic::new(&name, partitions, TopicReplication::Fixed(1));
                 let made = admin.create_topics([&topic], &AdminOptions::new()).await;
-                use rdkafka::types::RDKafkaErrorCode::TopicAlreadyExists;
                 match made.ok()?.pop()? {
-                    Ok(_) | Err((_, TopicAlreadyExists)) => Some(()),
+                    Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => Some(()),
                     Err(_) => None,
                 }
             })

@@ -19,24 +19,26 @@ fn dead_letters(stand: &Stand) -> Vec<String> {
     config
         .set("bootstrap.servers", stand.cluster.servers())
         .set("group.id", "looking");
-    let consumer: BaseConsumer = config.create().unwrap();
+    let consumer: BaseConsumer = config.create().expect("the topic is there");
     let mut list = TopicPartitionList::new();
     let topic = Stand::topic(Topic::DeadLetters);
     list.add_partition_offset(&topic, 0, Offset::Beginning)
-        .unwrap();
-    consumer.assign(&list).unwrap();
+        .expect("the topic is there");
+    consumer.assign(&list).expect("the topic is there");
     let ends = consumer.fetch_watermarks(&topic, 0, Duration::from_secs(10));
-    let (_, end) = ends.unwrap();
+    let (_, end) = ends.expect("the topic is there");
     let mut reasons = Vec::new();
-    while i64::try_from(reasons.len()).unwrap() < end {
+    while i64::try_from(reasons.len()).expect("the topic is there") < end {
         let Some(Ok(message)) = consumer.poll(Duration::from_secs(10)) else {
             break;
         };
-        let headers = message.headers().unwrap();
+        let headers = message.headers().expect("the topic is there");
         let reason = headers
             .iter()
             .find(|header| header.key == "tollgate_reason");
-        let reason = reason.and_then(|header| header.value).unwrap();
+        let reason = reason
+            .and_then(|header| header.value)
+            .expect("the topic is there");
         reasons.push(String::from_utf8_lossy(reason).into_owned());
     }
     reasons.sort();
