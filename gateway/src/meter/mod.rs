@@ -16,5 +16,5 @@ pub mod stream;
 pub mod strip;
 mod tally;
 mod texts;
-pub mod transcript;
 pub mod tools;
+pub mod transcript;

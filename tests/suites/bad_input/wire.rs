@@ -183,6 +183,7 @@ async fn what_a_provider_sends_wrongly_reaches_the_app_and_its_record_says_what_
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of heads")]
 async fn a_head_has_bounds_and_a_request_that_never_was_has_no_record() {
     let carried = Carried::default();
     let (rig, _odd) = start(&carried).await;
