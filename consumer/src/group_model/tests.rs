@@ -6,8 +6,7 @@ use std::time::Instant;
 use super::weaker::Kind;
 use super::world::{Algorithm, play};
 
-/// 100,000 take about half a minute, which is for the occasion.
-const USUAL_SCHEDULES: u64 = 20_000;
+const USUAL_SCHEDULES: u64 = 100_000;
 const WEAKER_SCHEDULES: u64 = 500;
 
 fn setting(name: &str) -> Option<u64> {
