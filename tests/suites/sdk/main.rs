@@ -63,8 +63,9 @@ fn plan(table: &Table) -> Plan {
         }
     }
     let plan = Plan {
+        // More answers are read on at once than in any day's work: every client of every call hangs up in the same seconds.
         // Between an app's patience in the table and the stalls that it is to outlast.
-        gateway: "first_byte_timeout_ms = 9000\nbetween_chunks_timeout_ms = 13000\nstranger_records_per_second = 100000".to_owned(),
+        gateway: "first_byte_timeout_ms = 9000\nbetween_chunks_timeout_ms = 13000\nstranger_records_per_second = 100000\ndrain = { at_once = 4096 }".to_owned(),
         rest,
         simulator: Settings { models, ..Settings::default() },
         ..Plan::default()
