@@ -266,6 +266,40 @@ impl<'a> Found<'a> {
         self.without_contradictions(kept)
     }
 
+    /// Where an entry's price above a bound was refused, its price below would hold there too: it is left out, unless
+    /// another line says what holds above.
+    fn without_cut_off_bands(
+        &mut self,
+        kept: Vec<(RawPrice, Refused)>,
+    ) -> Vec<(RawPrice, Refused)> {
+        let says_band = |field: &str| {
+            (field.contains("_above_") && field.contains("k_tokens"))
+                || field.contains("context_over")
+                || field.contains("tiers")
+        };
+        let cut_off: BTreeSet<String> = self
+            .refused
+            .iter()
+            .filter(|refused| says_band(&refused.field))
+            .map(|refused| refused.entry.clone())
+            .collect();
+        let upper: BTreeSet<(String, String)> = kept
+            .iter()
+            .filter(|(row, _)| !row.context_over.is_empty())
+            .map(|(row, place)| (place.entry.clone(), row.unit.clone()))
+            .collect();
+        let (out, rest) = kept.into_iter().partition::<Vec<_>, _>(|(row, place)| {
+            row.context_over.is_empty()
+                && cut_off.contains(&place.entry)
+                && !upper.contains(&(place.entry.clone(), row.unit.clone()))
+        });
+        for (_, place) in out {
+            let reason = "its price above a bound is refused, and this one would hold there too";
+            self.refuse(&place.entry, &place.field, reason.to_owned());
+        }
+        rest
+    }
+
     /// Lines that cannot stand in one book are all left out.
     fn without_contradictions(mut self, kept: Vec<(Entry, Refused)>) -> Imported {
         let mut kept: Vec<_> = kept
@@ -284,6 +318,7 @@ impl<'a> Found<'a> {
             }
             kept = rest;
         }
+        let kept = self.without_cut_off_bands(kept);
         self.refused.sort();
         self.refused.dedup();
         Imported {

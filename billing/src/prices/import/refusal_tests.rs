@@ -197,3 +197,20 @@ fn a_search_has_a_price_only_if_each_size_of_its_context_has_it() {
     }
     assert_refused(&imported, "grounded", field, "not billed one by one");
 }
+
+#[test]
+fn a_price_is_not_taken_for_all_sizes_where_the_one_above_a_bound_is_refused() {
+    let text = r#"{
+        "m": {"litellm_provider": "openai", "input_cost_per_token": 1e-06, "input_cost_per_token_above_200k_tokens": 2e-06,
+            "input_cost_per_token_above_200k_tokens": 3e-06},
+        "n": {"litellm_provider": "openai", "input_cost_per_token": 1e-06, "input_cost_per_token_above_200k_tokens": 2e-06}}"#;
+    let imported = of(Map::LiteLlm, text);
+    let names: Vec<_> = imported.rows.iter().map(|row| row.model.as_str()).collect();
+    assert_eq!(names, ["n", "n"], "{:?}", lines(&imported));
+    assert_refused(
+        &imported,
+        "m",
+        "input_cost_per_token",
+        "its price above a bound is refused",
+    );
+}
