@@ -61,7 +61,7 @@ async fn serve(loaded: Loaded<Config>) -> anyhow::Result<()> {
         journal.clone(),
         running.clone(),
         acked,
-        config.journal.keep_mib << 20,
+        config.journal.keep_bytes(),
         shutdown.clone(),
     ));
     shutdown.asked().await;

@@ -70,8 +70,8 @@ pub struct JournalSettings {
     pub segment_mib: u64,
     /// All segments together, in MiB; what is full refuses new work.
     pub capacity_mib: u64,
-    /// What is kept after it is safe in the store, in MiB.
-    pub keep_mib: u64,
+    /// What is kept after it is safe in the store, in MiB; half of the capacity if absent.
+    pub keep_mib: Option<u64>,
     /// Refusals, in MiB of all segments.
     pub refusals_mib: u64,
     /// The longest time a record waits for its fsync, in milliseconds.
@@ -83,10 +83,27 @@ impl Default for JournalSettings {
         Self {
             segment_mib: 64,
             capacity_mib: 16_384,
-            keep_mib: 8_192,
+            keep_mib: None,
             refusals_mib: 512,
             sync_interval_ms: 2,
         }
+    }
+}
+
+impl JournalSettings {
+    /// What is kept of records that are safe elsewhere.
+    pub fn keep_bytes(&self) -> u64 {
+        self.keep_mib.unwrap_or(self.capacity_mib / 2) << 20
+    }
+
+    /// What is kept must leave room: a journal that is full of it would refuse requests for nothing.
+    fn problem(&self) -> Option<String> {
+        let most = self.capacity_mib / 4 * 3;
+        let keep_mib = self.keep_mib.filter(|keep| *keep > most)?;
+        Some(format!(
+            "keep_mib = {keep_mib} leaves too little of capacity_mib = {}: it may be {most} at the most",
+            self.capacity_mib
+        ))
     }
 }
 
@@ -170,6 +187,9 @@ impl Config {
         }
         if let Some(store) = &mut config.store {
             store.password_file = store.password_file.as_ref().map(|file| base.join(file));
+        }
+        if let Some(message) = config.journal.problem() {
+            return Err(ConfigError::at(path, &loaded.text, "keep_mib", message));
         }
         config.prices = config.prices.as_ref().map(|prices| base.join(prices));
         for deployment in &mut config.deployments {

@@ -9,9 +9,12 @@ use std::time::Duration;
 
 use runtime::shutdown::Shutdown;
 
-const EVERY: Duration = Duration::from_secs(10);
+/// Short against the time in which a journal's last quarter can be filled.
+const EVERY: Duration = Duration::from_secs(1);
+/// Where there are no segments to remove, the lane of refusals is looked at each so many times.
+const LANE_EVERY: u32 = 10;
 
-/// Looks every ten seconds, until the stop.
+/// Looks every second, until the stop.
 pub async fn watch(
     journal: journal::Journal,
     running: Arc<gateway::Running>,
@@ -19,12 +22,17 @@ pub async fn watch(
     keep_bytes: u64,
     shutdown: Shutdown,
 ) {
+    let mut looks = 0_u32;
     while shutdown
         .token()
         .run_until_cancelled(tokio::time::sleep(EVERY))
         .await
         .is_some()
     {
+        looks = looks.wrapping_add(1);
+        if journal.stats().bytes <= keep_bytes && !looks.is_multiple_of(LANE_EVERY) {
+            continue;
+        }
         let Some(confirmed) = confirmed(&journal, &running, &safe_below).await else {
             continue;
         };

@@ -112,7 +112,7 @@ async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
         journal.clone(),
         running.clone(),
         verified(consumer.clone()),
-        config.journal.keep_mib << 20,
+        config.journal.keep_bytes(),
         shutdown.clone(),
     ));
     let parts = Parts {

@@ -116,7 +116,7 @@ impl Setup {
         let provider_url = self.provider_url.as_deref().unwrap_or(simulator_url);
         let prices = Path::new(env!("CARGO_MANIFEST_DIR")).join("../prices.csv");
         let mut text = format!(
-            "data_dir = \"data\"\nprices = \"{prices}\"\n\n[journal]\nsegment_mib = 16\ncapacity_mib = 1024\nrefusals_mib = {refusals}\n\n\
+            "data_dir = \"data\"\nprices = \"{prices}\"\n\n[journal]\nsegment_mib = 16\ncapacity_mib = 4096\nrefusals_mib = {refusals}\n\n\
              [consumer]\naudit_seconds = {audit}\n\n[gateway]\nlisten = \"{app}\"\nops_listen = \"{ops}\"\n{gateway}\n\n\
              [gateway.drain]\n{drain}\n\n[[deployments]]\nid = \"simulator\"\nprovider = \"openai\"\n\
              base_url = \"{provider_url}\"\nauth = \"none\"\nsynthetic = {synthetic}\n",

@@ -66,6 +66,10 @@ const CONFIGURATIONS: &[(&str, &[&str])] = &[
         &["tollgate.toml:2:1", "duplicate key"],
     ),
     ("data_dir = 7\n", &["tollgate.toml:1:"]),
+    (
+        "data_dir = \"data\"\n[journal]\ncapacity_mib = 1024\nkeep_mib = 1000\n",
+        &["tollgate.toml:4:1", "keep_mib = 1000", "768"],
+    ),
     ("[gateway]\n", &["data_dir"]),
     (
         "data_dir = \"data\"\n\n[gateway]\nlisten_on = \"127.0.0.1:1\"\n",

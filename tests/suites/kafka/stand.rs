@@ -179,11 +179,19 @@ impl Stand {
         value.trim().parse().ok()
     }
 
-    /// Waits until Kafka has what the journal has, of a gateway that beats.
+    /// Waits until Kafka has what the journal has now, of a gateway that beats and may be under load.
     pub async fn drained(&self) {
+        let (lag, acked) = eventually("the gateway says how far Kafka is", async || {
+            let lag = self.metric("publisher_lag_positions").await?;
+            Some((lag, self.metric("publisher_acked_total").await?))
+        })
+        .await;
         eventually("Kafka has what the journal has", async || {
             (self.metric("publisher_publishing").await? > 0.0).then_some(())?;
-            (self.metric("publisher_lag_positions").await? < 1.0).then_some(())
+            let idle = self.metric("publisher_lag_positions").await? < 1.0;
+            // In order: after so many more, all that lay before them is there.
+            let passed = self.metric("publisher_acked_total").await? >= acked + lag.max(1.0);
+            (idle || passed).then_some(())
         })
         .await;
     }
