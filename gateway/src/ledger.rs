@@ -11,7 +11,7 @@ use journal::{AppendError, Journal, Reservation, Ticket};
 use parking_lot::Mutex;
 use schemas::name::Text;
 use schemas::{
-    Admission, Boot, EventId, Heartbeat, Micros, ProducerRecord, ProducerState, RecordKind,
+    Admission, Boot, EventId, Heartbeat, Micros, ProducerRecord, ProducerState, RecordKind, Units,
     UsageEvent, WIRE_VERSION, event,
 };
 
@@ -36,9 +36,9 @@ pub struct Ledger {
     metrics: Arc<Metrics>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct OpenSince {
-    received: Micros,
+    admission: Arc<Admission>,
     position: u64,
 }
 
@@ -94,15 +94,16 @@ impl Ledger {
         // Held from before the frame has a place: whoever asks what is settled sees it open.
         let mut open = self.open.lock();
         let (reservation, ticket) = self.journal.admit(RecordKind::Admission as u8, &payload)?;
+        let admission = Arc::new(admission);
         let since = OpenSince {
-            received: admission.received_us,
+            admission: admission.clone(),
             position: ticket.position(),
         };
         open.insert(admission.event_id, since);
-        drop(open);
+        // Under the lock, like its counterpart: a heartbeat that holds it sees admitted = settled + open.
         self.admitted.fetch_add(1, Ordering::Relaxed);
+        drop(open);
         self.metrics.open_requests.inc();
-        let admission = Arc::new(admission);
         let open = OpenRequest {
             ledger: self.clone(),
             admission,
@@ -159,20 +160,33 @@ impl Ledger {
     pub fn heartbeat(&self, now: Micros) -> Heartbeat {
         let stats = self.journal.stats();
         let last_seq = *self.next_seq.lock() - 1;
-        let open = self.open.lock();
+        let (admitted, settled, open) = self.counted();
         Heartbeat {
             wire: Text::cut(WIRE_VERSION),
             producer: self.producer.clone(),
             boot: self.boot,
             last_producer_seq: (last_seq >= 0).then_some(last_seq),
-            admitted: signed(self.admitted.load(Ordering::Relaxed)),
-            settled: signed(self.settled.load(Ordering::Relaxed)),
+            admitted: signed(admitted),
+            settled: signed(settled),
             open: signed(open.len() as u64),
-            oldest_open_us: open.values().map(|since| since.received).min(),
+            oldest_open_us: open.iter().map(|admission| admission.received_us).min(),
             reserved_bytes: signed(stats.reserved * schemas::wire::MAX_EVENT_BYTES as u64),
+            reserved_units: reserved(&open),
             synced_position: signed(stats.synced_end),
+            control_position: None,
             clock_us: now,
         }
+    }
+
+    /// Admitted, settled and open requests at one moment.
+    fn counted(&self) -> (u64, u64, Vec<Arc<Admission>>) {
+        let open = self.open.lock();
+        let running = open.values().map(|since| since.admission.clone()).collect();
+        (
+            self.admitted.load(Ordering::Relaxed),
+            self.settled.load(Ordering::Relaxed),
+            running,
+        )
     }
 
     /// Writes what this producer is from now on. `Closed` is said only when nothing is open any more.
@@ -187,7 +201,11 @@ impl Ledger {
             boot: heartbeat.boot,
             state,
             last_producer_seq: heartbeat.last_producer_seq,
+            synced_position: Some(heartbeat.synced_position),
             clock_us: now,
+            by: None,
+            why: None,
+            exposure: None,
         };
         self.journal
             .append(RecordKind::Producer as u8, &record.encode())?;
@@ -199,6 +217,21 @@ impl Ledger {
         self.journal
             .append(RecordKind::Heartbeat as u8, &self.heartbeat(now).encode())
     }
+}
+
+/// What was reserved for all of these. A sum that leaves 64 bits stays at their end.
+fn reserved(open: &[Arc<Admission>]) -> Units {
+    let mut sum = Units::default();
+    let estimates = open
+        .iter()
+        .flat_map(|admission| admission.estimated_units.iter());
+    for (unit, count) in estimates {
+        if sum.add(unit, count).is_err() {
+            // Never refused: it is not below 0.
+            drop(sum.set(unit, i64::MAX));
+        }
+    }
+    sum
 }
 
 fn signed(count: u64) -> i64 {
@@ -257,7 +290,8 @@ impl OpenRequest {
         ledger.metrics.open_requests.dec();
         match &appended {
             Ok(_) => {
-                ledger.open.lock().remove(&self.admission.event_id);
+                let mut open = ledger.open.lock();
+                open.remove(&self.admission.event_id);
                 ledger.settled.fetch_add(1, Ordering::Relaxed);
             }
             Err(error) => {

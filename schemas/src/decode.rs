@@ -67,7 +67,7 @@ fn decode_usage(bytes: &[u8]) -> Decoded {
 }
 
 /// Where a record is malformed, without the value that stands there.
-fn place_of(error: &serde_json::Error) -> String {
+pub(crate) fn place_of(error: &serde_json::Error) -> String {
     let kind = match error.classify() {
         serde_json::error::Category::Syntax => "bad JSON",
         serde_json::error::Category::Eof => "ends too early",
@@ -85,7 +85,7 @@ fn wire_version(bytes: &[u8]) -> Option<&str> {
 }
 
 /// `v2`, `v1` after `v1-draft`, `v13` …: any other well-formed version is newer than a draft.
-fn is_newer(version: &str) -> bool {
+pub(crate) fn is_newer(version: &str) -> bool {
     let digits = version
         .strip_prefix('v')
         .map(|rest| rest.split('-').next().unwrap_or(rest));

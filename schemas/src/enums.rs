@@ -310,6 +310,26 @@ closed! {
     }
 }
 
+closed! {
+    /// What a row of `producer_log` says.
+    ProducerKind {
+        /// A sign of life with its counters.
+        Heartbeat = 1 "heartbeat",
+        /// The first start there is.
+        Registered = 2 "registered",
+        /// A start serves.
+        Live = 3 "live",
+        /// It takes no new requests.
+        Draining = 4 "draining",
+        /// Nothing comes after its last number.
+        Closed = 5 "closed",
+        /// Its heartbeats stopped.
+        Silent = 6 "silent",
+        /// It never comes back.
+        DeclaredLost = 7 "declared_lost",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ use crate::event::present;
 use crate::id::Boot;
 use crate::name::Text;
 use crate::time::Micros;
+use crate::units::Units;
 
 /// `ai.tollgate.heartbeat.v1`, once a second.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -33,8 +34,15 @@ pub struct Heartbeat {
     pub oldest_open_us: Option<Micros>,
     /// Bytes of the journal reserved for outcomes.
     pub reserved_bytes: i64,
+    /// What admission reserved for the running ones, in units: what they may cost at most.
+    pub reserved_units: Units,
     /// The journal is safe against a power cut up to here.
+    ///
+    /// Each heartbeat is written into that journal, so within a boot this grows from one to the next, whatever the clock does.
     pub synced_position: i64,
+    /// How far the producer has read the control log; null where there is none.
+    #[serde(deserialize_with = "present")]
+    pub control_position: Option<i64>,
     /// The producer's clock.
     pub clock_us: Micros,
 }

@@ -26,8 +26,8 @@ pub use admission::Admission;
 pub use cut::{CutRule, Cutter};
 pub use decode::{DeadLetter, Decoded, decode};
 pub use enums::{
-    Api, AuthMethod, Billable, Capacity, ClockQuality, Durability, Outcome, RouteReason,
-    UsageQuality, UsageSource,
+    Api, AuthMethod, Billable, Capacity, ClockQuality, Durability, Outcome, ProducerKind,
+    RouteReason, UsageQuality, UsageSource,
 };
 pub use event::{Attempt, LimitHit, Line, UsageEvent};
 pub use heartbeat::Heartbeat;
@@ -35,8 +35,8 @@ pub use id::{Boot, EventId};
 pub use money::{Currency, Money, Rate};
 pub use name::Text;
 pub use price::{Price, PriceBook, PriceError};
-pub use producer::{ProducerRecord, ProducerState};
-pub use rows::{AuditRow, Columns, CutRow, UsageRow};
+pub use producer::{Exposure, ProducerRecord, ProducerState};
+pub use rows::{AuditRow, Columns, CutRow, ProducerRow, UsageRow};
 pub use time::{Clock, Micros};
 pub use topics::Topic;
 pub use units::{Unit, Units};

@@ -30,16 +30,21 @@ pub const ALL: &[(u32, &str, &str)] = &[
         "usage_policies",
         include_str!("../migrations/0006_usage_policies.sql"),
     ),
+    (
+        7,
+        "producer_log",
+        include_str!("../migrations/0007_producer_log.sql"),
+    ),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::enums::{
-        Api, AuthMethod, Billable, Capacity, ClockQuality, Durability, Outcome, RouteReason,
-        UsageQuality, UsageSource,
+        Api, AuthMethod, Billable, Capacity, ClockQuality, Durability, Outcome, ProducerKind,
+        RouteReason, UsageQuality, UsageSource,
     };
-    use crate::rows::{AuditRow, Columns, CutRow, Fate, UsageRow};
+    use crate::rows::{AuditRow, Columns, CutRow, Fate, ProducerRow, UsageRow};
 
     #[test]
     fn versions_are_dense_and_each_file_is_one_idempotent_statement() {
@@ -84,10 +89,11 @@ mod tests {
 
     #[test]
     fn every_column_of_a_row_is_a_column_of_its_table_and_the_other_way_round() {
-        let tables: [(&str, &[&str], usize); 3] = [
+        let tables: [(&str, &[&str], usize); 4] = [
             (AuditRow::TABLE, AuditRow::COLUMNS, 0),
             (UsageRow::TABLE, UsageRow::COLUMNS, 1),
             (CutRow::TABLE, CutRow::COLUMNS, 2),
+            (ProducerRow::TABLE, ProducerRow::COLUMNS, 6),
         ];
         for (table, columns, file) in tables {
             assert_eq!(columns_after_all(table, file), columns, "{table}");
@@ -127,5 +133,11 @@ mod tests {
                 .map(|(n, v)| ((*n).to_owned(), u8::try_from(*v).unwrap())),
         );
         assert!(ALL[0].2.contains(&fates), "{fates}");
+        let kinds = enum8(
+            ProducerKind::ALL
+                .iter()
+                .map(|kind| (kind.to_string(), kind.number())),
+        );
+        assert!(ALL[6].2.contains(&kinds), "{kinds}");
     }
 }

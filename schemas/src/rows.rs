@@ -8,10 +8,12 @@ mod convert;
 mod digest;
 mod macros;
 mod parts;
+mod producer;
 mod usage;
 
 pub use audit::{AuditRow, CutRow};
 pub use convert::rows_of;
 pub use digest::{BatchDigest, leaf_hash};
 pub use parts::{Columns, Fate, Raw, Source, UuidHalves};
+pub use producer::{ProducerRow, Unreadable};
 pub use usage::{UsageHead, UsageRow};

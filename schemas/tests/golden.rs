@@ -17,8 +17,9 @@ use schemas::event::{CacheUse, Capture, LimitHit, Throttle, seal};
 use schemas::name::Text;
 use schemas::{
     Admission, Api, Attempt, AuthMethod, Billable, Boot, Capacity, ClockQuality, Durability,
-    EventId, Heartbeat, Line, Micros, Outcome, ProducerRecord, ProducerState, RecordKind,
-    RouteReason, Unit, Units, UsageEvent, UsageQuality, UsageSource, WIRE_VERSION,
+    EventId, Exposure, Heartbeat, Line, Micros, Outcome, ProducerKind, ProducerRecord, ProducerRow,
+    ProducerState, RecordKind, RouteReason, Unit, Units, UsageEvent, UsageQuality, UsageSource,
+    WIRE_VERSION,
 };
 use serde_json::Value;
 
@@ -172,7 +173,9 @@ fn heartbeat() -> Heartbeat {
         open: 1,
         oldest_open_us: Some(Micros(1_795_615_674_722_132)),
         reserved_bytes: 16_384,
+        reserved_units: units(&[(Unit::InputText, 76), (Unit::OutputText, 64)]),
         synced_position: 12,
+        control_position: None,
         clock_us: Micros(1_795_615_675_000_000),
     }
 }
@@ -184,7 +187,26 @@ fn producer() -> ProducerRecord {
         boot: boot(),
         state: ProducerState::Closed,
         last_producer_seq: Some(41),
+        synced_position: Some(12),
         clock_us: Micros(1_795_615_675_000_000),
+        by: None,
+        why: None,
+        exposure: None,
+    }
+}
+
+fn declared_lost() -> ProducerRecord {
+    ProducerRecord {
+        state: ProducerState::DeclaredLost,
+        by: Some(text("ada")),
+        why: Some(text("the machine burnt down")),
+        exposure: Some(Exposure {
+            missing: 2,
+            open: 1,
+            reserved_units: units(&[(Unit::InputText, 76), (Unit::OutputText, 64)]),
+            known_until_us: Some(Micros(1_795_615_674_000_000)),
+        }),
+        ..producer()
     }
 }
 
@@ -201,6 +223,7 @@ fn records() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("admission", "admission", admission().encode()),
         ("heartbeat", "heartbeat", heartbeat().encode()),
         ("producer", "producer", producer().encode()),
+        ("producer-lost", "producer", declared_lost().encode()),
         ("cut", "cut", schemas::wire::CUT_RECORD.to_vec()),
     ]
 }
@@ -246,6 +269,59 @@ fn golden_usage_events_are_read_as_what_was_written() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn golden_lives_are_read_as_what_was_written() {
+    let read =
+        |name: &str| std::fs::read(path("golden", &format!("{name}.{WIRE_VERSION}.json"))).unwrap();
+    assert_eq!(
+        serde_json::from_slice::<Heartbeat>(&read("heartbeat")).unwrap(),
+        heartbeat()
+    );
+    for (name, record) in [("producer", producer()), ("producer-lost", declared_lost())] {
+        assert_eq!(
+            serde_json::from_slice::<ProducerRecord>(&read(name)).unwrap(),
+            record
+        );
+    }
+}
+
+#[test]
+fn golden_lives_have_the_rows_that_they_say() {
+    let row = |kind, name: &str| {
+        let bytes = std::fs::read(path("golden", &format!("{name}.{WIRE_VERSION}.json"))).unwrap();
+        let row = ProducerRow::of(kind, &bytes).unwrap();
+        assert_eq!(row.bytes.0, bytes);
+        row
+    };
+    let beat = row(RecordKind::Heartbeat, "heartbeat");
+    assert_eq!(beat.kind(), Some(ProducerKind::Heartbeat));
+    assert_eq!(
+        (beat.producer.as_str(), beat.boot.as_str()),
+        ("gw-7017d135", "7-a5a5a5a5a5a5a5a5")
+    );
+    assert_eq!(beat.last_producer_seq, None);
+    assert_eq!(
+        (beat.admitted, beat.settled, beat.open),
+        (Some(3), Some(2), Some(1))
+    );
+    assert_eq!(beat.synced_position, Some(12));
+    let lost = row(RecordKind::Producer, "producer-lost");
+    assert_eq!(lost.kind(), Some(ProducerKind::DeclaredLost));
+    assert_eq!((lost.admitted, lost.last_producer_seq), (None, Some(41)));
+    assert_eq!(
+        (lost.by_whom.as_str(), lost.why.as_str()),
+        ("ada", "the machine burnt down")
+    );
+    assert_eq!(
+        (lost.exposure_missing, lost.exposure_open),
+        (Some(2), Some(1))
+    );
+    assert_eq!(lost.reserved_units, beat.reserved_units);
+    let closed = row(RecordKind::Producer, "producer");
+    assert_eq!(closed.kind(), Some(ProducerKind::Closed));
+    assert_eq!((closed.by_whom.as_str(), closed.exposure_open), ("", None));
 }
 
 #[test]
