@@ -125,7 +125,7 @@ pub async fn admit(
         form.hold_to(&route.limits);
     }
     let limited = limited(&gate, arrival, address.endpoint, &came, &route).await?;
-    let admission = admission(&gate, arrival, &route, limited.estimate.clone());
+    let admission = admission(&gate, arrival, &route, &limited);
     let durability = admission.durability;
     let (open, ticket) = gate
         .ledger
@@ -138,7 +138,6 @@ pub async fn admit(
         room: arrival.room.take(),
         upload: None,
         counted: counted(&came),
-        policies: limited.policies(),
         trace: None,
     };
     let came = (came, body.take(), gate.tasks.clone());
@@ -273,7 +272,7 @@ fn limited<'a>(
     async move { limits::apply(&request, route, &gate.estimator).await }
 }
 
-fn admission(gate: &Gate, arrival: &Arrival, route: &Route, estimate: Units) -> Admission {
+fn admission(gate: &Gate, arrival: &Arrival, route: &Route, limited: &Limited) -> Admission {
     let who = arrival.principal.as_deref();
     let backend = &route.backend;
     Admission {
@@ -296,11 +295,15 @@ fn admission(gate: &Gate, arrival: &Arrival, route: &Route, estimate: Units) -> 
         region: backend.region.clone(),
         data_zone: backend.data_zone.clone(),
         capacity: backend.capacity,
+        priced_as: Some(Text::cut(&route.priced_as)),
         route_reason: RouteReason::Primary,
         received_us: arrival.received,
         admitted_us: gate.clock.now(),
         request_bytes: i64::try_from(arrival.body_bytes).unwrap_or(i64::MAX),
-        estimated_units: estimate,
+        estimated_units: limited.estimate.clone(),
+        scopes: Vec::new(),
+        leases: Text::default(),
+        policies: limited.policies(),
         price_version: None,
         config_digest: arrival.snapshot.digest.clone(),
         durability: who.map_or(schemas::Durability::Written, |p| p.durability),

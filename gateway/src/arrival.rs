@@ -108,6 +108,7 @@ impl Arrival {
             stream: self.stream,
             model_requested: self.model.clone(),
             model_served: None,
+            priced_as: None,
             route: None,
             deployment: None,
             provider: None,

@@ -107,9 +107,8 @@ impl Wanted {
 }
 
 impl Facts<'_> {
-    /// The model of a line. Some backends give a deployment's name back as the model's; that has no price.
-    fn model_of<'a>(&'a self, line: &'a ReadingLine) -> &'a str {
-        let named = line.model.as_deref();
+    /// The model that is priced. Some backends give a deployment's name back as the model's; that has no price.
+    fn priced<'a>(&'a self, named: Option<&'a str>) -> &'a str {
         named
             .filter(|named| *named != self.upstream_model)
             .unwrap_or(self.priced_as)
@@ -193,13 +192,16 @@ pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageE
             .map(|b| Text::cut(&String::from_utf8_lossy(b)))
     };
     let model_served = name(&facts.found.model);
+    let priced_as = Text::cut(facts.priced(model_served.as_ref().map(Text::as_str)));
+    let billable = billable(facts, outcome);
+    let attempts = attempts(&open, facts, (outcome, billable), &priced_as);
     let line_tier = usage
         .lines
         .first()
         .and_then(|line| line.service_tier.as_deref());
     let service_tier = name(&facts.found.service_tier).or(line_tier.map(Text::cut));
     let lines = usage.lines.into_iter().map(|line| Line {
-        model: Text::cut(facts.model_of(&line)),
+        model: Text::cut(facts.priced(line.model.as_deref())),
         service_tier: line.service_tier.as_deref().map(Text::cut),
         speed: None,
         geography: None,
@@ -208,6 +210,7 @@ pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageE
     let upstream_us = facts.call.started.map(|started| facts.now.since(started));
     UsageEvent {
         model_served,
+        priced_as: Some(priced_as),
         service_tier,
         first_byte_us: facts.first_byte,
         completed_us: facts.now,
@@ -219,12 +222,12 @@ pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageE
         usage_raw,
         provider_cost_currency: usage.cost.as_ref().map(|_| Text::cut("USD")),
         provider_cost: usage.cost.as_deref().map(Text::cut),
-        billable: billable(facts, outcome),
+        billable,
         outcome,
         outcome_detail: detail(facts).map(|text| Text::cut(&text)),
         status: facts.app_status,
         finish_reason: name(&facts.found.finish_reason),
-        attempts: attempts(&open, facts, outcome),
+        attempts,
         response_bytes: i64::try_from(facts.response_bytes).unwrap_or(i64::MAX),
         ..open
     }
@@ -414,17 +417,26 @@ fn billable(facts: &Facts<'_>, outcome: Outcome) -> Billable {
     }
 }
 
-fn attempts(open: &UsageEvent, facts: &Facts<'_>, outcome: Outcome) -> Vec<Attempt> {
+fn attempts(
+    open: &UsageEvent,
+    facts: &Facts<'_>,
+    (outcome, billable): (Outcome, Billable),
+    priced_as: &Text,
+) -> Vec<Attempt> {
     let Some(started) = facts.call.started else {
         return Vec::new();
     };
     vec![Attempt {
         deployment: open.deployment.clone().unwrap_or_default(),
+        provider: open.provider.clone(),
+        capacity: open.capacity,
+        priced_as: Some(priced_as.clone()),
         started_us: started,
         first_byte_us: facts.call.head,
         ended_us: facts.now,
         status: facts.call.status,
         outcome,
+        billable: Some(billable),
         units: None,
         provider_request_id: facts.call.provider_request_id.clone(),
         throttle: facts.call.throttle.clone(),

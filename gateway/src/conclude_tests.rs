@@ -26,12 +26,16 @@ pub(super) fn open_event() -> UsageEvent {
         provider: text("openai"),
         region: None,
         data_zone: None,
+        priced_as: Some(Text::cut("gpt-4o-2024-08-06")),
         capacity: Capacity::Paygo,
         route_reason: RouteReason::Primary,
         received_us: Micros(1_000_000),
         admitted_us: Micros(1_000_100),
         request_bytes: 100,
         estimated_units: Units::default(),
+        scopes: Vec::new(),
+        leases: Text::default(),
+        policies: Text::default(),
         price_version: None,
         config_digest: text("d"),
         durability: Durability::Written,
@@ -382,12 +386,34 @@ fn a_deployments_name_is_not_a_models() {
         (Some("our-deployment"), "gpt-4o"),
         (Some("gpt-4o-2024-11-20"), "gpt-4o-2024-11-20"),
     ] {
-        let line = ReadingLine {
-            model: named.map(str::to_owned),
-            service_tier: None,
-            units: Units::default(),
-        };
-        assert_eq!(facts.model_of(&line), model);
+        assert_eq!(facts.priced(named), model);
+    }
+}
+
+/// What the exposure of an answer without figures is priced by; so is that of its attempt.
+#[test]
+fn a_record_names_the_model_that_is_priced_whether_the_answer_does_or_not() {
+    let mut call = answered();
+    call.started = Some(Micros(1_000_200));
+    for (named, model) in [
+        (None, "gpt-4o"),
+        (Some("our-deployment"), "gpt-4o"),
+        (Some("gpt-4o-2024-11-20"), "gpt-4o-2024-11-20"),
+    ] {
+        let mut found = Findings::default();
+        found.model = named.map(|name| name.as_bytes().to_vec());
+        let event = conclude(open_event(), &facts_of(&call, &found), &Units::default());
+        let model = Some(Text::cut(model));
+        assert_eq!(event.priced_as, model);
+        let attempt = &event.attempts[0];
+        assert_eq!(
+            (&attempt.priced_as, attempt.billable),
+            (&model, Some(event.billable))
+        );
+        assert_eq!(
+            (&attempt.provider, attempt.capacity),
+            (&event.provider, event.capacity)
+        );
     }
 }
 

@@ -71,21 +71,19 @@ fn find_orphans(ledger: &Ledger, from: u64) -> Result<BTreeMap<EventId, Admissio
     while let Some(item) = reader.read()? {
         let Item::Frame(frame) = item else { continue };
         match RecordKind::from_byte(frame.kind) {
-            Some(RecordKind::Admission) => {
-                match serde_json::from_slice::<Admission>(&frame.payload) {
-                    Ok(admission) => {
-                        open.insert(admission.event_id, admission);
-                    }
-                    Err(error) => {
-                        tracing::error!(
-                            position = frame.position,
-                            line = error.line(),
-                            column = error.column(),
-                            "an admission cannot be read"
-                        );
-                    }
+            Some(RecordKind::Admission) => match Admission::decode(&frame.payload) {
+                Ok(admission) => {
+                    open.insert(admission.event_id, admission);
                 }
-            }
+                Err(error) => {
+                    tracing::error!(
+                        position = frame.position,
+                        line = error.line(),
+                        column = error.column(),
+                        "an admission cannot be read"
+                    );
+                }
+            },
             Some(RecordKind::Usage) => {
                 if let Ok(closed) = serde_json::from_slice::<Closed>(&frame.payload) {
                     open.remove(&closed.event_id);

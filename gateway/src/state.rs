@@ -9,7 +9,6 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
 use journal::Ticket;
-use schemas::name::Text;
 use schemas::{Durability, Micros, Units, UsageEvent};
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -59,8 +58,6 @@ pub struct Asking {
     pub upload: Option<Arc<upload::Facts>>,
     /// What the request itself counts.
     pub counted: Units,
-    /// What was decided of it.
-    pub policies: Text,
     /// Its place in a trace, where requests are traced.
     pub trace: Option<Box<TraceContext>>,
 }
@@ -176,7 +173,6 @@ impl State {
         let open = self.open.take()?;
         self.note_upload();
         let mut event = conclude(open.open_event(), &self.facts(ending), estimate);
-        event.policies = self.asking.policies.clone();
         if let Some(upload) = &self.asking.upload {
             event.stream = upload.streams();
             event.request_bytes = i64::try_from(upload.bytes()).unwrap_or(i64::MAX);

@@ -12,6 +12,7 @@ use crate::id::{Boot, EventId};
 use crate::name::Text;
 use crate::time::Micros;
 use crate::units::Units;
+use crate::upcast;
 
 /// A request was let in. Stays in the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -60,6 +61,9 @@ pub struct Admission {
     pub data_zone: Option<Text>,
     /// How its capacity is paid.
     pub capacity: Capacity,
+    /// The model that it is planned to be priced as.
+    #[serde(deserialize_with = "present")]
+    pub priced_as: Option<Text>,
     /// Why this backend.
     pub route_reason: RouteReason,
     /// When the request came.
@@ -70,6 +74,13 @@ pub struct Admission {
     pub request_bytes: i64,
     /// What was reserved for it.
     pub estimated_units: Units,
+    /// The limits in which that is reserved; at most eight.
+    #[schemars(length(max = 8))]
+    pub scopes: Vec<Text>,
+    /// Leases the decision stood on.
+    pub leases: Text,
+    /// Policies the decision stood on.
+    pub policies: Text,
     /// The price book in force.
     #[serde(deserialize_with = "present")]
     pub price_version: Option<Text>,
@@ -82,6 +93,11 @@ pub struct Admission {
 }
 
 impl Admission {
+    /// Reads the record, or one that an older draft of the wire wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        upcast::read(bytes, upcast::admission)
+    }
+
     /// Encodes the record.
     ///
     /// # Panics
@@ -113,6 +129,7 @@ impl Admission {
             stream: who.stream,
             model_requested: who.model_requested,
             model_served: None,
+            priced_as: who.priced_as,
             route: Some(who.route),
             deployment: Some(who.deployment),
             provider: Some(who.provider),
@@ -147,8 +164,8 @@ impl Admission {
             request_bytes: who.request_bytes,
             response_bytes: 0,
             price_version: who.price_version,
-            leases: Text::default(),
-            policies: Text::default(),
+            leases: who.leases,
+            policies: who.policies,
             config_digest: who.config_digest,
             durability: who.durability,
             durability_degraded: false,

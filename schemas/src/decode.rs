@@ -4,6 +4,7 @@
 //! reason; a record of a newer version stops the reader, for a dead letter would lose money.
 
 use crate::event::UsageEvent;
+use crate::upcast;
 use crate::wire::{RecordKind, WIRE_VERSION};
 
 /// What a log record says.
@@ -57,7 +58,7 @@ fn decode_usage(bytes: &[u8]) -> Decoded {
         Some(version) if is_newer(version) => return Decoded::Newer(version.to_owned()),
         _ => return Decoded::DeadLetter(DeadLetter::NoVersion),
     }
-    match serde_json::from_slice::<UsageEvent>(bytes) {
+    match upcast::read::<UsageEvent>(bytes, upcast::usage) {
         Ok(event) => match event.check() {
             Ok(()) => Decoded::Event(Box::new(event)),
             Err(error) => Decoded::DeadLetter(DeadLetter::OutOfBounds(error.to_string())),

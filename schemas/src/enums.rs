@@ -145,6 +145,14 @@ closed! {
         Models = 10 "models",
         /// A path that has no meter; always refused
         Unmetered = 11 "unmetered",
+        /// Amazon Bedrock's Converse
+        Converse = 12 "converse",
+        /// Sessions over a `WebSocket`
+        Realtime = 13 "realtime",
+        /// Ordering of documents
+        Rerank = 14 "rerank",
+        /// Counting of a prompt's tokens; free
+        CountTokens = 15 "count_tokens",
     }
 }
 

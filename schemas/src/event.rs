@@ -89,6 +89,10 @@ pub struct UsageEvent {
     /// As the provider named it.
     #[serde(deserialize_with = "present")]
     pub model_served: Option<Text>,
+    /// The model that is priced where no line names one: the route's, until the answer names another. Null when refused
+    /// before routing.
+    #[serde(deserialize_with = "present")]
+    pub priced_as: Option<Text>,
     /// The route; null when refused before routing.
     #[serde(deserialize_with = "present")]
     pub route: Option<Text>,
@@ -228,6 +232,15 @@ pub struct Line {
 pub struct Attempt {
     /// The backend.
     pub deployment: Text,
+    /// Who runs it; null where not known, here as below.
+    #[serde(deserialize_with = "present")]
+    pub provider: Option<Text>,
+    /// How its capacity is paid.
+    #[serde(deserialize_with = "present")]
+    pub capacity: Option<Capacity>,
+    /// The model that is priced, as in the record.
+    #[serde(deserialize_with = "present")]
+    pub priced_as: Option<Text>,
     /// Start of the call.
     pub started_us: Micros,
     /// Head of the answer.
@@ -240,6 +253,9 @@ pub struct Attempt {
     pub status: Option<u16>,
     /// How the call ended.
     pub outcome: Outcome,
+    /// Whether its provider bills it, by the provider's own rules.
+    #[serde(deserialize_with = "present")]
+    pub billable: Option<Billable>,
     /// Units of a call that was not the last.
     #[serde(deserialize_with = "present")]
     pub units: Option<Units>,

@@ -20,6 +20,7 @@ pub mod rows;
 pub mod time;
 pub mod topics;
 pub mod units;
+mod upcast;
 pub mod wire;
 
 pub use admission::Admission;

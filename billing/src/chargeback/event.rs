@@ -73,7 +73,7 @@ fn bare_group(event: &UsageEvent) -> Group {
         quality: event.usage_quality,
         synthetic: event.synthetic,
         is_reserved: false,
-        names_model: !event.lines.is_empty() || event.model_served.is_some(),
+        names_model: !event.lines.is_empty() || named(event).is_some(),
         requests: 0,
         others: Vec::new(),
         units: BTreeMap::new(),
@@ -84,10 +84,7 @@ fn bare_group(event: &UsageEvent) -> Group {
 /// The request's own names; model, tier, speed and geography are a line's, or those of a record without lines.
 fn sku_of(event: &UsageEvent) -> Sku {
     let text = |text: &Option<schemas::Text>| text.as_ref().map(ToString::to_string);
-    let model = event
-        .model_served
-        .as_ref()
-        .unwrap_or(&event.model_requested);
+    let model = named(event).unwrap_or(&event.model_requested);
     Sku {
         provider: text(&event.provider).unwrap_or_default(),
         model: model.to_string(),
@@ -96,6 +93,11 @@ fn sku_of(event: &UsageEvent) -> Sku {
         capacity: event.capacity.map(|c| c.to_string()).unwrap_or_default(),
         ..Sku::default()
     }
+}
+
+/// The model that is priced where no line names one. Records of the first draft have only what the provider called it.
+fn named(event: &UsageEvent) -> Option<&schemas::Text> {
+    event.priced_as.as_ref().or(event.model_served.as_ref())
 }
 
 fn sku_of_line(sku: &Sku, line: &Line) -> Sku {

@@ -85,8 +85,8 @@ pub(crate) struct Group {
     pub(crate) synthetic: bool,
     /// Whether each request of the group reserved something: one that did not has no bound.
     pub(crate) is_reserved: bool,
-    /// Whether the records name the model that is billed, on a line or as served. A route's public name is not that:
-    /// what answers under it may be dearer, so where nothing else is known there is no bound.
+    /// Whether the records name the model that is priced: on a line, as planned, or as served. A route's public name is not
+    /// that: what answers under it may be dearer, so where nothing else is known there is no bound.
     pub(crate) names_model: bool,
     /// Requests, each counted with its first line.
     pub(crate) requests: i128,

@@ -69,7 +69,7 @@ pub(crate) fn query(
          arrayMap(n -> toString(n), sumForEach(l.extra)) AS extra_sums, \
          arrayMap(n -> toString(n), sumForEachIf(x_estimated, l.is_first)) AS estimated_sums \
          FROM (SELECT *, {inner}ifNull(toString(provider), '') AS x_provider, ifNull(toString(data_zone), '') AS x_zone, {region} AS x_region, \
-         ifNull(toString(capacity), '') AS x_capacity, {at} AS x_at, {contexts}, isNotNull(model) OR isNotNull(model_served) AS x_names_model, \
+         ifNull(toString(capacity), '') AS x_capacity, {at} AS x_at, {contexts}, coalesce(model, priced_as, model_served) IS NOT NULL AS x_names_model, \
          if(({reserved_counts}) AND notEmpty(estimated_units), {estimated}, []) AS x_estimated, {later} AS x_later, \
          arrayMap(l -> CAST(tuple(l.model, l.tier, l.speed, l.geography, l.context, l.used), {OTHERS}), x_later) AS x_others, \
          arrayConcat([{first}], x_later) AS x_lines \
@@ -186,7 +186,7 @@ fn region(book: &PriceBook) -> &'static str {
 
 /// For each line the smallest count of its context band, from all input units of its model: `context_of` says the same.
 fn contexts(book: &PriceBook) -> String {
-    let names = "coalesce(toString(model), toString(model_served), toString(model_requested)) AS x_model, \
+    let names = "coalesce(toString(model), toString(priced_as), toString(model_served), toString(model_requested)) AS x_model, \
                  arrayMap(m -> toString(m), extra_models) AS x_models";
     let bands = book.bands();
     if bands.is_empty() {

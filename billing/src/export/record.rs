@@ -32,6 +32,7 @@ pub(super) struct Record {
     pub(super) capacity: Option<Capacity>,
     pub(super) model_requested: String,
     pub(super) model_served: Option<String>,
+    pub(super) priced_as: Option<String>,
     pub(super) outcome: Outcome,
     pub(super) outcome_detail: Option<String>,
     pub(super) status: Option<u16>,
@@ -135,8 +136,13 @@ impl Record {
         all.map(|(unit, count)| (*unit, *count)).collect()
     }
 
+    /// The model that is priced where no line names one. Rows of the first draft have only what the provider called it.
+    fn named(&self) -> Option<&String> {
+        self.priced_as.as_ref().or(self.model_served.as_ref())
+    }
+
     fn first_sku(&self) -> Sku {
-        let model = self.model.as_ref().or(self.model_served.as_ref());
+        let model = self.model.as_ref().or(self.named());
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         Sku {
             provider: text(&self.provider),
@@ -176,7 +182,7 @@ impl Record {
             quality: self.usage_quality,
             synthetic: self.synthetic,
             is_reserved: false,
-            names_model: self.model.is_some() || self.model_served.is_some(),
+            names_model: self.model.is_some() || self.named().is_some(),
             requests: 0,
             others: Vec::new(),
             units: BTreeMap::new(),

@@ -338,6 +338,37 @@ async fn the_exposure_of_a_request_whose_model_is_not_named_has_no_bound() {
     assert_eq!(bounds, ["202.50"], "2.50, and twice the dearer model's 100");
 }
 
+/// What the route plans is what an answer would have been priced as, had there been one.
+#[tokio::test]
+async fn the_exposure_of_a_request_without_an_answer_is_bounded_by_the_model_that_was_planned() {
+    let ledger = Ledger::start().await;
+    let lost = |number, priced_as: Option<&str>| {
+        let mut lost = ended(event(number, &[]), Outcome::Unknown);
+        (lost.model_served, lost.priced_as) = (None, priced_as.map(text));
+        lost.estimated_units = serde_json::from_str(r#"{"input_text":1000000}"#).expect("units");
+        lost
+    };
+    // It names itself as its deployment is called here; that has no price.
+    let mut by_deployment = lost(2, Some("m"));
+    by_deployment.model_served = Some(text("our-deployment"));
+    let events = [lost(1, Some("dear")), by_deployment, lost(3, Some("new"))];
+    ledger.write(0, &events).await;
+    let prices = format!("{PRICES} dear,input_text,default,,1000000,100,USD,");
+    let totals = ledger.report(&prices, &november("", "UTC")).await.totals;
+    let bounds: Vec<_> = totals
+        .exposure
+        .at_most
+        .values()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(bounds, ["102.50"]);
+    assert_eq!(
+        totals.exposure.unbounded_requests, 1,
+        "a model without a price"
+    );
+    assert_eq!(costs(&totals), ["0.00 USD"]);
+}
+
 #[tokio::test]
 async fn synthetic_traffic_is_left_out_and_a_price_that_is_learnt_later_fills_its_gap() {
     let ledger = Ledger::start().await;

@@ -16,7 +16,7 @@ pub(crate) const HOUR: i64 = 3_600 * Micros::PER_SECOND;
 
 const EVENT: &str = r#"{"wire":"v1-draft","event_id":"019aa1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b","request_id":"r","producer":"p",
 "boot":"7-0123456789abcdef","tenant":"acme","project":"pr","key_id":"k","principal":null,"auth_method":"key",
-"conversation":null,"labels":{},"api":"chat","stream":true,"model_requested":"m","model_served":"m","route":"r",
+"conversation":null,"labels":{},"api":"chat","stream":true,"model_requested":"m","model_served":"m","priced_as":null,"route":"r",
 "deployment":"d","provider":"openai","region":null,"data_zone":null,"capacity":"paygo","service_tier":null,
 "route_reason":"primary","received_us":1795521600000000,"admitted_us":1795521600000001,"first_byte_us":1795521600000003,
 "completed_us":1795521600000004,"upstream_us":5,"gateway_us":6,"clock_quality":"good","lines":[],"usage_source":"provider",

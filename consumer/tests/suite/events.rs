@@ -61,11 +61,19 @@ fn line(model: &str, units: Units) -> Line {
 fn attempt(deployment: &str, outcome: Outcome) -> Attempt {
     Attempt {
         deployment: text(deployment),
+        provider: some("azure"),
+        capacity: Some(Capacity::Ptu),
+        priced_as: some("gpt-5"),
         started_us: Micros(MID_NOVEMBER_US),
         first_byte_us: None,
         ended_us: Micros(MID_NOVEMBER_US + 5),
         status: Some(503),
         outcome,
+        billable: Some(if outcome == Outcome::Completed {
+            Billable::Yes
+        } else {
+            Billable::Unclear
+        }),
         units: None,
         provider_request_id: some("req-é"),
         throttle: None,
@@ -99,6 +107,7 @@ pub(crate) fn event(number: u64) -> UsageEvent {
         stream: true,
         model_requested: text("gpt-5"),
         model_served: some("gpt-5-2026-01-01"),
+        priced_as: some("gpt-5"),
         route: some("main"),
         deployment: some("eu-1"),
         provider: some("azure"),
@@ -173,6 +182,7 @@ pub(crate) fn refusal(number: u64) -> UsageEvent {
         labels: BTreeMap::new(),
         stream: false,
         model_served: None,
+        priced_as: None,
         route: None,
         deployment: None,
         provider: None,

@@ -97,6 +97,8 @@ async fn assert_columns(world: &World) {
         AND route_reason = 'spill' AND toUnixTimestamp64Micro(received) = 1794744000000041 AND input_text = 41 AND output_text = 0 \
         AND input_cached IS NULL AND code_interpreter_sessions = 9 AND model = 'gpt-5' AND service_tier = 'default' \
         AND attempt_outcomes = ['upstream_error', 'completed'] AND attempt_statuses = [503, 503] \
+        AND priced_as = 'gpt-5' AND attempt_providers = ['azure', 'azure'] AND attempt_priced_as = ['gpt-5', 'gpt-5'] \
+        AND attempt_billables = ['unclear', 'yes'] \
         AND extra_models = ['image-1'] AND extra_units[1]['images'] = 2 AND estimated_units['output_text'] = 50 \
         AND status = 200 AND outcome = 'completed' AND durability = 'synced' AND producer_seq = 41";
     let found: u64 = world

@@ -5,7 +5,7 @@ use super::digest::leaf_hash;
 use super::parts::{Fate, Raw, Source, halves};
 use super::usage::{UsageHead, UsageRow};
 use crate::decode::Decoded;
-use crate::event::{Line, UsageEvent};
+use crate::event::{Attempt, Line, UsageEvent};
 use crate::name::Text;
 use crate::units::Units;
 
@@ -129,26 +129,12 @@ fn usage_row(source: &Source, offset: i64, leaf: &[u8; 32], event: &UsageEvent) 
             .limit_hit
             .as_ref()
             .map(|l| format!("{}/{}/{}", l.level, l.kind, l.id)),
-        attempt_deployments: event
-            .attempts
-            .iter()
-            .map(|a| a.deployment.clone())
-            .collect(),
-        attempt_outcomes: event
-            .attempts
-            .iter()
-            .map(|a| number(a.outcome.number()))
-            .collect(),
-        attempt_statuses: event
-            .attempts
-            .iter()
-            .map(|a| a.status.unwrap_or(0))
-            .collect(),
-        attempt_provider_request_ids: event
-            .attempts
-            .iter()
-            .map(|a| a.provider_request_id.clone().unwrap_or_default())
-            .collect(),
+        attempt_deployments: of_attempts(event, |a| a.deployment.clone()),
+        attempt_outcomes: of_attempts(event, |a| number(a.outcome.number())),
+        attempt_statuses: of_attempts(event, |a| a.status.unwrap_or(0)),
+        attempt_provider_request_ids: of_attempts(event, |a| {
+            a.provider_request_id.clone().unwrap_or_default()
+        }),
         request_bytes: event.request_bytes,
         response_bytes: event.response_bytes,
         estimated_units: pairs(&event.estimated_units),
@@ -169,11 +155,19 @@ fn usage_row(source: &Source, offset: i64, leaf: &[u8; 32], event: &UsageEvent) 
         policies: event.policies.clone(),
         provider_cost: event.provider_cost.clone(),
         provider_cost_currency: event.provider_cost_currency.clone(),
+        priced_as: event.priced_as.clone(),
+        attempt_providers: of_attempts(event, |a| a.provider.clone().unwrap_or_default()),
+        attempt_priced_as: of_attempts(event, |a| a.priced_as.clone().unwrap_or_default()),
+        attempt_billables: of_attempts(event, |a| a.billable.map_or(0, |b| number(b.number()))),
     };
     UsageRow {
         head,
         units: first.map(|line| line.units.clone()).unwrap_or_default(),
     }
+}
+
+fn of_attempts<T>(event: &UsageEvent, of: fn(&Attempt) -> T) -> Vec<T> {
+    event.attempts.iter().map(of).collect()
 }
 
 /// One text a line; empty where the provider did not report it.

@@ -156,6 +156,14 @@ row! {
         provider_cost: Option<Text>,
         /// In which currency.
         provider_cost_currency: Option<Text>,
+        /// What is priced where no line names a model.
+        priced_as: Option<Text>,
+        /// Who runs the backends called; empty where not known, here as below.
+        attempt_providers: Vec<Text>,
+        /// What is priced of each call.
+        attempt_priced_as: Vec<Text>,
+        /// Whether its provider bills it; 0 where not known.
+        attempt_billables: Vec<i8>,
     }
 }
 

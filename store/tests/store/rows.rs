@@ -9,7 +9,7 @@ use store::migrate::migrate;
 /// A usage event with every field filled.
 const EVENT: &str = r#"{"wire":"v1-draft","event_id":"019aa1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b","request_id":"r","producer":"p",
 "boot":"7-0123456789abcdef","tenant":"t","project":"pr","key_id":"k","principal":"x","auth_method":"key","conversation":"c",
-"labels":{"team":"a'b\\"},"api":"chat","stream":true,"model_requested":"m","model_served":"m-1","route":"r",
+"labels":{"team":"a'b\\"},"api":"chat","stream":true,"model_requested":"m","model_served":"m-1","priced_as":"m","route":"r",
 "deployment":"d","provider":"pv","region":"eu","data_zone":"zone","capacity":"ptu","service_tier":"default",
 "route_reason":"primary","received_us":1795000000000001,"admitted_us":1795000000000002,"first_byte_us":1795000000000003,
 "completed_us":1795000000000004,"upstream_us":5,"gateway_us":6,"clock_quality":"good","lines":[
@@ -18,7 +18,7 @@ const EVENT: &str = r#"{"wire":"v1-draft","event_id":"019aa1b2-c3d4-7e5f-8a6b-7c
 "usage_quality":"ok","usage_raw":"{\"a\":1}","provider_cost":"0.1","provider_cost_currency":"USD",
 "estimated_units":{"input_text":9},"billable":"yes","synthetic":true,"outcome":"completed","outcome_detail":"x",
 "status":200,"finish_reason":"stop","limit_hit":{"level":"tenant","kind":"tokens","id":"l"},"attempts":[
-{"deployment":"d","started_us":1,"first_byte_us":2,"ended_us":3,"status":200,"outcome":"completed","units":null,
+{"deployment":"d","provider":"pv","capacity":"ptu","priced_as":"m","started_us":1,"first_byte_us":2,"ended_us":3,"status":200,"outcome":"completed","billable":"yes","units":null,
 "provider_request_id":"pid","throttle":{"remaining":1,"reset_us":2}}],"cache":null,"request_bytes":10,
 "response_bytes":11,"price_version":"v","leases":"","policies":"","config_digest":"cd","durability":"synced",
 "durability_degraded":false,"capture":null,"count":1,"producer_seq":12}"#;

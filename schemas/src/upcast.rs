@@ -1,0 +1,59 @@
+//! Records that an older draft of the wire wrote, brought to the form of today before they are read.
+//!
+//! Pure, and by bytes: a record that is of no older draft is left as it is, so that what is malformed stays malformed. A
+//! field that the older draft did not have is `null` or empty, never guessed.
+
+use memchr::memmem;
+use serde::de::DeserializeOwned;
+
+/// The first draft has no such name anywhere; the second has it in every event and every admission.
+const SINCE_THE_SECOND: &[u8] = br#""priced_as":"#;
+
+const ADDED_TO_EVENT: &[u8] = br#""priced_as":null,"#;
+const ADDED_TO_ADMISSION: &[u8] = br#""priced_as":null,"scopes":[],"leases":"","policies":"","#;
+const ADDED_TO_ATTEMPT: &[u8] =
+    br#""provider":null,"capacity":null,"priced_as":null,"billable":null,"#;
+
+/// How every record of a draft begins.
+const DRAFT: &[u8] = br#"{"wire":"v1-draft","#;
+/// How an attempt begins. In a text its quotes would be escaped, so it is an attempt wherever it stands.
+const ATTEMPT: &[u8] = br#"{"deployment":""#;
+
+/// Reads a record as it is, or as `older` makes it if it is of an older draft. The error is that of the record as it is.
+pub(crate) fn read<T: DeserializeOwned>(
+    bytes: &[u8],
+    older: fn(&[u8]) -> Option<Vec<u8>>,
+) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(bytes).or_else(|error| {
+        let upcast = older(bytes).and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        upcast.ok_or(error)
+    })
+}
+
+/// A usage event of the first draft.
+pub(crate) fn usage(bytes: &[u8]) -> Option<Vec<u8>> {
+    let rest = first_draft(bytes)?;
+    let mut upcast = [DRAFT, ADDED_TO_EVENT].concat();
+    let mut done = 0;
+    for at in memmem::find_iter(rest, ATTEMPT) {
+        upcast.extend_from_slice(&rest[done..=at]);
+        upcast.extend_from_slice(ADDED_TO_ATTEMPT);
+        done = at + 1;
+    }
+    upcast.extend_from_slice(&rest[done..]);
+    Some(upcast)
+}
+
+/// An admission of the first draft.
+pub(crate) fn admission(bytes: &[u8]) -> Option<Vec<u8>> {
+    let rest = first_draft(bytes)?;
+    Some([DRAFT, ADDED_TO_ADMISSION, rest].concat())
+}
+
+/// What follows the version of a record of the first draft.
+fn first_draft(bytes: &[u8]) -> Option<&[u8]> {
+    let rest = bytes.strip_prefix(DRAFT)?;
+    memmem::find(rest, SINCE_THE_SECOND)
+        .is_none()
+        .then_some(rest)
+}
