@@ -224,8 +224,8 @@ fn mispricing_retries_billed() {
     let mut retried = event(1, &[("m", MILLION)]);
     let attempt = |outcome: &str| {
         let text = format!(
-            r#"{{"deployment":"d","started_us":1,"first_byte_us":null,"ended_us":2,"status":500,"outcome":"{outcome}",
-                "units":{MILLION},"provider_request_id":null,"throttle":null}}"#
+            r#"{{"deployment":"d","provider":"openai","capacity":"paygo","priced_as":"m","started_us":1,"first_byte_us":null,
+                "ended_us":2,"status":500,"outcome":"{outcome}","billable":null,"units":{MILLION},"provider_request_id":null,"throttle":null}}"#
         );
         serde_json::from_str::<Attempt>(&text).expect("an attempt")
     };
