@@ -69,6 +69,13 @@ pub fn zone(text: &str) -> Result<Tz, PeriodError> {
     })
 }
 
+/// The month of an instant, in UTC, as [`Period::parse`] reads it.
+#[must_use]
+pub fn month_of(at: Micros) -> String {
+    let at = DateTime::from_timestamp_micros(at.0).unwrap_or_default();
+    at.format("%Y-%m").to_string()
+}
+
 impl Period {
     /// Reads a year, a month, a day of the zone, or a range of days of the zone or of instants.
     pub fn parse(text: &str, zone: Tz) -> Result<Self, PeriodError> {

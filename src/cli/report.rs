@@ -129,8 +129,7 @@ pub fn width() -> Option<u16> {
 }
 
 pub(super) fn this_month() -> String {
-    let now = chrono::DateTime::from_timestamp_micros(runtime::clock::now_us()).unwrap_or_default();
-    now.format("%Y-%m").to_string()
+    billing::period::month_of(schemas::Micros(runtime::clock::now_us()))
 }
 
 /// The configuration's price book; an empty one if it names none, and then everything is unpriced.

@@ -1,7 +1,9 @@
 //! The ClickHouse client: the official crate behind our errors, our deadlines and, for the embedded engine, its moving
 //! address. The only place, with `insert`, that names the crate's client.
 
+use crate::DataDir;
 use crate::error::StoreError;
+use crate::running::Endpoint;
 use crate::secrets::Password;
 use crate::supervisor::{State, current_url};
 use bytes::Bytes;
@@ -22,12 +24,15 @@ pub enum WhereIs {
     Fixed(String),
     /// The embedded engine, whose port changes with each start.
     Supervised(watch::Receiver<State>),
+    /// The engine that another process runs on a data directory, looked up again for each call.
+    Running(DataDir),
 }
 
 /// Speaks to ClickHouse as one user, in one database. Clones share connections.
 #[derive(Debug, Clone)]
 pub struct Client {
     shared: Arc<Shared>,
+    longest: Duration,
 }
 
 #[derive(Debug)]
@@ -65,6 +70,16 @@ impl Client {
                 database,
                 current: Mutex::new(None),
             }),
+            longest: Duration::MAX,
+        }
+    }
+
+    /// The same, and no query of it takes longer than this, whatever its caller allows.
+    #[must_use]
+    pub fn bounded(&self, longest: Duration) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            longest,
         }
     }
 
@@ -77,12 +92,8 @@ impl Client {
     #[must_use]
     pub fn in_database(&self, database: &str) -> Self {
         let shared = &self.shared;
-        Self::new(
-            shared.where_is.clone(),
-            &shared.user,
-            shared.password.clone(),
-            database,
-        )
+        let (user, password) = (&shared.user, shared.password.clone());
+        Self::new(shared.where_is.clone(), user, password, database).bounded(self.longest)
     }
 
     /// Forgets what is known of tables' columns; after a migration.
@@ -95,6 +106,7 @@ impl Client {
         let url: Arc<str> = match &shared.where_is {
             WhereIs::Fixed(url) => Arc::from(url.as_str()),
             WhereIs::Supervised(state) => current_url(state).map_err(StoreError::Unavailable)?,
+            WhereIs::Running(data_dir) => running_url(data_dir)?,
         };
         let mut current = shared.current.lock();
         match &*current {
@@ -124,6 +136,7 @@ impl Client {
         Query {
             inner: self.official().map(|client| client.query(sql)),
             timeout: DEFAULT_QUERY_TIMEOUT,
+            longest: self.longest,
         }
     }
 
@@ -148,6 +161,7 @@ impl Client {
 pub struct Query {
     inner: Result<clickhouse::query::Query, StoreError>,
     timeout: Duration,
+    longest: Duration,
 }
 
 impl Query {
@@ -157,7 +171,7 @@ impl Query {
     ) -> Self {
         Self {
             inner: self.inner.map(change),
-            timeout: self.timeout,
+            ..self
         }
     }
 
@@ -178,10 +192,11 @@ impl Query {
 
     /// ClickHouse is told the deadline too, so that it does not go on for nobody.
     fn start(self) -> Result<(clickhouse::query::Query, Duration), StoreError> {
-        let seconds = self.timeout.as_secs().max(1).to_string();
+        let timeout = self.timeout.min(self.longest);
+        let seconds = timeout.as_secs().max(1).to_string();
         Ok((
             self.inner?.with_setting("max_execution_time", seconds),
-            self.timeout,
+            timeout,
         ))
     }
 
@@ -215,6 +230,13 @@ impl Query {
         let mut cursor = query.fetch_bytes(format)?;
         within(timeout, async move { cursor.collect().await }).await
     }
+}
+
+fn running_url(data_dir: &DataDir) -> Result<Arc<str>, StoreError> {
+    let found = Endpoint::of_running(data_dir);
+    found.map(|running| running.url.into()).ok_or_else(|| {
+        StoreError::Unavailable(format!("no engine runs on {}", data_dir.root().display()))
+    })
 }
 
 /// Runs a call of the crate within a deadline.

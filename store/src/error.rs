@@ -3,6 +3,11 @@
 use crate::engine::exception_code;
 use std::time::Duration;
 
+/// How an error begins whose deadline passed here; what passed there has a number.
+const NO_ANSWER: &str = "no answer";
+/// ClickHouse's numbers for a query that took too long.
+const TOO_SLOW: [u32; 2] = [159, 160];
+
 /// What a failed call means for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -51,6 +56,15 @@ impl StoreError {
         }
     }
 
+    /// Whether it took longer than it might, here or there.
+    pub fn is_timeout(&self) -> bool {
+        let Self::Ambiguous(text) = self else {
+            return false;
+        };
+        let code = exception_code(text.trim_start());
+        text.starts_with(NO_ANSWER) || code.is_some_and(|code| TOO_SLOW.contains(&code))
+    }
+
     pub(crate) fn rejected(text: impl Into<String>) -> Self {
         Self::Rejected {
             code: None,
@@ -59,7 +73,7 @@ impl StoreError {
     }
 
     pub(crate) fn timed_out(after: Duration) -> Self {
-        Self::Ambiguous(format!("no answer within {} s", after.as_secs()))
+        Self::Ambiguous(format!("{NO_ANSWER} within {} s", after.as_secs()))
     }
 }
 
@@ -71,7 +85,7 @@ impl From<clickhouse::error::Error> for StoreError {
                 Self::Unavailable(chain(source.as_ref()))
             }
             Error::Network(source) => Self::Ambiguous(chain(source.as_ref())),
-            Error::TimedOut => Self::Ambiguous("no answer in time".into()),
+            Error::TimedOut => Self::Ambiguous(format!("{NO_ANSWER} in time")),
             Error::BadResponse(text) => from_response(text),
             other => Self::rejected(chain(&other)),
         }
@@ -130,6 +144,9 @@ mod tests {
         );
         assert_eq!(class("Code: 159. DB::Exception: Timeout"), Class::Ambiguous);
         assert_eq!(class("502 Bad Gateway"), Class::Ambiguous);
+        let slow = |text: &str| StoreError::from(Error::BadResponse(text.into())).is_timeout();
+        assert!(slow("Code: 159. DB::Exception: Timeout") && !slow("502 Bad Gateway"));
+        assert!(StoreError::timed_out(Duration::from_secs(3)).is_timeout());
         assert_eq!(StoreError::from(Error::TimedOut).class(), Class::Ambiguous);
         assert_eq!(
             StoreError::from(Error::NotEnoughData).class(),

@@ -20,7 +20,7 @@ pub use data_dir::DataDir;
 pub use error::{Class, StoreError};
 pub use insert::MAX_BLOCK_ROWS;
 pub use rows::Stored;
-pub use running::{Endpoint, Engine, EngineError};
+pub use running::{Endpoint, Engine, EngineError, client_of_running};
 pub use secrets::{Credentials, Password, SecretsError, User};
 
 /// What row types and queries need: the derive macro, the (de)serialisation helpers, values to bind.

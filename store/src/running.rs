@@ -38,6 +38,18 @@ impl Endpoint {
     }
 }
 
+/// A client of whichever engine runs on a data directory: one that starts later, or again elsewhere, is found.
+pub fn client_of_running(
+    data_dir: &DataDir,
+    user: User,
+    database: &str,
+) -> Result<Client, SecretsError> {
+    let credentials = Credentials::open_or_create(data_dir)?;
+    let password = credentials.of(user).clone();
+    let where_is = WhereIs::Running(data_dir.clone());
+    Ok(Client::new(where_is, user.name(), password, database))
+}
+
 /// The engine could not be reached or started.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {

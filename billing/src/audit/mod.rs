@@ -5,9 +5,11 @@
 mod cursor;
 mod event;
 mod filter;
+mod instant;
 mod query;
 
 pub use cursor::{BadCursor, Cursor};
 pub use event::{AuditEvent, EventLine, Page};
 pub use filter::{BadFilter, Filter, LabelFilter, MAX_LIMIT};
+pub use instant::{BadInstant, instant};
 pub use query::query;
