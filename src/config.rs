@@ -37,6 +37,9 @@ pub struct Config {
     /// `[consumer]`
     #[serde(default)]
     pub consumer: ConsumerSettings,
+    /// `[billing]`: the API for finance and compliance.
+    #[serde(default)]
+    pub billing: billing::api::Settings,
     /// `[simulator]`: where the sample's provider listens.
     pub simulator: Option<SimulatorSettings>,
     /// `[[deployments]]`
@@ -191,6 +194,8 @@ impl Config {
         if let Some(message) = config.journal.problem() {
             return Err(ConfigError::at(path, &loaded.text, "keep_mib", message));
         }
+        let spool = &mut config.billing.spool_dir;
+        *spool = spool.as_ref().map(|dir| base.join(dir));
         config.prices = config.prices.as_ref().map(|prices| base.join(prices));
         for deployment in &mut config.deployments {
             deployment.api_key_file = deployment.api_key_file.as_ref().map(|file| base.join(file));

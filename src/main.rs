@@ -1,8 +1,10 @@
 //! The one binary: parses the command line, wires the parts, runs them.
 
 mod alone;
+mod api;
 mod cli;
 mod config;
+mod ledger;
 mod retire;
 mod sample;
 mod traces;

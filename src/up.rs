@@ -15,6 +15,7 @@ use schemas::{Clock, Micros, fs_names, migrations};
 use store::User;
 use store::supervisor::Supervisor;
 
+use crate::api::Beside;
 use crate::cli::Usage;
 use crate::config::Config;
 use crate::{retire, sample, traces};
@@ -94,7 +95,12 @@ async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
     }
     let (journal, producer) = (prepared.journal(), prepared.producer());
     let engine = Supervisor::start(config.for_engine()?)?;
+    let client = engine.client(User::Reader, store::DATABASE);
+    let api = Beside::start(&loaded, client).await?;
     let running = Arc::new(prepared.serve(Arc::new(registry)));
+    if let Some(api) = &api {
+        running.show_metrics(api.registry());
+    }
     tracing::info!(app = %running.app_address(), ops = %running.ops_address(), "serving");
 
     let shutdown = Shutdown::new();
@@ -125,6 +131,9 @@ async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
     shutdown.ask();
     helpers.shutdown().await;
     let handle = consumer.lock().take();
+    if let Some(api) = api {
+        api.stop().await;
+    }
     stop(running, handle, engine, &journal).await;
     if let Some(spans) = spans {
         spans.stop().await;

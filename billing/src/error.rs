@@ -22,10 +22,10 @@ pub enum BillingError {
     )]
     TooLarge(String),
     /// More groups than are kept in memory.
-    #[error("the report has more than {0} groups: take a shorter period, or fewer columns in --by")]
+    #[error("the report has more than {0} groups: take a shorter period, or fewer columns in `by`")]
     TooManyGroups(usize),
     /// The period has more days than are listed.
-    #[error("the period has more than {0} days: take a shorter period, or leave `day` out of --by")]
+    #[error("the period has more than {0} days: take a shorter period, or leave `day` out of `by`")]
     TooManyDays(usize),
     /// Prices change more often in the period than is listed.
     #[error("prices change more than {0} times in the period: take a shorter period")]

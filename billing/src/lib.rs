@@ -1,8 +1,9 @@
-//! Price files, periods, the chargeback report, the audit trail, and how they are printed.
+//! Price files, periods, the chargeback report, the audit trail, how they are printed, and all of it over HTTP.
 //!
 //! Reads ClickHouse through `store`, never the log itself. What must not live here: providers, Kafka, and how an
 //! event comes to be. Rating is a pure function of sums and a price book; see `chargeback`.
 
+pub mod api;
 pub mod audit;
 pub mod chargeback;
 mod error;

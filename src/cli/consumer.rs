@@ -8,10 +8,10 @@ use consumer::{Group, KafkaOptions, Options};
 use gateway::publish::{Kafka, SaslMechanism};
 use runtime::shutdown::Shutdown;
 use schemas::{Boot, Topic};
-use store::{Client, Credentials, DataDir, Endpoint, Password, User};
+use store::{Client, Credentials, DataDir, Endpoint, User};
 
 use super::{ConfigArg, Usage, consumer_ops};
-use crate::config::{Config, StoreSettings};
+use crate::config::Config;
 use crate::up;
 
 /// The pause before a store that is away is asked again.
@@ -130,9 +130,7 @@ struct NoEngine(String);
 
 fn client(config: &Config) -> anyhow::Result<Client> {
     if let Some(settings) = &config.store {
-        let password = password(settings)?;
-        let (url, user) = (settings.url.clone(), &settings.user);
-        return Ok(Client::connect(url, user, password, &settings.database));
+        return crate::ledger::server(settings);
     }
     let data_dir = DataDir::new(&config.data_dir);
     let endpoint = Endpoint::of_running(&data_dir)
@@ -146,26 +144,6 @@ fn client(config: &Config) -> anyhow::Result<Client> {
         password,
         store::DATABASE,
     ))
-}
-
-fn password(settings: &StoreSettings) -> anyhow::Result<Password> {
-    let text = match (&settings.password_env, &settings.password_file) {
-        (Some(_), Some(_)) => {
-            return Err(Usage(
-                "`[store]` has both `password_env` and `password_file`: keep one".to_owned(),
-            )
-            .into());
-        }
-        (Some(variable), None) => std::env::var(variable).map_err(|_| {
-            Usage(format!(
-                "environment variable {variable} is not set; it must hold the store's password"
-            ))
-        })?,
-        (None, Some(file)) => std::fs::read_to_string(file)
-            .with_context(|| format!("the password file {} cannot be read", file.display()))?,
-        (None, None) => String::new(),
-    };
-    Ok(Password::new(text.trim_end_matches(['\r', '\n'])))
 }
 
 fn reading(config: &Config, kafka: &Kafka) -> anyhow::Result<KafkaOptions> {

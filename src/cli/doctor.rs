@@ -114,6 +114,7 @@ fn examine(path: &Path) -> Vec<Finding> {
         config.gateway.ops_listen,
         running.is_some(),
     ));
+    findings.extend(billing_doors(config, running.is_some()));
     findings.push(disk(&config.data_dir));
     findings.extend(modes(&config.data_dir));
     findings.extend(config.deployments.iter().map(upstream));
@@ -182,6 +183,32 @@ fn port(check: &'static str, address: SocketAddr, running: bool) -> Finding {
             "stop what uses the port, or change it",
         ),
     }
+}
+
+/// The API's ports, and whether what it tells can be read on the way.
+fn billing_doors(config: &Config, running: bool) -> Vec<Finding> {
+    let settings = &config.billing;
+    let Some(listen) = settings.listen else {
+        return Vec::new();
+    };
+    let mut findings = vec![port("billing.listen", listen, running)];
+    findings.extend(settings.ops.map(|ops| port("billing.ops", ops, running)));
+    if !listen.ip().is_loopback() {
+        let seen = format!("{listen} is reached from outside: put a proxy with TLS before it");
+        findings.push(Finding::fine("billing.listen", seen));
+    }
+    findings.push(match billing::api::Readers::of(settings) {
+        Ok(readers) if readers.count() > 0 => {
+            Finding::fine("billing.readers", format!("{} readers", readers.count()))
+        }
+        Ok(_) => Finding::bad(
+            "billing.readers",
+            "nobody may ask anything",
+            "add `[[billing.readers]]`; `tollgate key new NAME` makes a secret",
+        ),
+        Err(bad) => Finding::bad("billing.readers", bad.to_string(), "correct the file"),
+    });
+    findings
 }
 
 fn disk(data_dir: &Path) -> Finding {

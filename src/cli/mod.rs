@@ -4,6 +4,7 @@
 
 mod audit;
 mod bench;
+mod billing;
 mod consumer;
 mod consumer_ops;
 mod doctor;
@@ -83,6 +84,9 @@ enum Command {
         after_help = "Examples:\n  tollgate consumer --config /etc/tollgate/tollgate.toml\n\nThe file names the brokers and the store:\n  [log] kafka = { bootstrap = \"host:9092\" }\n  [store] url = \"http://host:8123\"   without it, the engine that runs on `data_dir`"
     )]
     Consumer(consumer::Consumer),
+    /// Serve chargeback, audit trail and exports over HTTP, reading the store alone
+    #[command(after_help = billing::HELP)]
+    Billing(billing::Billing),
     /// Reports for finance
     #[command(subcommand)]
     Report(report::Report),
@@ -95,9 +99,9 @@ enum Command {
     /// The audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
-    /// Ask a running gateway whether it is ready
+    /// Ask a running gateway, consumer or billing whether it is ready
     #[command(
-        after_help = "Examples:\n  tollgate ready --config /etc/tollgate/tollgate.toml\n\nExit code 0 if it is ready, 1 if not."
+        after_help = "Examples:\n  tollgate ready --config /etc/tollgate/tollgate.toml\n  tollgate ready --of billing\n\nExit code 0 if it is ready, 1 if not."
     )]
     Ready(ready::Ready),
     /// Look for what is wrong with this installation, each finding with its remedy
@@ -173,6 +177,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         .map(done),
         Command::Gateway { config } => crate::alone::run(&config.config).map(done),
         Command::Consumer(command) => command.run().map(done),
+        Command::Billing(command) => command.run().map(done),
         Command::Report(command) => command.run().map(done),
         Command::Export(command) => command.run().map(done),
         Command::Import(command) => command.run(),

@@ -1,4 +1,4 @@
-//! `tollgate ready`: asks the running gateway whether it is ready, for health checks of images that hold no other client.
+//! `tollgate ready`: asks a running process whether it is ready, for health checks of images that hold no other client.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
@@ -6,23 +6,51 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::ConfigArg;
+use super::{ConfigArg, Usage};
 use crate::config::Config;
 
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Ask whether the gateway of this configuration is ready.
+/// Ask whether a process of this configuration is ready.
 #[derive(Debug, clap::Args)]
 pub struct Ready {
     #[command(flatten)]
     config: ConfigArg,
+    /// Which process
+    #[arg(long, value_enum, default_value_t = Of::Gateway)]
+    of: Of,
+}
+
+/// A process with a door for operators.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Of {
+    /// `tollgate gateway` or `tollgate up`
+    Gateway,
+    /// `tollgate consumer`
+    Consumer,
+    /// `tollgate billing`
+    Billing,
+}
+
+impl Of {
+    /// The door, and which setting names it.
+    fn door(self, config: &Config) -> (Option<SocketAddr>, &'static str) {
+        match self {
+            Self::Gateway => (Some(config.gateway.ops_listen), "gateway.ops_listen"),
+            Self::Consumer => (config.consumer.ops, "consumer.ops"),
+            Self::Billing => (config.billing.ops, "billing.ops"),
+        }
+    }
 }
 
 impl Ready {
     /// Prints what it says; exit code 0 if it is ready.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let loaded = Config::load(&self.config.config)?;
-        let address = reachable(loaded.value.gateway.ops_listen);
+        let (door, setting) = self.of.door(&loaded.value);
+        let door =
+            door.ok_or_else(|| Usage(format!("`{setting}` is not set: it says where to ask")))?;
+        let address = reachable(door);
         super::block_on(async move {
             let client = reqwest::Client::builder()
                 .no_proxy()
@@ -30,7 +58,7 @@ impl Ready {
                 .build()?;
             let answer = client.get(format!("http://{address}/readyz")).send().await;
             let answer = answer.with_context(|| {
-                format!("nobody answers on {address} (`gateway.ops_listen`); does the gateway run?")
+                format!("nobody answers on {address} (`{setting}`); does it run?")
             })?;
             let is_ready = answer.status().is_success();
             print!("{}", answer.text().await?);

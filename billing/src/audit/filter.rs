@@ -27,11 +27,11 @@ pub enum BadFilter {
     Label(String),
     /// More than a page holds.
     #[error(
-        "a page has at most {MAX_LIMIT} events and at least one: take the rest with --after and the cursor that is printed"
+        "a page has at most {MAX_LIMIT} events and at least one: take the rest by the cursor that comes with it"
     )]
     Limit,
     /// Nothing lies between.
-    #[error("--since is not before --until: no event can match")]
+    #[error("`since` is not before `until`: no event can match")]
     Empty,
 }
 

@@ -42,10 +42,10 @@ pub enum BadDimension {
     #[error("`{0}` is not a column of a report: the columns are {NAMES}")]
     Unknown(String),
     /// The same one again.
-    #[error("`{0}` stands twice in --by")]
+    #[error("`{0}` stands twice in `by`")]
     Twice(Dimension),
     /// Too many.
-    #[error("--by has more than {MAX_DIMENSIONS} columns")]
+    #[error("`by` has more than {MAX_DIMENSIONS} columns")]
     TooMany,
 }
 

@@ -77,7 +77,7 @@ pub fn page(page: &Page, format: Format, width: Option<u16>) -> Result<String, R
     }
 }
 
-fn json<T: serde::Serialize>(value: &T) -> Result<String, RenderError> {
+pub(crate) fn json<T: serde::Serialize>(value: &T) -> Result<String, RenderError> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
     Ok(text)

@@ -1,5 +1,6 @@
 //! Reports and the trail over the real engine: what the SQL adds up is what the events say.
 
+mod api;
 mod audit;
 mod chargeback;
 mod common;
