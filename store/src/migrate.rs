@@ -40,6 +40,16 @@ impl Migration<'_> {
     fn sha256(&self) -> String {
         hex::encode(Sha256::digest(self.sql.as_bytes()))
     }
+
+    /// Whether it only adds: a tollgate that does not know it writes and reads as before.
+    fn only_adds(&self) -> bool {
+        let words = self.sql.split_whitespace();
+        let code = words.collect::<Vec<_>>().join(" ").to_ascii_uppercase();
+        (code.contains("CREATE TABLE IF NOT EXISTS") || code.contains("ADD COLUMN IF NOT EXISTS"))
+            && !["DROP ", "MODIFY ", "RENAME ", "DELETE ", "UPDATE "]
+                .iter()
+                .any(|change| code.contains(change))
+    }
 }
 
 /// What a run did.
@@ -54,9 +64,9 @@ pub struct Report {
 /// The database was not brought to this version.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
-    /// A newer tollgate migrated it.
+    /// A newer tollgate migrated it, and changed what this one writes or reads.
     #[error(
-        "the database is at version {database}, this tollgate knows versions up to {binary}; use the newer tollgate"
+        "the database is at version {database}, this tollgate knows versions up to {binary}, and not all of what came after only adds; use the newer tollgate"
     )]
     DatabaseIsNewer {
         /// The database's version.
@@ -129,6 +139,7 @@ struct Record {
     name: String,
     sha256: String,
     applied_us: i64,
+    only_adds: bool,
 }
 
 /// Brings the client's database, made if missing, to the last of the given versions.
@@ -142,7 +153,10 @@ where
     create_record(client).await?;
     let known = recorded(client).await?;
     let database = known.keys().next_back().copied().unwrap_or(0);
-    if database > binary {
+    if known
+        .values()
+        .any(|record| record.version > binary && !record.only_adds)
+    {
         return Err(MigrateError::DatabaseIsNewer { database, binary });
     }
     let mut applied = Vec::new();
@@ -163,14 +177,18 @@ where
     client.forget_tables();
     Ok(Report {
         applied,
-        version: binary,
+        version: binary.max(database),
     })
 }
 
 /// The database's version; 0 if it was never migrated. Changes nothing.
 pub async fn version(client: &Client) -> Result<u32, StoreError> {
-    match recorded(client).await {
-        Ok(known) => Ok(known.keys().next_back().copied().unwrap_or(0)),
+    let last = client
+        .query(&format!("SELECT max(version) FROM {TABLE}"))
+        .fetch_one::<u32>()
+        .await;
+    match last {
+        Ok(last) => Ok(last),
         // no such table, no such database
         Err(error) if matches!(error.code(), Some(60 | 81)) => Ok(0),
         Err(error) => Err(error),
@@ -216,9 +234,15 @@ async fn create_record(client: &Client) -> Result<(), StoreError> {
         .await?;
     client
         .statement(&format!(
-            "CREATE TABLE IF NOT EXISTS {TABLE} (version UInt32, name String, sha256 String, applied_us Int64) \
+            "CREATE TABLE IF NOT EXISTS {TABLE} (version UInt32, name String, sha256 String, applied_us Int64, only_adds Bool) \
              ENGINE = MergeTree ORDER BY version \
              SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1"
+        ))
+        .execute()
+        .await?;
+    client
+        .statement(&format!(
+            "ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS only_adds Bool"
         ))
         .execute()
         .await
@@ -227,7 +251,7 @@ async fn create_record(client: &Client) -> Result<(), StoreError> {
 async fn recorded(client: &Client) -> Result<BTreeMap<u32, Record>, StoreError> {
     let rows: Vec<Record> = client
         .fetch_all(&format!(
-            "SELECT version, name, sha256, applied_us FROM {TABLE} ORDER BY version, applied_us"
+            "SELECT version, name, sha256, applied_us, only_adds FROM {TABLE} ORDER BY version, applied_us"
         ))
         .await?;
     let mut known = BTreeMap::new();
@@ -258,6 +282,7 @@ async fn apply(client: &Client, migration: &Migration<'_>) -> Result<(), Migrate
         name: name.to_owned(),
         sha256,
         applied_us: runtime::clock::now_us(),
+        only_adds: migration.only_adds(),
     };
     Ok(client.insert_block(TABLE, &token, &[record]).await?)
 }

@@ -21,6 +21,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 const RATE: f64 = 300.0;
 /// Events of a stream.
 const EVENTS: u64 = 50;
+/// Records that wait for the engine.
+const BACKLOG: u64 = 200_000;
 const KIB_PER_MIB: f64 = 1024.0;
 
 /// The run does not count.
@@ -121,6 +123,7 @@ impl Bench {
             return Err(Void(found).into());
         }
         self.figures.note("memory.peak", resident(&self.stand)?.1);
+        self.backlog().await?;
         self.stand.stop().await?;
         Ok(Taken {
             figures: self.figures,
@@ -210,6 +213,25 @@ impl Bench {
         let added = added(through.first_content_us.p50, direct.first_content_us.p50);
         self.figures.note("first_content_added.p50", added);
         self.settle().await
+    }
+
+    /// The engine stands still while records come in; then, with nothing else to do, it gets them all.
+    async fn backlog(&mut self) -> anyhow::Result<()> {
+        processes::freeze(self.engine_pid)?;
+        let settings = LoadSettings {
+            stop: Stop::Requests(BACKLOG),
+            ..self.small()
+        };
+        let loaded = self.load("backlog", settings).await;
+        processes::thaw(self.engine_pid)?;
+        loaded?;
+        let began = Instant::now();
+        self.settle().await?;
+        let each = micros(u64::try_from(began.elapsed().as_nanos())?) / float(BACKLOG);
+        self.figures.note("backlog.event", each);
+        self.figures
+            .note("backlog.memory", resident(&self.stand)?.1);
+        Ok(())
     }
 
     fn small(&self) -> LoadSettings {

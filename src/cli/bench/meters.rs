@@ -105,6 +105,17 @@ pub const METERS: &[Meter] = &[
         "memory.peak",
         "the most resident over the whole run, without the engine",
     ),
+    Meter {
+        name: "backlog.event",
+        unit: "µs",
+        what: "200,000 records wait for the engine: the time of one into the store, on one core",
+        tolerance: 0.15,
+        grain: 0.5,
+    },
+    memory(
+        "backlog.memory",
+        "the most resident meanwhile, without the engine",
+    ),
 ];
 
 /// The values of each figure, one a round.

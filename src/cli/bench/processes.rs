@@ -132,6 +132,22 @@ pub fn sum_ns(cpu: &CpuByThread, prefix: &str) -> u64 {
     fits.map(|(_, ns)| ns).sum()
 }
 
+/// Lets a process stand still.
+pub fn freeze(pid: u32) -> anyhow::Result<()> {
+    signal(pid, Signal::STOP)
+}
+
+/// Lets it go on.
+pub fn thaw(pid: u32) -> anyhow::Result<()> {
+    signal(pid, Signal::CONT)
+}
+
+fn signal(pid: u32, signal: Signal) -> anyhow::Result<()> {
+    let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    kill_process(process.context("a process has a number above 0")?, signal)?;
+    Ok(())
+}
+
 /// Resident memory in KiB: now, and the most there ever was.
 pub fn resident_kib(pid: u32) -> anyhow::Result<(u64, u64)> {
     let path = format!("/proc/{pid}/status");

@@ -49,18 +49,30 @@ async fn what_does_not_fit_is_refused() {
     let engine = TestEngine::start().await;
     let client = engine.writer();
     migrate(&client, [FIRST, SECOND]).await.unwrap();
-    let newer = migrate(&client, [FIRST]).await.unwrap_err();
+    let changing = (
+        3,
+        "third",
+        "ALTER TABLE a MODIFY COLUMN IF EXISTS y Nullable(Int64)",
+    );
+    let older = migrate(&client, [FIRST]).await.unwrap();
+    assert_eq!(
+        (older.version, older.applied.len()),
+        (2, 0),
+        "what only adds is in nobody's way"
+    );
+    migrate(&client, [FIRST, SECOND, changing]).await.unwrap();
+    let newer = migrate(&client, [FIRST, SECOND]).await.unwrap_err();
     assert!(
         matches!(
             newer,
             MigrateError::DatabaseIsNewer {
-                database: 2,
-                binary: 1
+                database: 3,
+                binary: 2
             }
         ),
         "{newer}"
     );
-    let changed = migrate(&client, [FIRST, (2, "second", "SELECT 1")])
+    let changed = migrate(&client, [FIRST, (2, "second", "SELECT 1"), changing])
         .await
         .unwrap_err();
     assert!(
@@ -80,11 +92,12 @@ async fn what_does_not_fit_is_refused() {
         ),
         "{gap}"
     );
-    let broken = migrate(&client, [FIRST, SECOND, (3, "third", "SELECT nope()")])
+    let wrong = (4, "fourth", "SELECT nope()");
+    let broken = migrate(&client, [FIRST, SECOND, changing, wrong])
         .await
         .unwrap_err();
     let MigrateError::Statement {
-        version: 3, source, ..
+        version: 4, source, ..
     } = broken
     else {
         panic!("{broken}")
@@ -93,7 +106,9 @@ async fn what_does_not_fit_is_refused() {
     engine
         .run("ALTER TABLE schema_migrations DELETE WHERE version = 1 SETTINGS mutations_sync = 1")
         .await;
-    let hole = migrate(&client, [FIRST, SECOND]).await.unwrap_err();
+    let hole = migrate(&client, [FIRST, SECOND, changing])
+        .await
+        .unwrap_err();
     assert!(matches!(hole, MigrateError::Hole { version: 1 }), "{hole}");
 }
 
