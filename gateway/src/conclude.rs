@@ -445,7 +445,7 @@ fn attempts(
 
 #[cfg(test)]
 #[path = "conclude_tests.rs"]
-mod tests;
+pub(crate) mod tests;
 
 #[cfg(test)]
 #[path = "billable_tests.rs"]

@@ -5,7 +5,7 @@ use schemas::{Admission, Boot, EventId, Unit, WIRE_VERSION};
 
 use super::*;
 
-pub(super) fn open_event() -> UsageEvent {
+pub(crate) fn open_event() -> UsageEvent {
     let text = Text::cut;
     let admission = Admission {
         wire: text(WIRE_VERSION),

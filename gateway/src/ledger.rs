@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use schemas::name::Text;
 use schemas::{
     Admission, Boot, EventId, Heartbeat, Micros, ProducerRecord, ProducerState, RecordKind, Units,
-    UsageEvent, WIRE_VERSION, event,
+    UsageEvent, WIRE_VERSION, event, wire::CUT_RECORD,
 };
 
 use crate::metrics::Metrics;
@@ -21,6 +21,10 @@ use crate::metrics::Metrics;
 const FRAME_OVERHEAD_BYTES: usize = 64;
 /// The longest record that a reservation covers for certain.
 const MAX_RECORD_BYTES: usize = schemas::wire::MAX_EVENT_BYTES - FRAME_OVERHEAD_BYTES;
+
+/// A cut record follows each so many usage records. An extra cut only makes a smaller batch, for everybody alike; so whoever
+/// reads the journal holds a small part of it in memory, however far behind it is.
+const CUT_EVERY: i64 = 2_048;
 
 /// The book of one start of one producer.
 #[derive(Debug)]
@@ -138,6 +142,10 @@ impl Ledger {
         event::seal(&mut record, *next_seq);
         let ticket = append(&record)?;
         *next_seq += 1;
+        if *next_seq % CUT_EVERY == 0 {
+            // Where there is no room for it, another will do.
+            drop(self.journal.append(RecordKind::Cut as u8, CUT_RECORD));
+        }
         drop(next_seq);
         self.metrics.observe(&event);
         Ok(ticket)
@@ -319,3 +327,7 @@ impl Drop for OpenRequest {
         }));
     }
 }
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

@@ -225,10 +225,11 @@ impl Bench {
         let loaded = self.load("backlog", settings).await;
         processes::thaw(self.engine_pid)?;
         loaded?;
-        let began = Instant::now();
+        let before = sum_ns(&self.cpu()?, "tg-consumer") + self.engine_ns()?;
         self.settle().await?;
-        let each = micros(u64::try_from(began.elapsed().as_nanos())?) / float(BACKLOG);
-        self.figures.note("backlog.event", each);
+        let spent = sum_ns(&self.cpu()?, "tg-consumer") + self.engine_ns()? - before;
+        self.figures
+            .note("backlog.event", micros(spent) / float(BACKLOG));
         self.figures
             .note("backlog.memory", resident(&self.stand)?.1);
         Ok(())

@@ -105,13 +105,10 @@ pub const METERS: &[Meter] = &[
         "memory.peak",
         "the most resident over the whole run, without the engine",
     ),
-    Meter {
-        name: "backlog.event",
-        unit: "µs",
-        what: "200,000 records wait for the engine: the time of one into the store, on one core",
-        tolerance: 0.15,
-        grain: 0.5,
-    },
+    cpu(
+        "backlog.event",
+        "200,000 records wait for the engine: one into the store, in tg-consumer and the engine",
+    ),
     memory(
         "backlog.memory",
         "the most resident meanwhile, without the engine",
