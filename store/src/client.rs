@@ -17,6 +17,9 @@ use tokio::sync::watch;
 /// How long a query may take unless its caller says otherwise.
 pub const DEFAULT_QUERY_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// The most that a query of a bounded client brings, in bytes; the embedded engine gives a reader no more either.
+const BOUNDED_RESULT_BYTES: &str = "268435456";
+
 /// Where ClickHouse is.
 #[derive(Debug, Clone)]
 pub enum WhereIs {
@@ -74,7 +77,8 @@ impl Client {
         }
     }
 
-    /// The same, and no query of it takes longer than this, whatever its caller allows.
+    /// The same for those who answer strangers: whatever the caller allows, no query takes longer than this, and none
+    /// brings more than 256 MiB.
     #[must_use]
     pub fn bounded(&self, longest: Duration) -> Self {
         Self {
@@ -194,10 +198,11 @@ impl Query {
     fn start(self) -> Result<(clickhouse::query::Query, Duration), StoreError> {
         let timeout = self.timeout.min(self.longest);
         let seconds = timeout.as_secs().max(1).to_string();
-        Ok((
-            self.inner?.with_setting("max_execution_time", seconds),
-            timeout,
-        ))
+        let mut query = self.inner?.with_setting("max_execution_time", seconds);
+        if self.longest != Duration::MAX {
+            query = query.with_setting("max_result_bytes", BOUNDED_RESULT_BYTES);
+        }
+        Ok((query, timeout))
     }
 
     /// Runs it for its effect.

@@ -112,3 +112,56 @@ impl Drop for Download {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::to_bytes;
+    use tokio::sync::Semaphore;
+
+    const LONG: Duration = Duration::from_mins(10);
+
+    /// What comes of a file of so many bytes that was announced to have `length`, and whether its place is free again.
+    async fn sent(
+        bytes: usize,
+        length: u64,
+        longest: Duration,
+    ) -> (Result<usize, String>, Metrics) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, vec![7; bytes]).unwrap();
+        let file = File::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let (places, metrics) = (Arc::new(Semaphore::new(1)), Metrics::default());
+        let place = places.clone().try_acquire_owned().unwrap();
+        let download = Download::new(file, length, longest, place, metrics.clone());
+        assert_eq!(metrics.downloads.get(), 1);
+        let body = to_bytes(axum::body::Body::new(download), usize::MAX).await;
+        assert_eq!(
+            (places.available_permits(), metrics.downloads.get()),
+            (1, 0)
+        );
+        let body = body.map_err(|error| format!("{error:?}"));
+        (body.map(|body| body.len()), metrics)
+    }
+
+    #[tokio::test]
+    async fn a_file_without_a_name_comes_whole() {
+        for bytes in [0, 1, 128 << 10, (128 << 10) + 1, 1 << 20] {
+            let (body, metrics) = sent(bytes, bytes as u64, LONG).await;
+            assert_eq!(body, Ok(bytes));
+            assert_eq!(metrics.downloaded_bytes.get(), bytes as u64);
+            assert_eq!(metrics.broken_downloads.get(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_part_never_looks_like_the_whole() {
+        let shorter = sent(1 << 20, (1 << 20) + 1, LONG).await;
+        let too_late = sent(1 << 20, 1 << 20, Duration::ZERO).await;
+        for (body, metrics) in [shorter, too_late] {
+            body.unwrap_err();
+            assert_eq!(metrics.broken_downloads.get(), 1);
+        }
+    }
+}
