@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Uri};
 use bytes::Bytes;
 use http_body_util::Full;
 use schemas::name::Text;
 use schemas::{Admission, AuthMethod, RouteReason, Unit, Units, WIRE_VERSION};
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
 
 use crate::arrival::Arrival;
 use crate::conclude::Ending;
@@ -23,10 +22,12 @@ use crate::headers::to_provider;
 use crate::limits::{self, Limited};
 use crate::meter::stream::UsageFor;
 use crate::refusal::Refusal;
+use crate::replay::{Replay, Room};
 use crate::request_body::{Form, open_form, read_whole};
+use crate::retry::{Again, Outgoing, Resend};
 use crate::snapshot::{Query, Route};
 use crate::state::Asking;
-use crate::upload::{self, Sent};
+use crate::upload::{self, Sent, Upload};
 
 /// Records a request that goes away before it is admitted.
 pub struct AtTheDoor {
@@ -59,12 +60,10 @@ pub struct Address {
 
 /// What goes to the provider.
 pub struct Sending {
-    /// Where to.
-    pub url: Uri,
-    /// The headers of the call.
-    pub headers: HeaderMap,
-    /// Its body.
-    pub body: Sent,
+    /// The first call, and on most routes the only one.
+    pub outgoing: Outgoing,
+    /// What further calls need, where the route may make some.
+    pub again: Option<Box<Again>>,
     /// Whether a stream is asked for.
     pub wants_stream: bool,
     /// Who asked for usage in it.
@@ -140,8 +139,8 @@ pub async fn admit(
         counted: counted(&came),
         trace: None,
     };
-    let came = (came, body.take(), gate.tasks.clone());
-    let (sending, upload) = sending(arrival, address, head, &route, came, &limited);
+    let came = (came, body.take());
+    let (sending, upload) = sending(&gate, arrival, address, head, &route, came, &limited);
     let (snapshot, trace) = (arrival.snapshot.clone(), arrival.trace.take());
     // From here on the exchange answers for the request.
     door.arrival = None;
@@ -312,11 +311,12 @@ fn admission(gate: &Gate, arrival: &Arrival, route: &Route, limited: &Limited) -
 }
 
 fn sending(
+    gate: &Gate,
     arrival: &Arrival,
     address: &Address,
     head: &Parts,
     route: &Route,
-    (came, rest, tasks): (Came, Option<Body>, TaskTracker),
+    (came, rest): (Came, Option<Body>),
     limited: &Limited,
 ) -> (Sending, Option<Arc<upload::Facts>>) {
     let endpoint = address.endpoint;
@@ -337,12 +337,12 @@ fn sending(
                 counts: &limited.set,
             };
             let body = asked.upstream_body(&body, &changes);
-            (Sent::Whole(Full::new(body)), None)
+            (ToSend::Whole(body), None)
         }
         Came::Form(form) => {
-            let upload = form.into_upload(model, rest, tasks);
+            let upload = form.into_upload(model, rest, gate.tasks.clone());
             let facts = upload.facts();
-            (Sent::Passing(Box::new(upload)), Some(facts))
+            (ToSend::Form(upload), Some(facts))
         }
     };
     let mut headers = to_provider(
@@ -353,13 +353,49 @@ fn sending(
     if let Some(trace) = &arrival.trace {
         trace.stamp(&mut headers, 0);
     }
+    let (url, whole_until) = (route.url(endpoint, &address.query), arrival.started + total);
+    let (body, again) = if route.retry.is_none() {
+        (body.once(), None)
+    } else {
+        let body = body.repeatable(&gate.replays);
+        let first = body.body();
+        let (url, headers) = (url.clone(), headers.clone());
+        let again = Again {
+            url,
+            headers,
+            body,
+            whole_until,
+        };
+        (first, Some(Box::new(again)))
+    };
     let sending = Sending {
-        url: route.url(endpoint, &address.query),
-        headers,
-        body,
+        outgoing: Outgoing { url, headers, body },
+        again,
         wants_stream,
         usage_for,
-        whole_until: arrival.started + total,
+        whole_until,
     };
     (sending, facts)
+}
+
+/// A body for the provider.
+enum ToSend {
+    Whole(Bytes),
+    Form(Upload),
+}
+
+impl ToSend {
+    fn once(self) -> Sent {
+        match self {
+            Self::Whole(body) => Sent::Whole(Full::new(body)),
+            Self::Form(upload) => Sent::Passing(Box::new(upload)),
+        }
+    }
+
+    fn repeatable(self, room: &Room) -> Resend {
+        match self {
+            Self::Whole(body) => Resend::Whole(body),
+            Self::Form(upload) => Resend::Form(Replay::new(upload, room.clone())),
+        }
+    }
 }

@@ -9,6 +9,7 @@ use schemas::{
     Api, Attempt, Billable, Line, Micros, Outcome, Units, UsageEvent, UsageQuality, UsageSource,
 };
 
+use crate::attempts::{attempts, last_billable, upstream_us};
 use crate::meter::dialect::{self, Dialect, Reading, ReadingLine};
 use crate::meter::findings::Findings;
 use crate::meter::reader::{ENCODED, NOT_JSON};
@@ -63,6 +64,8 @@ pub struct Facts<'a> {
     pub ending: Ending,
     /// What was seen of the call.
     pub call: &'a Call,
+    /// Calls before it, which failed.
+    pub earlier: &'a [Attempt],
     /// What the answer said.
     pub found: &'a Findings,
     /// How the provider words its usage.
@@ -114,7 +117,8 @@ impl Facts<'_> {
             .unwrap_or(self.priced_as)
     }
 
-    fn reading(&self) -> Reading {
+    /// What the answer says of its usage.
+    pub(crate) fn reading(&self) -> Reading {
         let mut reading = dialect::read(self.dialect, self.api, self.found);
         // Of a broken answer, what would have followed can be the figures themselves.
         let is_whole = matches!(self.ending, Ending::Completed | Ending::Drained);
@@ -193,7 +197,7 @@ pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageE
     };
     let model_served = name(&facts.found.model);
     let priced_as = Text::cut(facts.priced(model_served.as_ref().map(Text::as_str)));
-    let billable = billable(facts, outcome);
+    let billable = last_billable(facts, outcome);
     let attempts = attempts(&open, facts, (outcome, billable), &priced_as);
     let line_tier = usage
         .lines
@@ -207,7 +211,7 @@ pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageE
         geography: None,
         units: line.units,
     });
-    let upstream_us = facts.call.started.map(|started| facts.now.since(started));
+    let upstream_us = upstream_us(facts);
     UsageEvent {
         model_served,
         priced_as: Some(priced_as),
@@ -244,7 +248,7 @@ const FILTER_CODES: [&str; 5] = [
     "ResponsibleAIPolicyViolation",
 ];
 
-fn outcome(facts: &Facts<'_>) -> Outcome {
+pub(crate) fn outcome(facts: &Facts<'_>) -> Outcome {
     let code = facts.found.error_code.as_deref().unwrap_or_default();
     let filtered = FILTER_CODES.iter().any(|known| known.as_bytes() == code);
     match facts.ending {
@@ -390,7 +394,7 @@ fn usage(facts: &Facts<'_>, reading: Reading, estimate: &Units) -> Usage {
 /// By the provider's own rules, as far as they are stated: see docs/outcomes.md. Successful answers are
 /// billed, also when the app hangs up; 4xx are not, but for those that Azure says it may charge: a filtered
 /// prompt, a prompt that was too long, a time-out. Of 5xx nobody says that they are free.
-fn billable(facts: &Facts<'_>, outcome: Outcome) -> Billable {
+pub(crate) fn billable(facts: &Facts<'_>, outcome: Outcome) -> Billable {
     if !facts.call.reached {
         return Billable::No;
     }
@@ -415,32 +419,6 @@ fn billable(facts: &Facts<'_>, outcome: Outcome) -> Billable {
         }
         _ => Billable::Unclear,
     }
-}
-
-fn attempts(
-    open: &UsageEvent,
-    facts: &Facts<'_>,
-    (outcome, billable): (Outcome, Billable),
-    priced_as: &Text,
-) -> Vec<Attempt> {
-    let Some(started) = facts.call.started else {
-        return Vec::new();
-    };
-    vec![Attempt {
-        deployment: open.deployment.clone().unwrap_or_default(),
-        provider: open.provider.clone(),
-        capacity: open.capacity,
-        priced_as: Some(priced_as.clone()),
-        started_us: started,
-        first_byte_us: facts.call.head,
-        ended_us: facts.now,
-        status: facts.call.status,
-        outcome,
-        billable: Some(billable),
-        units: None,
-        provider_request_id: facts.call.provider_request_id.clone(),
-        throttle: facts.call.throttle.clone(),
-    }]
 }
 
 #[cfg(test)]

@@ -93,6 +93,7 @@ impl Case {
         let facts = Facts {
             ending: self.ending,
             call: &call,
+            earlier: &[],
             found: &found,
             dialect: Dialect::OpenAi,
             api: Api::Chat,
@@ -351,10 +352,11 @@ fn what_breaks_off_or_takes_too_long_is_never_billed_silently() {
 }
 
 /// Of an answer with status 200 to a chat.
-pub(super) fn facts_of<'a>(call: &'a Call, found: &'a Findings) -> Facts<'a> {
+pub(crate) fn facts_of<'a>(call: &'a Call, found: &'a Findings) -> Facts<'a> {
     Facts {
         ending: Ending::Completed,
         call,
+        earlier: &[],
         found,
         dialect: Dialect::Azure,
         api: Api::Chat,

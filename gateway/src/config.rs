@@ -41,6 +41,8 @@ pub struct Settings {
     pub max_body_bytes: usize,
     /// All request bodies in memory at once, in MiB; beyond it requests are refused with 503.
     pub max_bodies_mib: usize,
+    /// All forms kept for a further call at once, in MiB; beyond it a form is not kept, and its call is not made again.
+    pub max_replay_mib: usize,
     /// The largest request head, in bytes.
     pub max_head_bytes: usize,
     /// The most headers in a request.
@@ -80,6 +82,7 @@ impl Default for Settings {
             max_connections: 16_384,
             max_body_bytes: 32 << 20,
             max_bodies_mib: 256,
+            max_replay_mib: 1_024,
             max_head_bytes: 32 << 10,
             max_headers: 100,
             max_json_depth: 128,
@@ -199,6 +202,45 @@ pub struct Route {
     /// What a request may ask of it.
     #[serde(default)]
     pub limits: Limits,
+    /// When a call is made again; never if absent.
+    pub retry: Option<Retry>,
+}
+
+/// `[routes.retry]`: when a call is made again.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// The most calls for one request.
+    pub attempts: i64,
+    /// After which failures.
+    #[serde(default = "safe_failures")]
+    pub on: Vec<String>,
+    /// The longest first pause, in milliseconds; it doubles with each call.
+    #[serde(default = "backoff_ms")]
+    pub backoff_ms: u64,
+    /// The longest pause that is not asked for, in milliseconds.
+    #[serde(default = "backoff_max_ms")]
+    pub backoff_max_ms: u64,
+    /// The longest pause that a provider may ask for, in milliseconds.
+    #[serde(default = "retry_after_max_ms")]
+    pub retry_after_max_ms: u64,
+}
+
+/// In these the provider had nothing, or says that it did not take the request.
+fn safe_failures() -> Vec<String> {
+    ["connect", "429", "503"].map(str::to_owned).into()
+}
+
+fn backoff_ms() -> u64 {
+    200
+}
+
+fn backoff_max_ms() -> u64 {
+    2_000
+}
+
+fn retry_after_max_ms() -> u64 {
+    5_000
 }
 
 /// `[routes.limits]`: the most that one request may ask. Nothing is bounded that is not named.

@@ -34,7 +34,7 @@ async fn read_on(state: &mut State, deadline: Instant, tokens: u64) -> Ending {
         let response = match timeout_at(deadline, calling).await {
             Err(_) => return Ending::Cancelled("drain_cap_time"),
             Ok(Err(error)) => {
-                state.call.reached = error == CallError::Broken;
+                state.call.reached = matches!(error, CallError::Broken | CallError::Silent);
                 return Ending::Cancelled(BROKE_OFF);
             }
             Ok(Ok(response)) => response,

@@ -70,6 +70,11 @@ fn client_gone(mut state: Box<State>) {
         state.settle(Ending::NeverCalled, &Units::default());
         return;
     }
+    // Nothing runs: the calls that failed are on the record, and none follows.
+    if matches!(state.stage, Stage::Between) {
+        state.settle(Ending::Cancelled("client_gone"), &Units::default());
+        return;
+    }
     if state.route.on_client_gone == OnClientGone::Cancel {
         close_apart(state, Ending::Cancelled("client_gone"));
         return;

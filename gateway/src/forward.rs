@@ -21,6 +21,7 @@ use crate::headers::to_app;
 use crate::linger;
 use crate::meter::sniff::Expects;
 use crate::refusal::{Refusal, error_response};
+use crate::retry::{Again, Next, Outgoing};
 use crate::state::Stage;
 use crate::upstream::{Answer, CallError};
 use crate::{models, query};
@@ -89,34 +90,61 @@ async fn serve(
     response
 }
 
-/// Calls the provider and answers the app.
+/// Calls the provider, again where its route says so, and answers the app.
 async fn call(mut exchange: Exchange, sending: Sending) -> Response<Body> {
     let Some(state) = exchange.state() else {
         return broken_gateway();
     };
-    let first_byte = Duration::from_millis(state.snapshot.settings.first_byte_timeout_ms);
-    let until = (Instant::now() + first_byte).min(sending.whole_until);
-    let calling = state
-        .gate
-        .upstream
-        .post(sending.url, sending.headers, sending.body);
-    state.call.started = Some(state.gate.clock.now());
-    state.call.reached = true;
     state.expects = Expects {
         stream: sending.wants_stream,
         usage_for: sending.usage_for,
     };
+    let whole_until = sending.whole_until;
+    let mut called = reach(&mut exchange, sending.outgoing, whole_until).await;
+    if let Some(again) = sending.again {
+        // Apart, so that a request with one call is none the larger.
+        called = Box::pin(repeat(&mut exchange, *again, called)).await;
+    }
+    match called {
+        Ok(response) => answer(exchange, response, whole_until).await,
+        Err(error) => unreachable_provider(&mut exchange, error),
+    }
+}
+
+/// Calls again while the route says so. Gives what goes to the app.
+async fn repeat(
+    exchange: &mut Exchange,
+    again: Again,
+    mut called: Result<Answer, CallError>,
+) -> Result<Answer, CallError> {
+    loop {
+        match again.after(exchange, called).await {
+            Next::Call(next) => called = reach(exchange, next, again.whole_until).await,
+            Next::Give(called) => return called,
+        }
+    }
+}
+
+/// Makes one call; ends with the head of its answer.
+async fn reach(
+    exchange: &mut Exchange,
+    outgoing: Outgoing,
+    whole_until: Instant,
+) -> Result<Answer, CallError> {
+    let state = exchange.state().ok_or(CallError::Broken)?;
+    let first_byte = Duration::from_millis(state.snapshot.settings.first_byte_timeout_ms);
+    let until = (Instant::now() + first_byte).min(whole_until);
+    let Outgoing { url, headers, body } = outgoing;
+    let calling = state.gate.upstream.post(url, headers, body);
+    state.call.started = Some(state.gate.clock.now());
+    state.call.reached = true;
     state.stage = Stage::Calling(calling);
-    let answered = tokio::select! {
+    tokio::select! {
         answered = poll_fn(|cx| match &mut state.stage {
             Stage::Calling(calling) => calling.as_mut().poll(cx),
             _ => std::task::Poll::Pending,
         }) => answered,
-        () = sleep_until(until) => return timed_out(&mut exchange),
-    };
-    match answered {
-        Ok(response) => answer(exchange, response, sending.whole_until).await,
-        Err(error) => unreachable_provider(&mut exchange, error),
+        () = sleep_until(until) => Err(CallError::Silent),
     }
 }
 
@@ -156,44 +184,30 @@ fn has_no_body(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-fn timed_out(exchange: &mut Exchange) -> Response<Body> {
-    exchange.close_unanswered(Ending::TimedOut("first_byte_timeout"), Some(504));
-    let message = "the provider did not begin to answer in time; try again";
-    error_response(
-        StatusCode::GATEWAY_TIMEOUT,
-        "first_byte_timeout",
-        message,
-        None,
-    )
-}
-
 fn unreachable_provider(exchange: &mut Exchange, error: CallError) -> Response<Body> {
-    if let Some(response) = unsent(exchange) {
+    if error != CallError::Silent
+        && let Some(response) = unsent(exchange)
+    {
         return response;
     }
-    let connecting = error != CallError::Broken;
-    if let Some(state) = exchange.state() {
-        state.call.reached = !connecting;
-        tracing::warn!(deployment = %state.route.backend.id, %error, "call to the provider failed");
-    }
-    if error == CallError::ConnectTimeout {
-        exchange.close_unanswered(Ending::TimedOut("connect_timeout"), Some(504));
-        let message = "the provider could not be reached in time; try again";
-        return error_response(
-            StatusCode::GATEWAY_TIMEOUT,
-            "connect_timeout",
-            message,
-            None,
-        );
-    }
-    let code = if connecting {
-        "upstream_unreachable"
-    } else {
-        "upstream_reset"
+    let Some(state) = exchange.state() else {
+        return broken_gateway();
     };
-    exchange.close_unanswered(Ending::Broken(code), Some(502));
-    let message = "the provider could not be reached or closed the connection; try again";
-    error_response(StatusCode::BAD_GATEWAY, code, message, None)
+    let ending = state.note_failure(error);
+    let (status, message) = match error {
+        CallError::Silent => (
+            504,
+            "the provider did not begin to answer in time; try again",
+        ),
+        CallError::ConnectTimeout => (504, "the provider could not be reached in time; try again"),
+        CallError::Unreachable | CallError::Broken => (
+            502,
+            "the provider could not be reached or closed the connection; try again",
+        ),
+    };
+    exchange.close_unanswered(ending, Some(status));
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    error_response(status, error.code(), message, None)
 }
 
 /// The call failed because the request's body did not come as it must.

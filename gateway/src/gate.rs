@@ -20,6 +20,7 @@ use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::publish::Replicas;
 use crate::refusal::Refusal;
+use crate::replay::Room;
 use crate::request_log;
 use crate::snapshot::Snapshot;
 use crate::strangers::Strangers;
@@ -42,6 +43,8 @@ pub struct Gate {
     pub pseudonyms: Pseudonyms,
     /// Memory for request bodies, in KiB.
     pub bodies: Arc<Semaphore>,
+    /// Room for forms that may have to be sent again.
+    pub replays: Room,
     /// Places for reading on after an app has gone.
     pub drains: Arc<Semaphore>,
     /// Work that outlives its connection; waited for at the end.

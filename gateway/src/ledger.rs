@@ -246,9 +246,19 @@ fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// The record without its number, within what a reservation covers: what the provider said verbatim goes
-/// first, then the client's labels. Both losses show in the record.
+/// The record without its number, within what a reservation covers: first go the details of failed calls, then what the
+/// provider said verbatim, then the client's labels. All losses show in the record.
 fn encode_bounded(event: &mut UsageEvent) -> Vec<u8> {
+    let record = event.encode_unsealed();
+    if record.len() <= MAX_RECORD_BYTES {
+        return record;
+    }
+    if let Some((_last, failed)) = event.attempts.split_last_mut() {
+        for attempt in failed {
+            attempt.provider_request_id = None;
+            attempt.throttle = None;
+        }
+    }
     let record = event.encode_unsealed();
     if record.len() <= MAX_RECORD_BYTES {
         return record;

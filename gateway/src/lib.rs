@@ -4,6 +4,7 @@
 
 mod admit;
 mod arrival;
+mod attempts;
 mod backends;
 mod body;
 mod conclude;
@@ -32,8 +33,10 @@ mod pulse;
 pub mod query;
 mod recovery;
 mod refusal;
+mod replay;
 mod request_body;
 mod request_log;
+mod retry;
 mod snapshot;
 mod start;
 mod state;

@@ -20,6 +20,7 @@ fn route(limits: Limits) -> Arc<Route> {
         priced_as: None,
         on_client_gone: crate::config::OnClientGone::Drain,
         limits,
+        retry: None,
     };
     let config = Config {
         deployments: vec![deployment],

@@ -27,6 +27,7 @@ pub fn line(event: &UsageEvent, trace: Option<&TraceContext>) {
         usage = event.usage_source.as_str(),
         quality = event.usage_quality.as_str(),
         units = %Counted(event),
+        calls = event.attempts.len(),
         total_us = event.completed_us.since(event.received_us),
         upstream_us = event.upstream_us,
         gateway_us = event.gateway_us,

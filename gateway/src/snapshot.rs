@@ -2,6 +2,7 @@
 
 mod backends;
 mod keys;
+mod retries;
 mod routes;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::config::{Config, Limits, OnClientGone, Settings};
 use crate::endpoint::Endpoint;
 use crate::meter::dialect::Dialect;
+use crate::retry::Policy;
 
 pub use backends::is_api_version;
 
@@ -87,6 +89,8 @@ pub struct Route {
     pub on_client_gone: OnClientGone,
     /// What a request may ask of it.
     pub limits: Limits,
+    /// When a call is made again, if ever.
+    pub retry: Option<Policy>,
     /// Where its endpoints are.
     urls: Vec<Uri>,
 }

@@ -27,6 +27,7 @@ use crate::metrics::{Metrics, register_spans};
 use crate::ops::Ops;
 use crate::publish::{self, Publisher, Publishing};
 use crate::recovery::{RecoveryError, close_orphans};
+use crate::replay::Room;
 use crate::snapshot::{BadConfig, Snapshot};
 use crate::strangers::Strangers;
 use crate::trace::Tracer;
@@ -153,6 +154,7 @@ pub async fn prepare(mut start: Start, registry: &mut Registry) -> Result<Prepar
     let settled = Cursor::new(start.data_dir.join(fs_names::SETTLED_CURSOR), start.layer);
     let orphans = close_orphans(&ledger, start.clock.as_ref(), &settled)?;
     metrics.orphans.inc_by(orphans as u64);
+    let unkept = metrics.unkept_forms.clone();
     let gate = Gate {
         ledger,
         clock: start.clock,
@@ -165,6 +167,7 @@ pub async fn prepare(mut start: Start, registry: &mut Registry) -> Result<Prepar
                 .join("pseudonyms"),
         ),
         bodies: Arc::new(Semaphore::new(settings.max_bodies_mib << 10)),
+        replays: Room::new(start.data_dir, settings.max_replay_mib, unkept),
         drains: Arc::new(Semaphore::new(settings.drain.at_once)),
         tasks: TaskTracker::new(),
         hurry: CancellationToken::new(),

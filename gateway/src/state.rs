@@ -9,10 +9,11 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
 use journal::Ticket;
-use schemas::{Durability, Micros, Units, UsageEvent};
+use schemas::{Attempt, Durability, Micros, Units, UsageEvent};
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::attempts::failed_attempt;
 use crate::conclude::{Call, Ending, Facts, conclude};
 use crate::endpoint::Endpoint;
 use crate::estimate::{Counted, Question};
@@ -40,6 +41,8 @@ pub enum Stage {
     Calling(Calling),
     /// Being answered.
     Answering(Incoming),
+    /// It failed, and the next one has not begun.
+    Between,
     /// Over, or in other hands.
     Over,
 }
@@ -79,6 +82,8 @@ pub struct State {
     pub stage: Stage,
     /// What was seen of the call.
     pub call: Call,
+    /// Calls before it, which failed.
+    pub earlier: Vec<Attempt>,
     /// What answer is expected.
     pub expects: Expects,
     /// Reads the answer.
@@ -115,6 +120,7 @@ impl State {
             asking,
             stage: Stage::Admitted,
             call: Call::default(),
+            earlier: Vec::new(),
             expects: Expects::default(),
             reader: Reader::default(),
             found: Findings::default(),
@@ -130,6 +136,7 @@ impl State {
         Facts {
             ending,
             call: &self.call,
+            earlier: &self.earlier,
             found: &self.found,
             dialect: self.route.backend.dialect,
             api: self.asking.endpoint.api(),
@@ -143,6 +150,30 @@ impl State {
             has_text: self.tally.bytes() > 0,
             counted_whole: self.counted_whole,
         }
+    }
+
+    /// The call got no answer: notes whether anything of the request can have reached the provider. Gives how it ended.
+    pub fn note_failure(&mut self, error: CallError) -> Ending {
+        self.call.reached = matches!(error, CallError::Broken | CallError::Silent);
+        tracing::warn!(deployment = %self.route.backend.id, %error, "call to the provider failed");
+        match error {
+            CallError::Unreachable | CallError::Broken => Ending::Broken(error.code()),
+            CallError::ConnectTimeout | CallError::Silent => Ending::TimedOut(error.code()),
+        }
+    }
+
+    /// The call failed and another one follows: puts it beside the record's own, and forgets what its answer said.
+    pub fn end_call(&mut self, ending: Ending) {
+        self.note_upload();
+        let Some(open) = &self.open else { return };
+        let failed = failed_attempt(&open.open_event(), &self.facts(ending));
+        self.earlier.extend(failed);
+        // A call that nobody waits for any more is closed.
+        self.stage = Stage::Between;
+        self.call = Call::default();
+        self.reader = Reader::default();
+        self.found = Findings::default();
+        self.tally = TextTally::default();
     }
 
     /// What a whole answer would have and this one, which has ended, has not. An error's body ends as it likes: its status

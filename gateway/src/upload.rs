@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::door::{Bound, DoorError, FormScan};
 use crate::linger;
 use crate::refusal::Refusal;
+use crate::replay::Pass;
 
 /// A body for the provider.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub enum Sent {
     Whole(Full<Bytes>),
     /// It passes while it comes.
     Passing(Box<Upload>),
+    /// The same, and it may have to be sent again.
+    Kept(Pass),
 }
 
 /// The body is not sent on: see [`Facts::fault`].
@@ -54,6 +57,16 @@ impl Facts {
     /// Whether it asks for a stream, as far as it has come.
     pub fn streams(&self) -> bool {
         self.streams.load(Ordering::Acquire)
+    }
+
+    /// It was given on to its end.
+    pub fn mark_whole(&self) {
+        self.is_whole.store(true, Ordering::Release);
+    }
+
+    /// It is given from its beginning again.
+    pub fn mark_unsent(&self) {
+        self.is_whole.store(false, Ordering::Release);
     }
 
     /// Why it was not sent on.
@@ -131,6 +144,28 @@ impl Upload {
         self.facts.clone()
     }
 
+    /// Bytes that are still to be given, where the app said how many there are.
+    pub fn left(&self) -> Option<u64> {
+        self.left
+    }
+
+    /// Whether its last byte was given.
+    pub fn is_given(&self) -> bool {
+        self.facts.is_whole()
+    }
+
+    /// The next bytes; with the last it is known to be whole.
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Next {
+        let next = std::task::ready!(self.poll_next(cx));
+        if let (Some(Ok(bytes)), Some(left)) = (&next, &mut self.left) {
+            *left = left.saturating_sub(bytes.len() as u64);
+            if *left == 0 && self.rest.is_none() {
+                self.facts.mark_whole();
+            }
+        }
+        Poll::Ready(next)
+    }
+
     fn fail(&mut self, fault: Refusal) -> NotSent {
         // The app sends on: what it has not sent yet must not cost it the answer.
         linger::read_away(&self.tasks, self.rest.take());
@@ -176,7 +211,7 @@ impl Upload {
             .map_err(|error: DoorError| self.fail(Refusal::Door(error)))
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, NotSent>>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Next {
         loop {
             if let Some(bytes) = self.ready.pop_front() {
                 return Poll::Ready(Some(Ok(bytes)));
@@ -185,7 +220,7 @@ impl Upload {
                 return Poll::Ready(Some(Err(NotSent)));
             }
             let Some(rest) = &mut self.rest else {
-                self.facts.is_whole.store(true, Ordering::Release);
+                self.facts.mark_whole();
                 return Poll::Ready(None);
             };
             let frame = match Pin::new(rest).poll_frame(cx) {
@@ -237,32 +272,30 @@ impl Body for Sent {
             Self::Whole(body) => Pin::new(body)
                 .poll_frame(cx)
                 .map_err(|never| match never {}),
-            Self::Passing(upload) => {
-                let next = std::task::ready!(upload.poll_next(cx));
-                if let (Some(Ok(bytes)), Some(left)) = (&next, &mut upload.left) {
-                    *left = left.saturating_sub(bytes.len() as u64);
-                    if *left == 0 && upload.rest.is_none() {
-                        upload.facts.is_whole.store(true, Ordering::Release);
-                    }
-                }
-                Poll::Ready(next.map(|next| next.map(Frame::data)))
-            }
+            Self::Passing(upload) => data(upload.poll_piece(cx)),
+            Self::Kept(pass) => data(pass.poll_next(cx)),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(body) => body.is_end_stream(),
-            Self::Passing(_) => false,
+            Self::Passing(_) | Self::Kept(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(body) => body.size_hint(),
-            Self::Passing(upload) => upload
-                .left
-                .map_or_else(SizeHint::default, SizeHint::with_exact),
-        }
+        let left = match self {
+            Self::Whole(body) => return body.size_hint(),
+            Self::Passing(upload) => upload.left(),
+            Self::Kept(pass) => pass.left(),
+        };
+        left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
+}
+
+type Next = Poll<Option<Result<Bytes, NotSent>>>;
+
+fn data(next: Next) -> Poll<Option<Result<Frame<Bytes>, NotSent>>> {
+    next.map(|next| next.map(|next| next.map(Frame::data)))
 }

@@ -39,9 +39,23 @@ pub enum CallError {
     /// The connection broke before the head of an answer.
     #[error("the provider closed the connection")]
     Broken,
+    /// No head of an answer came within the limit of whoever waited.
+    #[error("the provider did not begin to answer in time")]
+    Silent,
 }
 
 impl CallError {
+    /// Its name for apps and in records.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Unreachable => "upstream_unreachable",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Broken => "upstream_reset",
+            Self::Silent => "first_byte_timeout",
+        }
+    }
+
     fn of(error: &hyper_util::client::legacy::Error) -> Self {
         if !error.is_connect() {
             return Self::Broken;

@@ -138,7 +138,12 @@ impl Call<'_> {
             Some(nonce) => fate::decide(&self.settings, nonce),
             None => fate::decide(&self.settings, &format!("seq:{}", guard.request_seq())),
         };
-        request.orders.directive.apply(&mut fate);
+        let directive = &request.orders.directive;
+        directive.apply(&mut fate);
+        if directive.orders_first_calls() {
+            let made = self.state.calls.count(guard.nonce().unwrap_or(""));
+            directive.apply_to_call(made, &mut fate);
+        }
         if fate.replay.is_none() {
             let key = guard.key().map(AsRef::as_ref);
             fate.replay = self.state.replays.next_for(guard.nonce(), key);

@@ -10,7 +10,9 @@
 //! `framing=length|chunked|close` (`length` for recorded answers only), `filter=prompt|answer`, `late_verdicts`, `failed`,
 //! `cached=N`, `reasoning=N`, `audio_ms=N`, `tier=auto|default|flex|priority|scale`,
 //! `tool=web_search|file_search|code_interpreter|image_generation|function` or `tool=KIND:N`,
-//! `replay=ID`, `cut=BYTES`, `cut_at=BYTE`, `cut_drawn=SEED`, `nonce=TEXT`.
+//! `replay=ID`, `cut=BYTES`, `cut_at=BYTE`, `cut_drawn=SEED`, `nonce=TEXT`,
+//! `first=FAULT+FAULT…`: how the first calls with this nonce fail, one after the other; a fault is a status, `html502`,
+//! `reset` or `stall`. Later calls fare as the other orders say.
 
 mod values;
 
@@ -21,6 +23,8 @@ use crate::fate::{Break, Cut, Fate, Filter, Framing, Head, Place, Tools};
 use crate::settings::{FinishReason, WriteMode};
 use crate::usage::{BadUsage, UsageMode};
 
+/// Nobody waits for longer.
+const LONG_STALL_MS: u64 = 600_000;
 /// Largest answer that `big` may order.
 const MAX_BIG_BYTES: u64 = 1 << 30;
 
@@ -44,7 +48,16 @@ pub enum DirectiveError {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Directive {
     orders: Vec<Order>,
+    /// How the first calls fail.
+    first: Vec<Fault>,
     nonce: Option<String>,
+}
+
+/// How one of the first calls fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Head(Head),
+    Stall,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,9 +98,10 @@ impl Directive {
     pub fn parse(text: &str) -> Result<Self, DirectiveError> {
         let mut directive = Self::default();
         for word in text.split(',').filter(|_| !text.is_empty()) {
-            match word.strip_prefix("nonce=") {
-                Some(nonce) => directive.nonce = Some(nonce.to_owned()),
-                None => directive.orders.push(parse_order(word)?),
+            match word.split_once('=') {
+                Some(("nonce", nonce)) => directive.nonce = Some(nonce.to_owned()),
+                Some(("first", faults)) => directive.first = parse_first(word, faults)?,
+                _ => directive.orders.push(parse_order(word)?),
             }
         }
         Ok(directive)
@@ -96,12 +110,29 @@ impl Directive {
     /// Adds later orders to these.
     pub(crate) fn extend(&mut self, later: Self) {
         self.orders.extend(later.orders);
+        if !later.first.is_empty() {
+            self.first = later.first;
+        }
         self.nonce = later.nonce.or(self.nonce.take());
     }
 
     /// The nonce, if one is among the orders.
     pub(crate) fn nonce(&self) -> Option<&str> {
         self.nonce.as_deref()
+    }
+
+    /// Whether it matters which call of its request this is.
+    pub(crate) fn orders_first_calls(&self) -> bool {
+        !self.first.is_empty()
+    }
+
+    /// Bends the fate of the call before which `made` others were made.
+    pub(crate) fn apply_to_call(&self, made: usize, fate: &mut Fate) {
+        match self.first.get(made) {
+            Some(Fault::Head(head)) => fate.head = *head,
+            Some(Fault::Stall) => fate.head_stall_ms = LONG_STALL_MS,
+            None => {}
+        }
     }
 
     /// Bends a fate to the orders; a later one wins.
@@ -156,6 +187,23 @@ impl Order {
             _ => {}
         }
     }
+}
+
+fn parse_first(word: &str, faults: &str) -> Result<Vec<Fault>, DirectiveError> {
+    let fault = |fault: &str| match fault {
+        "reset" => Some(Fault::Head(Head::Reset)),
+        "html502" => Some(Fault::Head(Head::Html502)),
+        "stall" => Some(Fault::Stall),
+        status => {
+            let status = values::status(status.parse().ok()?)?;
+            Some(Fault::Head(Head::Status(status)))
+        }
+    };
+    let faults = faults.split('+').map(fault).collect::<Option<_>>();
+    faults.ok_or_else(|| DirectiveError::Value {
+        order: word.to_owned(),
+        expected: "statuses, reset, html502 or stall, with + between them",
+    })
 }
 
 fn parse_order(word: &str) -> Result<Order, DirectiveError> {

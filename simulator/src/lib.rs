@@ -8,6 +8,7 @@ mod api;
 mod apis;
 mod body;
 mod call;
+mod calls;
 mod carrier;
 mod config;
 mod connection;

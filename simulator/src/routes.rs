@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::api::Dialect;
 use crate::body::SimBody;
 use crate::call::call;
+use crate::calls::Calls;
 use crate::connection::ConnectionFlags;
 use crate::control::Control;
 use crate::errors::Refusal;
@@ -41,6 +42,7 @@ pub(crate) struct State {
     pub(crate) limits: Limits,
     pub(crate) seen: Seen,
     pub(crate) replays: Replays,
+    pub(crate) calls: Calls,
 }
 
 /// Answers one request; an error breaks the connection.

@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::calls::Calls;
 use crate::config::Config;
 use crate::connection::{Connection, ConnectionFlags};
 use crate::control::Control;
@@ -58,6 +59,7 @@ impl Simulator {
             limits: Limits::default(),
             seen: Seen::default(),
             replays: Replays::default(),
+            calls: Calls::default(),
         });
         let listener = listen(config.listen)?;
         let simulator = Self {

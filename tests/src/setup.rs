@@ -75,6 +75,8 @@ pub struct Setup {
     pub durability: [&'static str; 3],
     /// Further lines of `[gateway]`.
     pub gateway: String,
+    /// Further lines of each route.
+    pub route: String,
     /// Lines of `[gateway.drain]`.
     pub drain: String,
     /// How much refusals may take of the journal until the store has them.
@@ -98,6 +100,7 @@ impl Default for Setup {
         Self {
             durability: ["written", "synced", "written"],
             gateway: String::new(),
+            route: String::new(),
             drain: String::new(),
             refusals_mib: 256,
             audit_seconds: 30,
@@ -136,7 +139,8 @@ impl Setup {
             add(
                 &mut text,
                 format_args!(
-                    "\n[[routes]]\nmodel = \"{model}\"\ndeployment = \"simulator\"\non_client_gone = \"{gone}\"\n"
+                    "\n[[routes]]\nmodel = \"{model}\"\ndeployment = \"simulator\"\non_client_gone = \"{gone}\"\n{}\n",
+                    self.route
                 ),
             );
         }

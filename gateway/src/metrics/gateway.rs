@@ -44,6 +44,8 @@ pub struct Metrics {
     pub dropped_without_outcome: Counter,
     /// Refusals of strangers folded into counted records.
     pub folded_refusals: Counter,
+    /// Forms that could not be kept for a further call.
+    pub unkept_forms: Counter,
     /// Requests of an earlier start closed as unknown.
     pub orphans: Counter,
     /// Reloads of the configuration that were refused.
@@ -76,6 +78,7 @@ impl Metrics {
             unrecorded_outcomes: Counter::default(),
             dropped_without_outcome: Counter::default(),
             folded_refusals: Counter::default(),
+            unkept_forms: Counter::default(),
             orphans: Counter::default(),
             refused_reloads: Counter::default(),
             missed_durability: Counter::default(),
@@ -142,9 +145,15 @@ impl Metrics {
                 figures.throttled.add(&[cause as usize], count);
             }
         });
-        for attempt in &event.attempts {
+        for (at, attempt) in event.attempts.iter().enumerate() {
+            let is_repeated = at + 1 < event.attempts.len();
             // The record says who runs the last deployment alone.
-            let count = |figures: &Deployment| observe_call(figures, attempt);
+            let count = |figures: &Deployment| {
+                observe_call(figures, attempt);
+                if is_repeated {
+                    figures.retried.add(&[status_place(attempt.status)], 1);
+                }
+            };
             if attempt.deployment == *deployment {
                 self.deployments.with(deployment, provider, count);
             } else {

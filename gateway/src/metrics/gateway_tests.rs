@@ -103,6 +103,8 @@ fn a_call_to_another_deployment_is_its_own_and_names_no_wrong_provider() {
         r#"upstream_calls_total{deployment="east",provider="openai",status="2xx"} 2"#,
         r#"upstream_calls_total{deployment="west",provider="azure",status="5xx"} 2"#,
         r#"upstream_calls_total{deployment="other",provider="other",status="5xx"} 1"#,
+        r#"upstream_retries_total{deployment="west",provider="azure",status="5xx"} 1"#,
+        r#"upstream_retries_total{deployment="other",provider="other",status="5xx"} 1"#,
     ]);
 }
 

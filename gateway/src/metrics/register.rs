@@ -98,6 +98,11 @@ impl Metrics {
             counters(|deployment| &deployment.calls),
         );
         registry.register(
+            "upstream_retries",
+            "calls to providers that failed and were made again, by class of their HTTP status",
+            counters(|deployment| &deployment.retried),
+        );
+        registry.register(
             "deployment_throttled",
             "requests that met a provider's limit",
             counters(|deployment| &deployment.throttled),
@@ -195,6 +200,11 @@ impl Metrics {
             "folded_refusals",
             "refusals of strangers folded into counted records",
             &self.folded_refusals,
+        );
+        counter(
+            "unkept_forms",
+            "forms that could not be kept for a further call, for lack of room",
+            &self.unkept_forms,
         );
         counter(
             "orphans",

@@ -26,6 +26,8 @@ pub struct Deployment {
     pub requests: Table,
     /// Calls by status.
     pub calls: Table,
+    /// Of them, those that were made again.
+    pub retried: Table,
     /// Answers of 429 by cause.
     pub throttled: Table,
     /// Time of a call.
@@ -40,6 +42,7 @@ impl Deployment {
         Self {
             requests: Table::new([axes::outcomes()].into()),
             calls: Table::new([axes::statuses()].into()),
+            retried: Table::new([axes::statuses()].into()),
             throttled: Table::new([axes::causes()].into()),
             seconds: Histogram::new(REQUEST_US),
             first_byte_seconds: Histogram::new(REQUEST_US),

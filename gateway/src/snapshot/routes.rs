@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::http::Uri;
 use rustc_hash::FxHashMap;
 
-use super::{Backend, BadConfig, Route, bad, text};
+use super::{Backend, BadConfig, Route, bad, retries, text};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
 
@@ -38,6 +38,7 @@ pub(super) fn routes(
             backend: backend.clone(),
             on_client_gone: route.on_client_gone,
             limits: route.limits.clone(),
+            retry: retries::policy(route)?,
             urls,
         });
         for name in std::iter::once(&route.model).chain(&route.aliases) {

@@ -126,12 +126,15 @@ fn client(
     attributes.put("gen_ai.request.model", model);
     attributes.put_some("gen_ai.request.stream", event.stream.then_some(true));
     attributes.put("http.request.method", "POST");
+    let resent = i64::try_from(at).ok().filter(|resent| *resent > 0);
+    attributes.put_some("http.request.resend_count", resent);
     attributes.put_some("http.response.status_code", attempt.status.map(i64::from));
     if let Some(host) = target.and_then(|target| target.url.host()) {
         attributes.put("server.address", host);
         attributes.put_some("server.port", target.map(|target| port(target.url)));
     }
-    let is_last = at + 1 == event.attempts.len();
+    // An app that goes away between two calls leaves a last one that was not its answer.
+    let is_last = at + 1 == event.attempts.len() && attempt.outcome == event.outcome;
     if is_last {
         put_answer(&mut attributes, event, attempt);
     }

@@ -80,6 +80,34 @@ fn tools_add_up_and_a_nonce_may_travel_with_the_orders() {
 }
 
 #[test]
+fn the_first_calls_fail_as_ordered_and_later_ones_do_not() {
+    let directive = Directive::parse("first=429+reset+html502+stall,latency=9").expect("known");
+    let fates: Vec<_> = (0..5)
+        .map(|made| {
+            let mut fate = decide(&Settings::default(), "n");
+            directive.apply(&mut fate);
+            directive.apply_to_call(made, &mut fate);
+            assert_eq!(fate.head_delay_ms, 9);
+            (fate.head, fate.head_stall_ms > 0)
+        })
+        .collect();
+    let heads = [
+        Head::Status(429),
+        Head::Reset,
+        Head::Html502,
+        Head::Serve,
+        Head::Serve,
+    ];
+    assert_eq!(
+        fates,
+        heads
+            .into_iter()
+            .zip([false, false, false, true, false])
+            .collect::<Vec<_>>()
+    );
+}
+
+#[test]
 fn what_cannot_be_read_is_an_error() {
     for word in [
         "explode",
@@ -115,6 +143,9 @@ fn what_cannot_be_read_is_an_error() {
         "tool=web_search:65",
         "cut=0",
         "replay=x",
+        "first=",
+        "first=429+",
+        "first=200",
     ] {
         assert!(
             matches!(Directive::parse(word), Err(DirectiveError::Value { .. })),

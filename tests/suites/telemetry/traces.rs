@@ -143,6 +143,55 @@ async fn one_trace_id_links_app_gateway_attempt_provider_log_and_record() {
 }
 
 #[tokio::test]
+async fn each_call_of_a_retried_request_is_a_span_of_its_trace() {
+    let collector = Collector::start().await;
+    let mut plan = plan(&format!("http://{}", collector.address), "");
+    let again = "deployment = \"east\"\nretry = { attempts = 3, backoff_ms = 1 }";
+    plan.rest = plan.rest.replace("deployment = \"east\"", again);
+    let rig = Rig::start(plan).await;
+    let request = rig
+        .http()
+        .post(rig.url("/v1/chat/completions"))
+        .bearer_auth(KEY)
+        .header("traceparent", format!("00-{TRACE}-{SPAN}-01"))
+        .header("x-stainless-sim", "first=429+503,retry_after=1");
+    let body = json!({"model": "gpt-4o", "messages": [{"role": "user", "content": PROMPT}]});
+    let answer = request.json(&body).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+
+    let spans = collector.trace(TRACE, 4).await;
+    let mut calls: Vec<_> = spans
+        .iter()
+        .filter(|span| is_kind(span, SpanKind::Client))
+        .collect();
+    calls.sort_by_key(|span| span.start_time_unix_nano);
+    let told = |span: &Span, name: &str| attributes(&span.attributes).get(name).cloned();
+    let each = |name: &str| -> Vec<_> {
+        let told = calls.iter().map(|span| told(span, name));
+        told.map(Option::unwrap_or_default).collect()
+    };
+    assert_eq!(each("http.response.status_code"), ["429", "503", "200"]);
+    assert_eq!(each("http.request.resend_count"), ["", "1", "2"]);
+    assert_eq!(each("tollgate.attempt"), ["1", "2", "3"]);
+    assert_eq!(
+        each("tollgate.outcome")[1..],
+        ["upstream_error", "completed"]
+    );
+    let usage = each("gen_ai.usage.output_tokens");
+    assert!(usage[0].is_empty() && usage[1].is_empty() && !usage[2].is_empty());
+    let seen = rig.simulator.seen().into_iter();
+    let parents: Vec<_> = seen
+        .flat_map(|seen| seen.headers)
+        .filter(|(name, _)| name == "traceparent")
+        .map(|(_, value)| value)
+        .collect();
+    let ids = calls
+        .iter()
+        .map(|span| format!("00-{TRACE}-{}-01", hex::encode(&span.span_id)));
+    assert_eq!(parents, ids.collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn no_secret_and_no_text_is_in_the_bytes_that_leave_and_the_collectors_key_is_where_it_belongs()
  {
     let collector = Collector::start().await;
