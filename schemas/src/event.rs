@@ -354,6 +354,17 @@ impl UsageEvent {
         at_least("response_bytes", self.response_bytes, 0)
     }
 
+    /// Calls before the last that failed and that the provider may bill. The last one's `billable` is the record's own.
+    #[must_use]
+    pub fn doubtful_calls(&self) -> usize {
+        let earlier = self
+            .attempts
+            .split_last()
+            .map_or(&[][..], |(_, earlier)| earlier);
+        let is_doubtful = |call: &&Attempt| call.billable == Some(Billable::Unclear);
+        earlier.iter().filter(is_doubtful).count()
+    }
+
     /// Encodes everything but the number, which [`seal`] adds.
     ///
     /// # Panics

@@ -53,10 +53,13 @@ fn first_group(event: &UsageEvent, sku: &Sku) -> Group {
             .collect(),
         ..bare_group(event)
     };
-    if group.is_bounded_by_reservation() {
-        group.is_reserved = !event.estimated_units.is_empty();
-        group.estimated = counts(&event.estimated_units);
-    }
+    group.doubtful_calls = u8::try_from(event.doubtful_calls()).unwrap_or(u8::MAX);
+    let reserved = event.estimated_units.iter();
+    group.reserve(
+        &reserved
+            .map(|(unit, count)| (unit, i128::from(count)))
+            .collect(),
+    );
     group
 }
 
@@ -73,6 +76,7 @@ fn bare_group(event: &UsageEvent) -> Group {
         quality: event.usage_quality,
         synthetic: event.synthetic,
         is_reserved: false,
+        doubtful_calls: 0,
         names_model: !event.lines.is_empty() || named(event).is_some(),
         requests: 0,
         others: Vec::new(),

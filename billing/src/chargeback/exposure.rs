@@ -19,12 +19,15 @@ pub struct Exposure {
     pub units: BTreeMap<Unit, i128>,
     /// The most they can cost, one amount a currency.
     pub at_most: BTreeMap<Currency, Money>,
+    /// Calls that failed and were made again, and that the provider may bill: of any request, also of a charged one.
+    pub calls: i128,
     /// Requests for which no such bound is known, because a price, the reservation or the name of the model is missing.
     pub unbounded_requests: i128,
 }
 
 impl Exposure {
     pub(super) fn add(&mut self, other: &Self) -> Result<(), BillingError> {
+        add_count(&mut self.calls, other.calls)?;
         add_count(&mut self.unbounded_requests, other.unbounded_requests)?;
         for (unit, count) in &other.units {
             add_count(self.units.entry(*unit).or_insert(0), *count)?;
@@ -52,6 +55,13 @@ impl Exposure {
             bounded &= self.take(*unit, *count, pricing::dearest(book, group, *unit).ok())?;
         }
         self.count_unbounded(bounded, group)
+    }
+
+    /// Counts the calls of requests before their last.
+    pub(super) fn count_calls(&mut self, group: &Group) -> Result<(), BillingError> {
+        let calls = group.requests.checked_mul(i128::from(group.doubtful_calls));
+        let calls = calls.ok_or_else(|| BillingError::TooLarge("calls".to_owned()))?;
+        add_count(&mut self.calls, calls)
     }
 
     /// Takes requests of which the provider told the units, but not whether it bills them: at their price.

@@ -21,6 +21,7 @@ pub(crate) struct RawGroup {
     quality: UsageQuality,
     synthetic: bool,
     is_reserved: bool,
+    doubtful_calls: u8,
     names_model: bool,
     others: Vec<RawLine>,
     used: u64,
@@ -94,7 +95,9 @@ pub(crate) struct Group {
     pub(crate) others: Vec<Other>,
     /// All events of a group used the same units, so a unit that is here was used by each.
     pub(crate) units: BTreeMap<Unit, i128>,
-    /// What admission reserved; only where [`Self::is_bounded_by_reservation`].
+    /// Of each of these requests, the calls before the last that failed and that the provider may bill.
+    pub(crate) doubtful_calls: u8,
+    /// What admission reserved, for each of these calls and once more where [`Self::is_bounded_by_reservation`].
     pub(crate) estimated: BTreeMap<Unit, i128>,
 }
 
@@ -121,6 +124,18 @@ impl Group {
     pub(crate) fn is_bounded_by_reservation(&self) -> bool {
         let is_reported = matches!(self.source, UsageSource::Provider | UsageSource::Drained);
         self.outcome == Outcome::Unknown || (self.billable == Billable::Unclear && !is_reported)
+    }
+
+    /// Takes what each of its requests reserved, as often as it bounds something.
+    pub(crate) fn reserve(&mut self, estimated: &BTreeMap<Unit, i128>) {
+        let times = i128::from(self.is_bounded_by_reservation()) + i128::from(self.doubtful_calls);
+        if times == 0 {
+            return;
+        }
+        self.is_reserved = !estimated.is_empty();
+        // A reservation is a 64-bit count and the calls are few.
+        let all = estimated.iter().map(|(unit, count)| (*unit, count * times));
+        self.estimated = all.filter(|(_, count)| *count != 0).collect();
     }
 
     /// Whether each of its requests used nothing, on any line.
@@ -164,6 +179,7 @@ impl TryFrom<RawGroup> for Group {
             quality: raw.quality,
             synthetic: raw.synthetic,
             is_reserved: raw.is_reserved,
+            doubtful_calls: raw.doubtful_calls,
             names_model: raw.names_model,
             requests: number(&raw.request_count)?,
             units,

@@ -7,6 +7,8 @@
 //! | any other | yes | charged |
 //! | any other | no | counted; free by the provider's rules |
 //! | any other | unclear | exposure: what the provider told, at its price; else what was reserved, at the dearest |
+//!
+//! Beside it, whatever the outcome: a call that failed, was made again and is unclear is exposure, at what was reserved.
 
 use schemas::{Billable, Money, Outcome, PriceBook, Unit, UsageQuality, UsageSource};
 
@@ -37,6 +39,7 @@ pub(crate) fn figures(group: &Group, book: &PriceBook) -> Result<Figures, Billin
             expose(&mut figures, group, book)?;
         }
     }
+    expose_calls(&mut figures, group, book)?;
     Ok(figures)
 }
 
@@ -45,6 +48,23 @@ fn expose(figures: &mut Figures, group: &Group, book: &PriceBook) -> Result<(), 
         return figures.exposure.take_reserved(group, book);
     }
     figures.exposure.take_counted(group, book)
+}
+
+/// Calls before the last. What was reserved for them stands in one sum with what was reserved for the last, where that is
+/// bounded by it: then it has been taken.
+fn expose_calls(
+    figures: &mut Figures,
+    group: &Group,
+    book: &PriceBook,
+) -> Result<(), BillingError> {
+    if group.doubtful_calls == 0 {
+        return Ok(());
+    }
+    figures.exposure.count_calls(group)?;
+    if group.is_bounded_by_reservation() && !group.outcome.is_refusal() {
+        return Ok(());
+    }
+    figures.exposure.take_reserved(group, book)
 }
 
 fn charge(figures: &mut Figures, group: &Group, book: &PriceBook) -> Result<(), BillingError> {

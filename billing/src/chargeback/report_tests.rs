@@ -51,6 +51,7 @@ fn group(tenant: &str, model: &str, units: &[(Unit, i128)]) -> Group {
         quality: UsageQuality::Ok,
         synthetic: false,
         is_reserved: false,
+        doubtful_calls: 0,
         names_model: true,
         requests: 1,
         others: Vec::new(),

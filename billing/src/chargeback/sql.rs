@@ -62,7 +62,7 @@ pub(crate) fn query(
          CAST(tuple(x_provider, l.model, l.tier, l.speed, l.geography, x_zone, x_region, x_capacity), \
          'Tuple(provider String, model String, tier String, speed String, geography String, zone String, region String, capacity String)') AS sku, \
          x_at AS at, l.context AS context, toString(outcome) AS outcome, toString(billable) AS billable, \
-         toString(usage_source) AS source, toString(usage_quality) AS quality, synthetic, toBool(notEmpty(x_estimated)) AS is_reserved, toBool(x_names_model) AS names_model, \
+         toString(usage_source) AS source, toString(usage_quality) AS quality, synthetic, toBool(notEmpty(x_estimated)) AS is_reserved, doubtful_calls, toBool(x_names_model) AS names_model, \
          if(l.is_first, x_others, []) AS others, l.used AS used, \
          toString(sumIf(toInt128(count), l.is_first)) AS request_count, \
          [{first_sums}] AS unit_sums, \
@@ -70,7 +70,9 @@ pub(crate) fn query(
          arrayMap(n -> toString(n), sumForEachIf(x_estimated, l.is_first)) AS estimated_sums \
          FROM (SELECT *, {inner}ifNull(toString(provider), '') AS x_provider, ifNull(toString(data_zone), '') AS x_zone, {region} AS x_region, \
          ifNull(toString(capacity), '') AS x_capacity, {at} AS x_at, {contexts}, coalesce(model, priced_as, model_served) IS NOT NULL AS x_names_model, \
-         if(({reserved_counts}) AND notEmpty(estimated_units), {estimated}, []) AS x_estimated, {later} AS x_later, \
+         toUInt8(arrayCount(b -> b = 'unclear', arraySlice(attempt_billables, 1, -1))) AS doubtful_calls, \
+         toInt128({reserved_counts}) + doubtful_calls AS x_times, \
+         if(x_times > 0 AND notEmpty(estimated_units), arrayMap(n -> n * x_times, {estimated}), []) AS x_estimated, {later} AS x_later, \
          arrayMap(l -> CAST(tuple(l.model, l.tier, l.speed, l.geography, l.context, l.used), {OTHERS}), x_later) AS x_others, \
          arrayConcat([{first}], x_later) AS x_lines \
          FROM usage_events FINAL \

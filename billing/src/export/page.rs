@@ -19,7 +19,8 @@ const PAGE_RECORDS: usize = 8_000;
 /// Columns of the store, in the order of [`Record`]'s fields; units and later lines come behind them.
 const COLUMNS: &str = "toString(event_id), toUnixTimestamp64Micro(received), request_id, tenant, project, key_id, principal, auth_method, \
      conversation, labels, api, stream, route, deployment, provider, region, data_zone, capacity, model_requested, \
-     model_served, priced_as, outcome, outcome_detail, status, finish_reason, limit_hit, policies, length(attempt_deployments), usage_source, \
+     model_served, priced_as, outcome, outcome_detail, status, finish_reason, limit_hit, policies, length(attempt_deployments), \
+     arrayCount(b -> b = 'unclear', arraySlice(attempt_billables, 1, -1)), usage_source, \
      usage_quality, provider_cost, provider_cost_currency, billable, synthetic, count, estimated_units, topic, partition, offset, model, service_tier, speed, \
      geography, extra_models, extra_service_tiers, extra_speeds, extra_geographies, extra_units";
 

@@ -40,6 +40,7 @@ pub(super) struct Record {
     pub(super) limit_hit: Option<String>,
     pub(super) policies: String,
     pub(super) attempts: u64,
+    doubtful_calls: u8,
     pub(super) usage_source: UsageSource,
     pub(super) usage_quality: UsageQuality,
     pub(super) provider_cost: Option<String>,
@@ -119,10 +120,13 @@ impl Record {
             others: later.iter().zip(&self.extra_units).map(used).collect(),
             ..self.bare_group()
         };
-        if group.is_bounded_by_reservation() {
-            group.is_reserved = !self.estimated_units.is_empty();
-            group.estimated = counts(&self.reserved());
-        }
+        group.doubtful_calls = self.doubtful_calls;
+        let reserved = self.estimated_units.iter();
+        group.reserve(
+            &reserved
+                .map(|(unit, count)| (*unit, i128::from(*count)))
+                .collect(),
+        );
         Line {
             number: u8::from(self.model.is_some()),
             group,
@@ -130,7 +134,7 @@ impl Record {
         }
     }
 
-    /// What admission reserved.
+    /// What admission reserved, as it stands.
     pub(super) fn reserved(&self) -> Vec<(Unit, i64)> {
         let all = self.estimated_units.iter();
         all.map(|(unit, count)| (*unit, *count)).collect()
@@ -182,6 +186,7 @@ impl Record {
             quality: self.usage_quality,
             synthetic: self.synthetic,
             is_reserved: false,
+            doubtful_calls: 0,
             names_model: self.model.is_some() || self.named().is_some(),
             requests: 0,
             others: Vec::new(),

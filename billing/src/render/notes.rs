@@ -124,7 +124,8 @@ fn estimated(report: &Report, notes: &mut Vec<String>) {
 
 fn exposure(report: &Report, notes: &mut Vec<String>) {
     let totals = &report.totals;
-    if totals.unknown_requests == 0 && totals.unclear_requests == 0 {
+    let calls = totals.exposure.calls;
+    if totals.unknown_requests == 0 && totals.unclear_requests == 0 && calls == 0 {
         return;
     }
     let mut bounds: Vec<_> = totals
@@ -140,9 +141,14 @@ fn exposure(report: &Report, notes: &mut Vec<String>) {
         ));
     }
     notes.push(format!(
-        "Not charged: {} requests whose end is unknown and {} that the provider may bill; they may add at most {}",
+        "Not charged: {} requests whose end is unknown and {} that the provider may bill{}; they may add at most {}",
         grouped(totals.unknown_requests),
         grouped(totals.unclear_requests),
+        if calls == 0 {
+            String::new()
+        } else {
+            format!(", and {} calls that failed, were made again and may be billed", grouped(calls))
+        },
         if bounds.is_empty() { "nothing".to_owned() } else { bounds.join(" and ") }
     ));
 }

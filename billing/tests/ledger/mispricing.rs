@@ -2,7 +2,7 @@
 //! units are in the gateway's corpus. Records are rated by themselves; `fractions` proves that a report adds up the same.
 
 use crate::common::*;
-use billing::chargeback::{Figures, rate_event};
+use billing::chargeback::{Exposure, Figures, rate_event};
 use schemas::{Attempt, Billable, Outcome, PriceBook, Unit, UsageEvent, UsageSource};
 
 fn rated(event: &UsageEvent, book: &PriceBook) -> Figures {
@@ -239,6 +239,35 @@ fn mispricing_retries_billed() {
         (costs(&figures), figures.requests),
         (vec!["2.50 USD".to_owned()], 1)
     );
+    // a failed call that the provider may bill is exposure, at what was reserved, and on no bill
+    assert_eq!(figures.exposure, Exposure::default());
+    retried.estimated_units = serde_json::from_str(MILLION).expect("units");
+    for (at, billable, calls) in [
+        (0, Billable::No, 0),
+        (0, Billable::Unclear, 1),
+        (1, Billable::Unclear, 2),
+        (2, Billable::Unclear, 2),
+    ] {
+        retried.attempts[at].billable = Some(billable);
+        let figures = rated(&retried, &book);
+        assert_eq!(costs(&figures), ["2.50 USD"], "one charge");
+        assert_eq!(
+            (figures.charged_requests, figures.exposure.calls),
+            (1, calls)
+        );
+        let most: Vec<_> = figures
+            .exposure
+            .at_most
+            .values()
+            .map(ToString::to_string)
+            .collect();
+        let expected = match calls {
+            0 => vec![],
+            1 => vec!["2.50"],
+            _ => vec!["5.00"],
+        };
+        assert_eq!(most, expected);
+    }
     // failed calls that the provider does not bill are counted and cost nothing
     let mut failed = ended(retried, Outcome::UpstreamError);
     failed.billable = Billable::No;
