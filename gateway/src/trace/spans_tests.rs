@@ -199,6 +199,21 @@ fn each_call_is_a_span_and_what_is_billed_stands_on_the_last() {
     assert!(!given.keys().any(|key| key.starts_with("gen_ai.usage")));
     assert_eq!(billed["gen_ai.usage.input_tokens"], 1_000);
     assert_eq!(billed["tollgate.attempt"], 2);
+    assert_eq!(given.get("http.request.resend_count"), None);
+    assert_eq!(billed["http.request.resend_count"], 1);
+}
+
+#[test]
+fn a_call_after_which_the_app_left_tells_its_own_fault_and_no_answer() {
+    let mut event = full();
+    event.outcome = Outcome::ClientAborted;
+    event.outcome_detail = Some(Text::cut("client_gone"));
+    event.attempts[0].status = None;
+    event.attempts[0].outcome = Outcome::UpstreamError;
+    let spans = made(&event);
+    let call = attributes(spans.last().unwrap());
+    assert_eq!(call["error.type"], "upstream_error");
+    assert!(!call.keys().any(|key| key.starts_with("gen_ai.response")));
 }
 
 #[test]

@@ -84,6 +84,10 @@ async fn two_failed_calls_and_one_answer_are_one_event_and_one_charge() {
         );
     }
     assert_ne!(at(retried, "/amounts/0/cost"), "", "{retried}");
+    // The 503 may be billed all the same: it stands beside the cost.
+    assert_eq!(at(retried, "/exposure/calls"), "1", "{retried}");
+    assert_ne!(at(retried, "/exposure/at_most/USD"), "", "{retried}");
+    assert_eq!(at(plain, "/exposure/calls"), "0", "{plain}");
     let truth = Truth::of(&rig.simulator);
     assert_eq!(truth.repeated.len(), 2, "three calls with one id");
 }
@@ -137,7 +141,7 @@ async fn when_all_calls_fail_the_app_gets_the_last_answer_as_it_came() {
     let detail = event.outcome_detail.as_ref().map(schemas::Text::as_str);
     assert_eq!(
         (event.outcome, detail),
-        (Outcome::UpstreamError, Some("upstream_status_503"))
+        (Outcome::UpstreamError, Some("provider_overload"))
     );
     assert_eq!(
         (event.status, event.billable, event.lines.len()),
