@@ -422,6 +422,10 @@ pub(crate) fn billable(facts: &Facts<'_>, outcome: Outcome) -> Billable {
 }
 
 #[cfg(test)]
+#[path = "conclude_fixtures.rs"]
+mod fixtures;
+
+#[cfg(test)]
 #[path = "conclude_tests.rs"]
 pub(crate) mod tests;
 

@@ -1,54 +1,10 @@
 //! How an answer ends and what it says, against what the record must then say.
 
-use schemas::enums::{Api, AuthMethod, Capacity, Durability, RouteReason};
-use schemas::{Admission, Boot, EventId, Unit, WIRE_VERSION};
+use schemas::Unit;
 
 use super::*;
 
-pub(crate) fn open_event() -> UsageEvent {
-    let text = Text::cut;
-    let admission = Admission {
-        wire: text(WIRE_VERSION),
-        event_id: EventId::mint(Micros(1_000_000), [1; 10]),
-        request_id: text("req_1"),
-        tenant: text("acme"),
-        project: text("search"),
-        key_id: text("k"),
-        principal: None,
-        auth_method: AuthMethod::Key,
-        conversation: None,
-        labels: schemas::event::Labels::new(),
-        api: Api::Chat,
-        stream: false,
-        model_requested: text("gpt-4o"),
-        route: text("gpt-4o"),
-        deployment: text("east"),
-        provider: text("openai"),
-        region: None,
-        data_zone: None,
-        priced_as: Some(Text::cut("gpt-4o-2024-08-06")),
-        capacity: Capacity::Paygo,
-        route_reason: RouteReason::Primary,
-        received_us: Micros(1_000_000),
-        admitted_us: Micros(1_000_100),
-        request_bytes: 100,
-        estimated_units: Units::default(),
-        scopes: Vec::new(),
-        leases: Text::default(),
-        policies: Text::default(),
-        price_version: None,
-        config_digest: text("d"),
-        durability: Durability::Written,
-        synthetic: false,
-    };
-    admission.open_event(
-        &text("gw-1"),
-        Boot {
-            counter: 1,
-            nonce: [0; 8],
-        },
-    )
-}
+pub(crate) use super::fixtures::{NOTHING, facts_of, open_event};
 
 /// A case: how it ended, the provider's status, the usage it reported, what we counted.
 struct Case {
@@ -61,7 +17,6 @@ struct Case {
 }
 
 const USAGE: &str = r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15}"#;
-pub(super) static NOTHING: std::sync::LazyLock<Units> = std::sync::LazyLock::new(Units::default);
 
 const BOTH: &[(Unit, i64)] = &[(Unit::InputText, 9), (Unit::OutputText, 4)];
 
@@ -349,27 +304,6 @@ fn what_breaks_off_or_takes_too_long_is_never_billed_silently() {
             Billable::No
         )
     );
-}
-
-/// Of an answer with status 200 to a chat.
-pub(crate) fn facts_of<'a>(call: &'a Call, found: &'a Findings) -> Facts<'a> {
-    Facts {
-        ending: Ending::Completed,
-        call,
-        earlier: &[],
-        found,
-        dialect: Dialect::Azure,
-        api: Api::Chat,
-        counted: &NOTHING,
-        upstream_model: "our-deployment",
-        priced_as: "gpt-4o",
-        first_byte: None,
-        now: Micros(1),
-        response_bytes: 0,
-        app_status: Some(200),
-        has_text: false,
-        counted_whole: true,
-    }
 }
 
 fn answered() -> Call {

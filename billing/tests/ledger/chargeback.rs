@@ -309,52 +309,6 @@ async fn what_the_provider_did_not_tell_is_bounded_by_what_was_reserved() {
     assert_eq!(costs(&totals), ["0.00 USD"]);
 }
 
-/// Each of the calls before the last that the provider may bill may cost what was reserved, whatever the last one costs.
-#[tokio::test]
-async fn a_call_that_was_made_again_is_no_charge_and_may_cost_what_was_reserved() {
-    let ledger = Ledger::start().await;
-    let failed = |billable: &str| -> schemas::Attempt {
-        let text = format!(
-            r#"{{"deployment":"d","provider":null,"capacity":null,"priced_as":null,"started_us":1,"first_byte_us":null,"ended_us":2,
-                "status":503,"outcome":"upstream_error","billable":"{billable}","units":{{"input_text":9}},
-                "provider_request_id":null,"throttle":null}}"#
-        );
-        serde_json::from_str(&text).expect("an attempt")
-    };
-    let called = |number, calls: &[&str]| {
-        let mut event = event(number, &[("m", r#"{"input_text":1000000}"#)]);
-        event.estimated_units = serde_json::from_str(r#"{"input_text":2000000}"#).expect("units");
-        event.attempts = calls.iter().map(|billable| failed(billable)).collect();
-        event
-    };
-    let mut given_up = ended(called(4, &["unclear", "unclear"]), Outcome::UpstreamError);
-    given_up.billable = Billable::Unclear;
-    (given_up.usage_source, given_up.lines) = (UsageSource::None, Vec::new());
-    let mut unreserved = called(5, &["unclear", "yes"]);
-    unreserved.estimated_units = schemas::Units::default();
-    let events = [
-        called(1, &["yes"]),
-        called(2, &["no", "unclear", "yes"]),
-        called(3, &["unclear", "unclear", "yes"]),
-        given_up,
-        unreserved,
-    ];
-    ledger.write(0, &events).await;
-    let totals = ledger.report(PRICES, &november("", "UTC")).await.totals;
-    assert_eq!(costs(&totals), ["10.00 USD"], "four charges");
-    let exposure = &totals.exposure;
-    assert_eq!((exposure.calls, exposure.unbounded_requests), (5, 1));
-    // five reservations: one of the second, two of the third, two of the fourth, which is itself unclear
-    let bounds: Vec<_> = exposure.at_most.values().map(ToString::to_string).collect();
-    assert_eq!(bounds, ["25.00"]);
-    let mut alone = billing::chargeback::Figures::none();
-    for event in &events {
-        let figures = billing::chargeback::rate_event(event, &book(PRICES)).expect("figures");
-        alone.add(&figures).expect("a sum");
-    }
-    assert_eq!(alone, totals, "record by record the same");
-}
-
 #[tokio::test]
 async fn the_exposure_of_a_request_whose_model_is_not_named_has_no_bound() {
     let ledger = Ledger::start().await;

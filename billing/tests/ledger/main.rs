@@ -12,3 +12,4 @@ mod import;
 mod mispricing;
 mod recompute;
 mod replay;
+mod retried;

@@ -1,0 +1,54 @@
+//! Requests whose calls were made again: one charge, and beside it what the failed calls may cost.
+
+use crate::common::*;
+use billing::chargeback::{Figures, rate_event};
+use schemas::{Attempt, Billable, Outcome, Units, UsageSource};
+
+const PRICES: &str =
+    "m,input_text,default,,1000000,2.50,USD, m,output_text,default,,1000000,10,USD,";
+
+/// Each of the calls before the last that the provider may bill may cost what was reserved, whatever the last one costs.
+#[tokio::test]
+async fn a_call_that_was_made_again_is_no_charge_and_may_cost_what_was_reserved() {
+    let ledger = Ledger::start().await;
+    let failed = |billable: &str| -> Attempt {
+        let text = format!(
+            r#"{{"deployment":"d","provider":null,"capacity":null,"priced_as":null,"started_us":1,"first_byte_us":null,"ended_us":2,
+                "status":503,"outcome":"upstream_error","billable":"{billable}","units":{{"input_text":9}},
+                "provider_request_id":null,"throttle":null}}"#
+        );
+        serde_json::from_str(&text).expect("an attempt")
+    };
+    let called = |number, calls: &[&str]| {
+        let mut event = event(number, &[("m", r#"{"input_text":1000000}"#)]);
+        event.estimated_units = serde_json::from_str(r#"{"input_text":2000000}"#).expect("units");
+        event.attempts = calls.iter().map(|billable| failed(billable)).collect();
+        event
+    };
+    let mut given_up = ended(called(4, &["unclear", "unclear"]), Outcome::UpstreamError);
+    given_up.billable = Billable::Unclear;
+    (given_up.usage_source, given_up.lines) = (UsageSource::None, Vec::new());
+    let mut unreserved = called(5, &["unclear", "yes"]);
+    unreserved.estimated_units = Units::default();
+    let events = [
+        called(1, &["yes"]),
+        called(2, &["no", "unclear", "yes"]),
+        called(3, &["unclear", "unclear", "yes"]),
+        given_up,
+        unreserved,
+    ];
+    ledger.write(0, &events).await;
+    let totals = ledger.report(PRICES, &november("", "UTC")).await.totals;
+    assert_eq!(costs(&totals), ["10.00 USD"], "four charges");
+    let exposure = &totals.exposure;
+    assert_eq!((exposure.calls, exposure.unbounded_requests), (5, 1));
+    // five reservations: one of the second, two of the third, two of the fourth, which is itself unclear
+    let bounds: Vec<_> = exposure.at_most.values().map(ToString::to_string).collect();
+    assert_eq!(bounds, ["25.00"]);
+    let mut alone = Figures::none();
+    for event in &events {
+        let figures = rate_event(event, &book(PRICES)).expect("figures");
+        alone.add(&figures).expect("a sum");
+    }
+    assert_eq!(alone, totals, "record by record the same");
+}
