@@ -6,6 +6,7 @@
 pub mod api;
 pub mod audit;
 pub mod chargeback;
+pub mod completeness;
 mod error;
 pub mod export;
 pub mod import;
@@ -13,6 +14,7 @@ pub mod period;
 pub mod prices;
 pub mod render;
 mod sql;
+pub mod statement;
 
 pub use error::BillingError;
 pub use period::Period;

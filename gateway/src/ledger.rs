@@ -118,30 +118,33 @@ impl Ledger {
 
     /// Writes the record of a request that was never admitted, into the bounded lane for refusals.
     pub fn refuse(&self, event: UsageEvent) -> Result<Ticket, AppendError> {
-        self.append_numbered(event, |payload| {
+        let append = |payload: &[u8]| {
             self.journal
                 .append_refusal(RecordKind::Usage as u8, payload)
-        })
+        };
+        self.append_numbered(event, append, || {})
     }
 
     /// Writes a record that no admission reserved room for, where any record may go.
     pub fn record(&self, event: UsageEvent) -> Result<Ticket, AppendError> {
-        self.append_numbered(event, |payload| {
-            self.journal.append(RecordKind::Usage as u8, payload)
-        })
+        let append = |payload: &[u8]| self.journal.append(RecordKind::Usage as u8, payload);
+        self.append_numbered(event, append, || {})
     }
 
-    /// Encodes, draws the number, appends; a number that was not used is drawn again.
+    /// Encodes, draws the number, appends; a number that was not used is drawn again. `count` runs before anybody can see that
+    /// the number was drawn: a claim counts the requests that were settled by just the numbers that it claims.
     fn append_numbered<E>(
         &self,
         mut event: UsageEvent,
         append: impl FnOnce(&[u8]) -> Result<Ticket, E>,
+        count: impl FnOnce(),
     ) -> Result<Ticket, E> {
         let mut record = encode_bounded(&mut event);
         let mut next_seq = self.next_seq.lock();
         event::seal(&mut record, *next_seq);
         let ticket = append(&record)?;
         *next_seq += 1;
+        count();
         if *next_seq % CUT_EVERY == 0 {
             // Where there is no room for it, another will do.
             drop(self.journal.append(RecordKind::Cut as u8, CUT_RECORD));
@@ -167,8 +170,11 @@ impl Ledger {
     #[must_use]
     pub fn heartbeat(&self, now: Micros) -> Heartbeat {
         let stats = self.journal.stats();
-        let last_seq = *self.next_seq.lock() - 1;
+        // Held while the requests are counted, and always taken before the lock of the open ones.
+        let next_seq = self.next_seq.lock();
+        let last_seq = *next_seq - 1;
         let (admitted, settled, open) = self.counted();
+        drop(next_seq);
         Heartbeat {
             wire: Text::cut(WIRE_VERSION),
             producer: self.producer.clone(),
@@ -300,22 +306,20 @@ impl OpenRequest {
             return Err(AppendError::Closed);
         };
         runtime::failpoint::hit("gateway.before_outcome");
-        let appended = ledger.append_numbered(event, |record| {
+        let append = |record: &[u8]| {
             reservation
                 .settle(RecordKind::Usage as u8, record)
                 .map_err(|failed| failed.error)
+        };
+        let appended = ledger.append_numbered(event, append, || {
+            let mut open = ledger.open.lock();
+            open.remove(&self.admission.event_id);
+            ledger.settled.fetch_add(1, Ordering::Relaxed);
         });
         ledger.metrics.open_requests.dec();
-        match &appended {
-            Ok(_) => {
-                let mut open = ledger.open.lock();
-                open.remove(&self.admission.event_id);
-                ledger.settled.fetch_add(1, Ordering::Relaxed);
-            }
-            Err(error) => {
-                ledger.metrics.unrecorded_outcomes.inc();
-                tracing::error!(event_id = %self.admission.event_id, %error, "outcome not recorded; the next start closes the request as unknown");
-            }
+        if let Err(error) = &appended {
+            ledger.metrics.unrecorded_outcomes.inc();
+            tracing::error!(event_id = %self.admission.event_id, %error, "outcome not recorded; the next start closes the request as unknown");
         }
         runtime::failpoint::hit("gateway.after_outcome");
         appended

@@ -22,10 +22,13 @@ pub async fn beat(gate: Arc<Gate>, settled: Cursor, stop: CancellationToken) {
             .is_some();
         gate.flush_strangers();
         gate.estimator.rest();
-        if let Err(error) = gate.ledger.beat(gate.clock.now()) {
-            tracing::warn!(%error, "no sign of life was written");
+        match gate.ledger.beat(gate.clock.now()) {
+            Ok(ticket) => {
+                confirmed = store_settled(&gate, &settled, confirmed, ticket.position()).await;
+            }
+            // Whoever reads from the cursor must find a sign of life behind it: it stays.
+            Err(error) => tracing::warn!(%error, "no sign of life was written"),
         }
-        confirmed = store_settled(&gate, &settled, confirmed).await;
         if !going_on {
             return;
         }
@@ -33,14 +36,16 @@ pub async fn beat(gate: Arc<Gate>, settled: Cursor, stop: CancellationToken) {
 }
 
 /// A position is stored one beat after it was read, and only if everything before it was synced by then:
-/// a power cut can not take back an outcome that the cursor counts on.
+/// a power cut can not take back an outcome that the cursor counts on. It never passes the sign of life at `beat`, from which the
+/// next start counts on.
 async fn store_settled(
     gate: &Gate,
     settled: &Arc<Cursor>,
     confirmed: Option<(u64, u64)>,
+    beat: u64,
 ) -> Option<(u64, u64)> {
     // In this order: an outcome that comes between the two lies below the end that must be synced first.
-    let settled_now = gate.ledger.settled_below();
+    let settled_now = gate.ledger.settled_below().min(beat);
     let stats = gate.ledger.journal().stats();
     if let Some((position, end_then)) = confirmed
         && stats.synced_end >= end_then

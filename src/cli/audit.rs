@@ -1,5 +1,7 @@
 //! `tollgate audit`: the audit trail.
 
+use std::process::ExitCode;
+
 use billing::audit::{Filter, instant, query};
 use billing::render::{self, Format};
 use clap::Subcommand;
@@ -21,6 +23,14 @@ Examples:
   tollgate audit query --request-id req_0193c8… --format json
   tollgate audit query --label team=search --limit 20")]
     Query(QueryArgs),
+    /// Whether a period is whole (completeness) and as it was written (integrity), by producer and start
+    #[command(after_help = "\
+Examples:
+  tollgate audit completeness --period 2026-11
+  tollgate audit completeness --period 2026-11-24 --tz Europe/Berlin --producer gw-0a1b2c3d --format json
+
+Exit code 0 if it is complete and intact, 1 if anything is missing, changed or not proven.")]
+    Completeness(super::audit_completeness::CompletenessArgs),
 }
 
 /// What to look for.
@@ -65,8 +75,17 @@ pub struct QueryArgs {
 
 impl Audit {
     /// Asks and prints.
-    pub fn run(self) -> anyhow::Result<()> {
-        let Self::Query(args) = self;
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Query(args) => args.run().map(|()| ExitCode::SUCCESS),
+            Self::Completeness(args) => args.run(),
+        }
+    }
+}
+
+impl QueryArgs {
+    fn run(self) -> anyhow::Result<()> {
+        let args = self;
         let config = Config::load(&args.config.config)?.value;
         let filter = args.filter(runtime::clock::now_us())?;
         let format: Format = parse(&args.format)?;
@@ -79,9 +98,7 @@ impl Audit {
         print!("{}", render::page(&page, format, width())?);
         Ok(())
     }
-}
 
-impl QueryArgs {
     fn filter(&self, now_us: i64) -> Result<Filter, Usage> {
         let instant = |text: &Option<String>| {
             let read = text.as_deref().map(|text| instant(text, Micros(now_us)));

@@ -3,6 +3,7 @@
 //! 0: done. 1: it failed, or `doctor` found something. 2: the command line or the configuration is wrong.
 
 mod audit;
+mod audit_completeness;
 mod bench;
 mod billing;
 mod consumer;
@@ -21,6 +22,7 @@ mod ready;
 pub mod report;
 mod report_imported;
 mod simulate;
+mod statement;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -99,6 +101,9 @@ enum Command {
     /// The audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// A day as a signed statement, and its check without any service
+    #[command(after_help = statement::EXAMPLES)]
+    Statement(statement::Statement),
     /// Ask a running gateway, consumer or billing whether it is ready
     #[command(
         after_help = "Examples:\n  tollgate ready --config /etc/tollgate/tollgate.toml\n  tollgate ready --of billing\n\nExit code 0 if it is ready, 1 if not."
@@ -181,7 +186,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Report(command) => command.run().map(done),
         Command::Export(command) => command.run().map(done),
         Command::Import(command) => command.run(),
-        Command::Audit(command) => command.run().map(done),
+        Command::Audit(command) => command.run(),
+        Command::Statement(command) => command.run(),
         Command::Ready(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Engine(command) => command.run().map(done),

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use billing::chargeback::{Dimension, Report as Chargeback, Request, Synthetic, report};
+use billing::completeness::{AsOf, quick};
 use billing::period::zone;
 use billing::render::{self, Format};
 use billing::{Period, prices};
@@ -79,10 +80,28 @@ impl Report {
         let (config, request) = (args.of.config()?, args.of.request()?);
         let format: Format = parse(&args.format)?;
         let book = price_book(&config)?;
-        let chargeback = block_on(async { make(&config, &book, &request).await })?;
+        let (chargeback, looked) = block_on(async {
+            let engine = Engine::connect_or_start(&config.for_engine()?).await?;
+            let client = engine.client(User::Reader, store::DATABASE);
+            let made = report(&client, &book, &request).await;
+            // For the eye alone: the report stands without it.
+            let looked = match format {
+                Format::Table => quick(&client, &request.period, as_of_now()).await.ok(),
+                Format::Csv | Format::Json => None,
+            };
+            engine.stop().await;
+            Ok((made?, looked))
+        })?;
         print!("{}", render::report(&chargeback, format, width())?);
+        for note in looked.map(render::period_notes).unwrap_or_default() {
+            println!("{note}");
+        }
         Ok(())
     }
+}
+
+fn as_of_now() -> AsOf {
+    AsOf::At(runtime::clock::now_us())
 }
 
 impl Selection {

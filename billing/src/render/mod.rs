@@ -2,6 +2,7 @@
 
 mod audit;
 mod chargeback;
+mod completeness;
 mod imported;
 mod notes;
 mod prices;
@@ -13,6 +14,7 @@ use std::str::FromStr;
 use crate::audit::Page;
 use crate::chargeback::Report;
 
+pub use completeness::{completeness, period_notes};
 pub use imported::{import_refusals, imported};
 pub use notes::notes;
 pub use prices::{price_diff, prices, refusals};

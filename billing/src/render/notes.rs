@@ -37,7 +37,7 @@ fn period(report: &Report) -> String {
     )
 }
 
-fn utc(at: Micros) -> String {
+pub(super) fn utc(at: Micros) -> String {
     let Some(instant) = chrono::DateTime::from_timestamp_micros(at.0) else {
         return format!("{} µs", at.0);
     };

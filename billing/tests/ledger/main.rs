@@ -4,6 +4,7 @@ mod api;
 mod audit;
 mod chargeback;
 mod common;
+mod completeness;
 mod coverage;
 mod export;
 mod export_files;

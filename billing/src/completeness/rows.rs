@@ -1,0 +1,352 @@
+//! Whether `usage_events` has exactly the rows that the bytes of the log give: sums of hashes by hour and part of the
+//! instant on both sides, and row by row only where two sums differ.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemas::rows::{Columns, Source, UsageRow, rows_of};
+use schemas::{Decoded, RecordKind, decode};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use store::Client;
+
+use super::model::{Finding, Range, Verdict};
+use super::places::End;
+use super::read::texts;
+use super::row_bytes::{row_bytes, take_length};
+use crate::BillingError;
+use crate::sql::{instant, json_rows, quoted};
+use schemas::Micros;
+
+const TIMEOUT: Duration = Duration::from_secs(55);
+const HOUR_US: i64 = 3_600_000_000;
+const MINUTE_US: i64 = 60_000_000;
+/// Parts of an hour, by the instant's remainder: a prime, so that instants in whole milliseconds spread too.
+const PARTS: i64 = 251;
+/// Rows that are hashed in one question, unless a single minute has more.
+const ROWS_AT_ONCE: i64 = 1_000_000;
+/// Parts that are compared row by row; further ones are counted.
+const MAX_PARTS: usize = 64;
+/// The columns that say where a row's record stands: copies of a record differ in them.
+const PLACE_COLUMNS: usize = 3;
+
+/// What is said of a row that no record gives.
+pub(super) const SURPLUS: &str = "its row is in usage_events, and no record of audit_log gives it";
+
+/// A part of an hour.
+pub(super) type Part = (i64, i64);
+
+/// How many rows, and the exclusive or of their hashes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sum {
+    pub(super) rows: u64,
+    pub(super) hash: u128,
+}
+
+impl Sum {
+    fn add(&mut self, rows: u64, hash: u128) {
+        self.rows += rows;
+        self.hash ^= hash;
+    }
+}
+
+/// Sums by part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sums(BTreeMap<Part, Sum>);
+
+impl Sums {
+    pub(super) fn add(&mut self, received: i64, hash: u128) {
+        self.0.entry(part_of(received)).or_default().add(1, hash);
+    }
+
+    /// The parts in which two sides differ.
+    pub(super) fn differing(&self, other: &Self) -> Vec<Part> {
+        let all = self.0.keys().chain(other.0.keys());
+        let mut parts: Vec<Part> = all
+            .filter(|part| self.0.get(*part) != other.0.get(*part))
+            .copied()
+            .collect();
+        parts.sort_unstable();
+        parts.dedup();
+        parts
+    }
+}
+
+fn part_of(received: i64) -> Part {
+    (received.div_euclid(HOUR_US), received.rem_euclid(PARTS))
+}
+
+/// The hash of a row of `usage_events`, without its place.
+pub(super) fn hash(row: &UsageRow) -> u128 {
+    let bytes = row_bytes(row);
+    let mut rest = bytes.as_slice();
+    // topic, partition, offset
+    let topic = take_length(&mut rest).unwrap_or(0);
+    let rest = rest.get(topic + 4 + 8..).unwrap_or_default();
+    let digest = Sha256::digest(rest);
+    let (first, _) = digest.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
+    u128::from_le_bytes(*first)
+}
+
+fn hash_sql() -> String {
+    let columns: Vec<String> = UsageRow::COLUMNS[PLACE_COLUMNS..]
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect();
+    format!(
+        "reinterpretAsUInt128(substring(SHA256(formatRow('RowBinary', {})), 1, 16))",
+        columns.join(", ")
+    )
+}
+
+/// What is looked at: events received between two instants, of one producer or all.
+#[derive(Clone, Debug)]
+pub(super) struct Which<'a> {
+    pub(super) from: i64,
+    pub(super) to: i64,
+    pub(super) producer: Option<&'a str>,
+    /// Only records that stand before these ends, where batches are still written.
+    pub(super) below: Option<&'a [End]>,
+}
+
+impl Which<'_> {
+    fn condition(&self, from: i64, to: i64) -> String {
+        let mut condition = format!(
+            "received >= {} AND received < {}",
+            instant(Micros(from)),
+            instant(Micros(to))
+        );
+        if let Some(producer) = self.producer {
+            condition.push_str(" AND producer = ");
+            condition.push_str(&quoted(producer));
+        }
+        condition
+    }
+
+    fn written(&self) -> String {
+        let Some(ends) = self.below else {
+            return String::new();
+        };
+        let ends = ends.iter().map(|end| {
+            let End {
+                topic,
+                partition,
+                last,
+            } = end;
+            format!(
+                "(topic = {} AND partition = {partition} AND offset <= {last})",
+                quoted(topic)
+            )
+        });
+        let ends: Vec<String> = ends.collect();
+        if ends.is_empty() {
+            return " AND 0".to_owned();
+        }
+        format!(" AND ({})", ends.join(" OR "))
+    }
+}
+
+/// The sums of `usage_events`.
+pub(super) async fn sums(client: &Client, which: &Which<'_>) -> Result<Sums, BillingError> {
+    #[derive(Deserialize)]
+    struct Row {
+        hour: i64,
+        part: i64,
+        rows: u64,
+        hash: String,
+    }
+    let mut sums = Sums::default();
+    for (from, to) in spans(client, which).await? {
+        let sql = format!(
+            "SELECT intDiv(toUnixTimestamp64Micro(received), {HOUR_US}) AS hour, toUnixTimestamp64Micro(received) % {PARTS} AS part, \
+                count() AS rows, toString(groupBitXor({})) AS hash FROM usage_events FINAL WHERE {}{} GROUP BY hour, part",
+            hash_sql(),
+            which.condition(from, to),
+            which.written()
+        );
+        for row in json_rows::<Row>(client, &sql, TIMEOUT).await? {
+            let hash = row
+                .hash
+                .parse()
+                .map_err(|error| BillingError::Answer(format!("a sum of hashes: {error}")))?;
+            sums.0
+                .entry((row.hour, row.part))
+                .or_default()
+                .add(row.rows, hash);
+        }
+    }
+    Ok(sums)
+}
+
+/// Spans of time with not too many rows.
+async fn spans(client: &Client, which: &Which<'_>) -> Result<Vec<(i64, i64)>, BillingError> {
+    #[derive(Deserialize)]
+    struct Minute {
+        minute: i64,
+        rows: i64,
+    }
+    let sql = format!(
+        "SELECT intDiv(toUnixTimestamp64Micro(received), {MINUTE_US}) AS minute, toInt64(count()) AS rows FROM usage_events \
+        WHERE {} GROUP BY minute ORDER BY minute",
+        which.condition(which.from, which.to)
+    );
+    let minutes: Vec<Minute> = json_rows(client, &sql, TIMEOUT).await?;
+    let (mut spans, mut from, mut rows) = (Vec::new(), which.from, 0);
+    for minute in minutes {
+        let begins = (minute.minute * MINUTE_US).max(which.from);
+        if rows > 0 && rows + minute.rows > ROWS_AT_ONCE {
+            spans.push((from, begins));
+            (from, rows) = (begins, 0);
+        }
+        rows += minute.rows;
+    }
+    spans.push((from, which.to));
+    Ok(spans)
+}
+
+struct Given {
+    version: u64,
+    hash: u128,
+    producer: String,
+    boot: String,
+    number: i64,
+}
+
+#[derive(Deserialize)]
+struct Has {
+    id: String,
+    hash: String,
+    producer: String,
+    boot: String,
+    number: i64,
+}
+
+/// Names what differs, part by part; the number of parts that were not looked at.
+pub(super) async fn differences(
+    client: &Client,
+    which: &Which<'_>,
+    parts: &[Part],
+) -> Result<(Vec<Finding>, usize), BillingError> {
+    let mut findings = Vec::new();
+    for part in parts.iter().take(MAX_PARTS) {
+        let condition = format!(
+            "{} AND toUnixTimestamp64Micro(received) % {PARTS} = {}",
+            which.condition(
+                (part.0 * HOUR_US).max(which.from),
+                ((part.0 + 1) * HOUR_US).min(which.to)
+            ),
+            part.1
+        );
+        compare(
+            given(client, &condition, &which.written()).await?,
+            has(client, &condition).await?,
+            which.below.is_some(),
+            &mut findings,
+        );
+    }
+    Ok((findings, parts.len().saturating_sub(MAX_PARTS)))
+}
+
+/// What the log gives, by event: of two records of one event the one of higher rank.
+async fn given(
+    client: &Client,
+    condition: &str,
+    written: &str,
+) -> Result<BTreeMap<String, Given>, BillingError> {
+    let sql = format!("SELECT bytes FROM audit_log WHERE {condition}{written} AND fate = 'event'");
+    let answer = client
+        .statement(&sql)
+        .timeout(TIMEOUT)
+        .bytes("RowBinary")
+        .await?;
+    let nowhere = Source {
+        topic: schemas::Text::default(),
+        partition: 0,
+    };
+    let mut given: BTreeMap<String, Given> = BTreeMap::new();
+    for bytes in texts(&answer)? {
+        let decoded = decode(RecordKind::Usage, bytes);
+        let Decoded::Event(event) = &decoded else {
+            continue;
+        };
+        let Some((_, Some(row))) = rows_of(&nowhere, 0, bytes, &decoded) else {
+            continue;
+        };
+        let new = Given {
+            version: row.head.version,
+            hash: hash(&row),
+            producer: event.producer.to_string(),
+            boot: event.boot.to_string(),
+            number: event.producer_seq,
+        };
+        let id = event.event_id.to_string();
+        if given.get(&id).is_none_or(|old| old.version < new.version) {
+            given.insert(id, new);
+        }
+    }
+    Ok(given)
+}
+
+async fn has(client: &Client, condition: &str) -> Result<BTreeMap<String, Has>, BillingError> {
+    let sql = format!(
+        "SELECT toString(event_id) AS id, toString({}) AS hash, toString(usage_events.producer) AS producer, \
+            toString(usage_events.boot) AS boot, producer_seq AS number FROM usage_events FINAL WHERE {condition}",
+        hash_sql()
+    );
+    let rows: Vec<Has> = json_rows(client, &sql, TIMEOUT).await?;
+    Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
+}
+
+/// Rows whose records are not written yet are no finding where batches are still `growing`. Pure.
+fn compare(
+    given: BTreeMap<String, Given>,
+    mut has: BTreeMap<String, Has>,
+    growing: bool,
+    findings: &mut Vec<Finding>,
+) {
+    for (id, given) in given {
+        let (verdict, what) = match has.remove(&id) {
+            Some(row) if row.hash == given.hash.to_string() => continue,
+            Some(_) => (
+                Verdict::Integrity,
+                "its row in usage_events is not what its bytes in audit_log give",
+            ),
+            None => (
+                Verdict::Completeness,
+                "its record is in audit_log, its row is not in usage_events",
+            ),
+        };
+        findings.push(finding(
+            verdict,
+            given.producer,
+            given.boot,
+            given.number,
+            what,
+        ));
+    }
+    let surplus = has.into_values().filter(|_| !growing);
+    findings.extend(surplus.map(|row| {
+        finding(
+            Verdict::Integrity,
+            row.producer,
+            row.boot,
+            row.number,
+            SURPLUS,
+        )
+    }));
+}
+
+fn finding(verdict: Verdict, producer: String, boot: String, number: i64, what: &str) -> Finding {
+    Finding {
+        verdict,
+        producer: Some(producer),
+        boot: Some(boot),
+        numbers: Some(Range {
+            first: number,
+            last: number,
+        }),
+        partition: None,
+        places: None,
+        what: what.to_owned(),
+    }
+}

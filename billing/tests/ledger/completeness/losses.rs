@@ -1,0 +1,65 @@
+//! What is in the log and in no figure, and what an operator gave up.
+
+use billing::completeness::{Completeness, Integrity, State, Verdict};
+
+use super::books::{BOOT, Books, NEXT_DAY, record, said, verdicts};
+use crate::common::{HOUR, NOON};
+
+#[tokio::test]
+async fn dead_letters_declared_losses_and_what_nobody_claimed_are_not_complete() {
+    let books = Books::open().await;
+    let mut records: Vec<Vec<u8>> = (0..4)
+        .map(|number| serde_json::to_vec(&record(number)).expect("JSON"))
+        .collect();
+    records[2] =
+        br#"{"wire":"v1-draft","producer":"p","boot":"7-0123456789abcdef","producer_seq":2}"#
+            .to_vec();
+    books.batch(0, &records).await;
+    // Without a claim nobody knows how far it came.
+    let report = books.check("2026-11-24").await;
+    assert_eq!(
+        (report.boots[0].state, report.is_final),
+        (State::Unclaimed, false)
+    );
+    books
+        .claim(
+            BOOT,
+            "heartbeat",
+            NOON + HOUR,
+            Some(5),
+            (7, 6, 1),
+            (Some(NOON), ""),
+        )
+        .await;
+    books
+        .ledger
+        .run(&format!(
+            "INSERT INTO producer_log (producer, boot, kind, clock, by_whom, why, exposure_missing, exposure_open, reserved_units) \
+             SELECT 'p', '{BOOT}', 'declared_lost', fromUnixTimestamp64Micro(toInt64({NEXT_DAY}), 'UTC'), 'ann', 'disk gone', 2, 1, \
+             map('output_text', 500)"
+        ))
+        .await;
+    let report = books.check("2026-11-24").await;
+    assert!(report.is_final, "{:?}", report.held_up_by);
+    let boot = &report.boots[0];
+    assert_eq!((boot.found, boot.dead_letters, boot.missing), (3, 1, 2));
+    let lost = boot.lost.as_ref().expect("a declared loss");
+    assert_eq!((lost.by.as_str(), lost.open), ("ann", Some(1)));
+    assert_eq!(lost.reserved_units.get("output_text"), Some(&500));
+    let missing = said(&report, Verdict::Completeness);
+    let dead = "producer p, boot 7-0123456789abcdef, number 2: a record that could not be read: not a usage event of v1-draft";
+    assert!(
+        missing.iter().any(|finding| finding.starts_with(dead)),
+        "{missing:#?}"
+    );
+    assert!(
+        missing
+            .iter()
+            .any(|finding| finding.contains("number 4-5: missing; the start was declared lost")),
+        "{missing:#?}"
+    );
+    assert_eq!(
+        verdicts(&report),
+        (Completeness::Incomplete, Integrity::Intact)
+    );
+}
