@@ -14,6 +14,7 @@ use schemas::{
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use crate::framing::Fault;
 use crate::ledger::Ledger;
 use crate::refusal::Refusal;
 use crate::snapshot::{Principal, Snapshot};
@@ -60,7 +61,12 @@ impl Arrival {
         if head_bytes(head) > bytes || head.headers.len() > headers {
             return Err(Refusal::HeadTooLarge { bytes, headers });
         }
-        self.authenticate(&head.headers)
+        let principal = self.authenticate(&head.headers)?;
+        match head.extensions.get() {
+            Some(Fault::TwoLengths) => Err(Refusal::TwoLengths),
+            Some(Fault::Lost) => Err(Refusal::FramingLost),
+            None => Ok(principal),
+        }
     }
 
     fn authenticate(&mut self, headers: &HeaderMap) -> Result<Arc<Principal>, Refusal> {

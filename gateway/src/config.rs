@@ -43,6 +43,8 @@ pub struct Settings {
     pub max_bodies_mib: usize,
     /// All forms kept for a further call at once, in MiB; beyond it a form is not kept, and its call is not made again.
     pub max_replay_mib: usize,
+    /// Where this gateway runs, in the words of the deployments' regions.
+    pub region: Option<String>,
     /// The largest request head, in bytes.
     pub max_head_bytes: usize,
     /// The most headers in a request.
@@ -83,6 +85,7 @@ impl Default for Settings {
             max_body_bytes: 32 << 20,
             max_bodies_mib: 256,
             max_replay_mib: 1_024,
+            region: None,
             max_head_bytes: 32 << 10,
             max_headers: 100,
             max_json_depth: 128,

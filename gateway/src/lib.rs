@@ -16,6 +16,7 @@ pub mod endpoint;
 mod estimate;
 mod exchange;
 mod forward;
+mod framing;
 mod gate;
 mod head;
 mod headers;

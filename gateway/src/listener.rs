@@ -18,6 +18,7 @@ use tower::ServiceExt;
 
 use crate::config::Settings;
 use crate::endpoint::Endpoint;
+use crate::framing::Watched;
 use crate::gate::Gate;
 use crate::{forward, models};
 
@@ -81,9 +82,13 @@ pub async fn serve(
     let stalled_after = Duration::from_millis(settings.total_timeout_ms);
     while let Some((stream, peer, place)) = accept(&listener, &places, stalled_after, &stop).await {
         let router = router.clone();
+        let (stream, heads) = Watched::new(stream);
         let service = hyper::service::service_fn(move |request: hyper::Request<_>| {
             let mut request: Request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
+            if let Some(fault) = heads.take(request.headers()) {
+                request.extensions_mut().insert(fault);
+            }
             begun(router.clone().oneshot(request))
         });
         let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));

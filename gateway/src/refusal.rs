@@ -32,6 +32,14 @@ pub enum Refusal {
         /// The most headers.
         headers: usize,
     },
+    /// A head with two lengths.
+    #[error("`Transfer-Encoding` and `Content-Length` were both given; send one of them")]
+    TwoLengths,
+    /// A chunked body that was not followed from its first byte.
+    #[error(
+        "where this request's chunked body ends could not be followed; send `Transfer-Encoding: chunked` alone, on a connection whose earlier bodies were plain chunks too"
+    )]
+    FramingLost,
     /// A path whose objects live at the provider.
     #[error(
         "{method} {path} is about objects at the provider, which are not bound to a tenant here yet; send the whole input with each request"
@@ -107,6 +115,8 @@ impl Refusal {
             | Self::BodyMalformed
             | Self::BadQuery
             | Self::BadPath
+            | Self::TwoLengths
+            | Self::FramingLost
             | Self::ProviderState { .. }
             | Self::Door(_) => StatusCode::BAD_REQUEST,
             Self::HeadTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -130,6 +140,8 @@ impl Refusal {
             Self::Unmetered { .. } | Self::ProviderState { .. } => "unsupported_unmetered",
             Self::BadQuery => "invalid_api_version",
             Self::BadPath => "invalid_path",
+            Self::TwoLengths => "two_body_lengths",
+            Self::FramingLost => "body_framing_not_followed",
             Self::BodyMalformed => "malformed_body",
             Self::WrongMethod(_) => "method_not_allowed",
             Self::Compressed => "compressed_body",

@@ -132,6 +132,7 @@ pub async fn prepare(mut start: Start, registry: &mut Registry) -> Result<Prepar
     let app = listen(settings.listen, "gateway.listen")?;
     let ops = listen(settings.ops_listen, "gateway.ops_listen")?;
     let metrics = Arc::new(Metrics::new(registry));
+    metrics.runs_in(settings.region.as_deref());
     if let Some(tracer) = &start.tracer {
         register_spans(registry, tracer.counts());
     }
@@ -155,6 +156,7 @@ pub async fn prepare(mut start: Start, registry: &mut Registry) -> Result<Prepar
     let orphans = close_orphans(&ledger, start.clock.as_ref(), &settled)?;
     metrics.orphans.inc_by(orphans as u64);
     let unkept = metrics.unkept_forms.clone();
+    let upstream = Upstream::new(connect_timeout(&settings), metrics.clone());
     let gate = Gate {
         ledger,
         clock: start.clock,
@@ -172,7 +174,7 @@ pub async fn prepare(mut start: Start, registry: &mut Registry) -> Result<Prepar
         tasks: TaskTracker::new(),
         hurry: CancellationToken::new(),
         runtime: tokio::runtime::Handle::current(),
-        upstream: Upstream::new(connect_timeout(&settings)).map_err(StartError::Client)?,
+        upstream: upstream.map_err(StartError::Client)?,
         strangers: Strangers::default(),
         backends: Backends::default(),
         tracer: start.tracer,

@@ -2,6 +2,7 @@
 //! answer, must not live here.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,8 +14,10 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tower::Service;
 
+use crate::metrics::{Connect, Metrics};
 use crate::upload::Sent;
 
 /// The most that is read of an answer at once, and the longest head of one, in bytes. Some pieces of this size wait in
@@ -79,7 +82,7 @@ pub struct Upstream {
 
 impl Upstream {
     /// A client that waits so long for a connection, TLS included. Fails where TLS cannot be set up.
-    pub fn new(connect_timeout: Duration) -> Result<Self, String> {
+    pub fn new(connect_timeout: Duration, metrics: Arc<Metrics>) -> Result<Self, String> {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(KEEPALIVE));
@@ -90,6 +93,7 @@ impl Upstream {
         let connector = Connector {
             inner: tls.https_or_http().enable_http1().wrap_connector(tcp),
             timeout: connect_timeout,
+            metrics,
         };
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -128,6 +132,7 @@ struct NotInTime;
 struct Connector {
     inner: HttpsConnector<HttpConnector>,
     timeout: Duration,
+    metrics: Arc<Metrics>,
 }
 
 impl Service<Uri> for Connector {
@@ -141,6 +146,17 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, url: Uri) -> Self::Future {
         let connecting = tokio::time::timeout(self.timeout, self.inner.call(url));
-        Box::pin(async move { connecting.await.map_err(|_| NotInTime)? })
+        let (metrics, started) = (self.metrics.clone(), Instant::now());
+        Box::pin(async move {
+            let connected = connecting.await;
+            let result = match &connected {
+                Ok(Ok(_)) => Connect::Connected,
+                Ok(Err(_)) => Connect::Failed,
+                Err(_) => Connect::Timeout,
+            };
+            let us = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
+            metrics.observe_connect(result, us);
+            connected.map_err(|_| NotInTime)?
+        })
     }
 }

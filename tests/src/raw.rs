@@ -51,7 +51,20 @@ impl RawAnswer {
 /// # Panics
 /// If nobody listens, or the other side never closes.
 pub async fn send(address: SocketAddr, pieces: &[&[u8]]) -> RawAnswer {
+    parse(&converse(address, pieces).await)
+}
+
+/// Sends pieces and gives all that is answered until the other side closes: more than one answer, where more was asked.
+///
+/// # Panics
+/// If nobody listens, or the other side never closes.
+pub async fn read_to_close(address: SocketAddr, pieces: &[&[u8]]) -> String {
+    String::from_utf8_lossy(&converse(address, pieces).await).into_owned()
+}
+
+async fn converse(address: SocketAddr, pieces: &[&[u8]]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.expect("somebody listens");
+    stream.set_nodelay(true).expect("a socket can be set");
     for piece in pieces {
         // The other side may refuse and close before it has read everything.
         if stream.write_all(piece).await.is_err() {
@@ -62,7 +75,7 @@ pub async fn send(address: SocketAddr, pieces: &[&[u8]]) -> RawAnswer {
     let mut answer = Vec::new();
     // A reset after the answer is an end too: the answer shows whether it is whole.
     drop(within("the other side closes", stream.read_to_end(&mut answer)).await);
-    parse(&answer)
+    answer
 }
 
 /// Sends the last piece of a request and reads until the other side closes.

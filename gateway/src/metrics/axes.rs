@@ -67,6 +67,34 @@ pub fn statuses() -> Axis {
     }
 }
 
+/// `place`: where a backend runs, seen from here.
+pub fn places() -> Axis {
+    Axis {
+        label: "place",
+        values: vec!["own_region", "other_region", "unknown"],
+    }
+}
+
+/// The place on [`places`] of a backend in `region` for a gateway in `own`.
+pub fn region_place(own: Option<&str>, region: Option<&str>) -> usize {
+    match (own, region) {
+        (Some(own), Some(region)) if own.eq_ignore_ascii_case(region) => 0,
+        (Some(_), Some(_)) => 1,
+        _ => UNKNOWN_PLACE,
+    }
+}
+
+/// The place on [`places`] of a backend of which it is not known.
+pub const UNKNOWN_PLACE: usize = 2;
+
+/// `result` of connecting
+pub fn connects() -> Axis {
+    Axis {
+        label: "result",
+        values: vec!["connected", "failed", "timeout"],
+    }
+}
+
 /// The place of a status on [`statuses`].
 pub fn status_place(status: Option<u16>) -> usize {
     match status {

@@ -1,5 +1,8 @@
 //! What the gateway counts, and how a closed record is counted. What each figure is called stands in `register`.
 
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
+
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -7,14 +10,25 @@ use schemas::name::Text;
 use schemas::units::Side;
 use schemas::{Attempt, UsageEvent, UsageQuality};
 
-use super::axes::{self, place, status_place};
+use super::axes::{self, place, region_place, status_place};
 use super::capped::Capped;
-use super::histogram::{ByApi, GATEWAY_US, REQUEST_US};
+use super::histogram::{ByApi, ByValue, GATEWAY_US, REQUEST_US};
 use super::series::{
     self, Deployment, MAX_DEPLOYMENTS, MAX_DETAILS, MAX_MODELS, MAX_TENANTS, Tenant,
 };
 use super::table::Table;
 use crate::throttle::Cause;
+
+/// How connecting to a provider ended, in the order of [`axes::connects`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connect {
+    /// There is a connection.
+    Connected,
+    /// It was refused, or TLS failed.
+    Failed,
+    /// It did not come in time.
+    Timeout,
+}
 
 /// Everything that the gateway counts.
 #[derive(Debug)]
@@ -26,6 +40,10 @@ pub struct Metrics {
     pub(super) request_seconds: ByApi,
     pub(super) first_byte_seconds: ByApi,
     pub(super) gateway_seconds: ByApi,
+    pub(super) place_seconds: ByValue,
+    pub(super) place_first_byte_seconds: ByValue,
+    pub(super) connect_seconds: ByValue,
+    own_region: OnceLock<String>,
     pub(super) deployments: Capped<Deployment>,
     pub(super) models: Capped<Table>,
     pub(super) tenants: Capped<Tenant>,
@@ -66,6 +84,10 @@ impl Metrics {
             request_seconds: ByApi::new(REQUEST_US),
             first_byte_seconds: ByApi::new(REQUEST_US),
             gateway_seconds: ByApi::new(GATEWAY_US),
+            place_seconds: ByValue::new(axes::places(), REQUEST_US),
+            place_first_byte_seconds: ByValue::new(axes::places(), REQUEST_US),
+            connect_seconds: ByValue::new(axes::connects(), REQUEST_US),
+            own_region: OnceLock::new(),
             deployments: Capped::new(MAX_DEPLOYMENTS, Deployment::new),
             models: Capped::new(MAX_MODELS, series::units),
             tenants: Capped::new(MAX_TENANTS, Tenant::new),
@@ -85,6 +107,18 @@ impl Metrics {
         };
         metrics.register(registry);
         metrics
+    }
+
+    /// Says where this gateway runs, once.
+    pub fn runs_in(&self, region: Option<&str>) {
+        if let Some(region) = region {
+            self.own_region.get_or_init(|| region.to_owned());
+        }
+    }
+
+    /// Counts one try to connect to a provider, TLS included.
+    pub fn observe_connect(&self, connect: Connect, us: i64) {
+        self.connect_seconds.observe(connect as usize, us);
     }
 
     /// Counts one record.
@@ -149,16 +183,34 @@ impl Metrics {
             let is_repeated = at + 1 < event.attempts.len();
             // The record says who runs the last deployment alone.
             let count = |figures: &Deployment| {
-                observe_call(figures, attempt);
+                self.observe_call(figures, attempt);
                 if is_repeated {
                     figures.retried.add(&[status_place(attempt.status)], 1);
                 }
             };
             if attempt.deployment == *deployment {
-                self.deployments.with(deployment, provider, count);
+                let own = self.own_region.get().map(String::as_str);
+                let place = region_place(own, event.region.as_ref().map(Text::as_str));
+                self.deployments.with(deployment, provider, |figures| {
+                    figures.place.store(place, Ordering::Relaxed);
+                    count(figures);
+                });
             } else {
                 self.deployments.with_known(&attempt.deployment, count);
             }
+        }
+    }
+
+    fn observe_call(&self, figures: &Deployment, attempt: &Attempt) {
+        figures.calls.add(&[status_place(attempt.status)], 1);
+        let place = figures.place.load(Ordering::Relaxed);
+        let called_us = attempt.ended_us.since(attempt.started_us);
+        figures.seconds.observe(called_us);
+        self.place_seconds.observe(place, called_us);
+        if let Some(head) = attempt.first_byte_us {
+            let head_us = head.since(attempt.started_us);
+            figures.first_byte_seconds.observe(head_us);
+            self.place_first_byte_seconds.observe(place, head_us);
         }
     }
 
@@ -193,16 +245,6 @@ impl Metrics {
                 table.add(&[place(unit as u8), source], units);
             }
         });
-    }
-}
-
-fn observe_call(figures: &Deployment, attempt: &Attempt) {
-    figures.calls.add(&[status_place(attempt.status)], 1);
-    let called_us = attempt.ended_us.since(attempt.started_us);
-    figures.seconds.observe(called_us);
-    if let Some(head) = attempt.first_byte_us {
-        let head_us = head.since(attempt.started_us);
-        figures.first_byte_seconds.observe(head_us);
     }
 }
 

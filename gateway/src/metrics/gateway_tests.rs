@@ -52,6 +52,31 @@ fn event() -> UsageEvent {
 }
 
 #[test]
+fn a_call_counts_where_its_backend_runs() {
+    for (own, place) in [
+        (Some("EASTUS"), "own_region"),
+        (Some("westeurope"), "other_region"),
+        (None, "unknown"),
+    ] {
+        let scrape = Scrape::new();
+        scrape.metrics.runs_in(own);
+        let mut moved = event();
+        scrape.metrics.observe(&moved);
+        // Of another deployment's call the record does not say where it was: what its own records said, if there are any.
+        moved.attempts[0].deployment = Text::cut("elsewhere");
+        moved.attempts.push(event().attempts[0].clone());
+        scrape.metrics.observe(&moved);
+        scrape.metrics.observe_connect(Connect::Timeout, 5_000_000);
+        let (here, unknown) = if own.is_none() { (3, 3) } else { (2, 1) };
+        scrape.shows(&[
+            &format!(r#"upstream_place_seconds_count{{place="{place}"}} {here}"#),
+            &format!(r#"upstream_place_first_byte_seconds_count{{place="unknown"}} {unknown}"#),
+            r#"upstream_connect_seconds_sum{result="timeout"} 5.0"#,
+        ]);
+    }
+}
+
+#[test]
 fn one_scrape_shows_rates_times_and_units_of_a_call() {
     let scrape = Scrape::new();
     scrape.metrics.observe(&event());

@@ -8,7 +8,7 @@ use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use schemas::Api;
 
-use super::table::Labels;
+use super::table::{Axis, Labels};
 
 /// Upper bounds of a whole request and of a provider's part, in microseconds.
 pub const REQUEST_US: &[i64] = &[
@@ -89,6 +89,45 @@ impl ByApi {
         if let Some(histogram) = self.0.get(super::axes::place(api.number())) {
             histogram.observe(us);
         }
+    }
+}
+
+/// A histogram for each value of a short list. Clones share them.
+#[derive(Clone, Debug)]
+pub struct ByValue {
+    axis: Arc<Axis>,
+    histograms: Arc<[Histogram]>,
+}
+
+impl ByValue {
+    /// With these values and upper bounds.
+    #[must_use]
+    pub fn new(axis: Axis, bounds_us: &'static [i64]) -> Self {
+        let histograms = axis.values.iter().map(|_| Histogram::new(bounds_us));
+        Self {
+            histograms: histograms.collect(),
+            axis: Arc::new(axis),
+        }
+    }
+
+    /// Counts a time of the value at this place of the list.
+    pub fn observe(&self, place: usize, us: i64) {
+        if let Some(histogram) = self.histograms.get(place) {
+            histogram.observe(us);
+        }
+    }
+}
+
+impl EncodeMetric for ByValue {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        for (value, histogram) in self.axis.values.iter().zip(self.histograms.iter()) {
+            histogram.encode_with(&vec![(self.axis.label, *value)], &mut encoder)?;
+        }
+        Ok(())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
     }
 }
 

@@ -1,4 +1,4 @@
-//! The gateway's metrics. Every figure comes from a closed record or from a gauge of the process; labels come from
+//! The gateway's metrics. Every figure comes from a closed record, from a gauge of the process, or from a connection being made; labels come from
 //! closed lists, or from the configuration within a cap. A request pays atomic additions: no lock, no text is made.
 //!
 //! What must not live here: accounting. A metric may round, cap and forget; a record must not.
@@ -11,5 +11,5 @@ mod register;
 mod series;
 mod table;
 
-pub use gateway::Metrics;
+pub use gateway::{Connect, Metrics};
 pub use register::register_spans;

@@ -117,6 +117,21 @@ impl Metrics {
             "time to the head of a provider's answer",
             times(|deployment| &deployment.first_byte_seconds),
         );
+        registry.register(
+            "upstream_place_seconds",
+            "time of a call to a provider in the gateway's own region and elsewhere",
+            self.place_seconds.clone(),
+        );
+        registry.register(
+            "upstream_place_first_byte_seconds",
+            "time to the head of a provider's answer in the gateway's own region and elsewhere",
+            self.place_first_byte_seconds.clone(),
+        );
+        registry.register(
+            "upstream_connect_seconds",
+            "time to connect to a provider, TLS included",
+            self.connect_seconds.clone(),
+        );
     }
 
     fn register_tenants(&self, registry: &mut Registry) {

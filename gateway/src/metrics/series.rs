@@ -1,6 +1,7 @@
 //! What is counted for each deployment, model, tenant and code; each kind within its cap.
 
 use std::fmt;
+use std::sync::atomic::AtomicUsize;
 
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::MetricType;
@@ -34,6 +35,8 @@ pub struct Deployment {
     pub seconds: Histogram,
     /// Time to the head of its answer.
     pub first_byte_seconds: Histogram,
+    /// Where it runs, as its last record says: on the axis of places.
+    pub place: AtomicUsize,
 }
 
 impl Deployment {
@@ -46,6 +49,7 @@ impl Deployment {
             throttled: Table::new([axes::causes()].into()),
             seconds: Histogram::new(REQUEST_US),
             first_byte_seconds: Histogram::new(REQUEST_US),
+            place: AtomicUsize::new(axes::UNKNOWN_PLACE),
         }
     }
 }

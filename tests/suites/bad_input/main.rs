@@ -4,5 +4,6 @@
 mod commands;
 mod files;
 mod flood;
+mod framing;
 mod time_limits;
 mod wire;

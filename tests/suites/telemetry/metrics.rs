@@ -22,8 +22,12 @@ pub async fn counter(rig: &Rig, name: &str) -> f64 {
 }
 
 async fn call(rig: &Rig, order: &str) -> u16 {
+    call_model(rig, "gpt-4o", order).await
+}
+
+async fn call_model(rig: &Rig, model: &str, order: &str) -> u16 {
     let body = json!({
-        "model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}],
+        "model": model, "messages": [{"role": "user", "content": "hello"}],
         "metadata": {"sim": order, "nonce": order},
     });
     let request = rig.http().post(rig.url("/v1/chat/completions"));
@@ -71,6 +75,49 @@ async fn an_injected_delay_of_the_provider_is_in_the_providers_time_alone() {
     let recorded = events[0]["gateway_us"].as_f64();
     let recorded = recorded.or_else(|| events[0]["gateway_us"].as_str()?.parse().ok());
     assert!((gateway * 1e6 - recorded.expect("a time")).abs() < 0.5);
+}
+
+/// The way to another region is slow, the one to the own region is not: each shows where it belongs.
+#[tokio::test]
+async fn time_at_providers_is_split_by_region_and_connecting_stands_apart() {
+    let region = |name: &str| format!("auth = \"none\"\nregion = \"{name}\"");
+    let plan = Plan {
+        gateway: "region = \"eastus\"\n".to_owned(),
+        ..Plan::default()
+    };
+    let plan = plan
+        .backend("near", "{provider}", &region("EastUS"), &["gpt-4o-mini"])
+        .backend("far", "{provider}", &region("westeurope"), &["gpt-4o"])
+        .backend("nowhere", "{provider}", "auth = \"none\"", &["gpt-4.1"])
+        .tenant("acme", "", &[("acme-1", "k", "")]);
+    let rig = Rig::start(plan).await;
+    for (model, order) in [
+        ("gpt-4o", "latency=300"),
+        ("gpt-4o-mini", "latency=0"),
+        ("gpt-4.1", "latency=0"),
+    ] {
+        assert_eq!(call_model(&rig, model, order).await, 200);
+    }
+    rig.events().await;
+    for (place, deployment, least) in [
+        ("other_region", "far", f64::from(DELAY_MS) / 1e3),
+        ("own_region", "near", 0.0),
+        ("unknown", "nowhere", 0.0),
+    ] {
+        for kind in ["", "first_byte_"] {
+            let of_place =
+                format!(r#"tollgate_upstream_place_{kind}seconds_sum{{place="{place}"}}"#);
+            let of_deployment = format!(
+                r#"tollgate_upstream_{kind}seconds_sum{{deployment="{deployment}",provider="openai"}}"#
+            );
+            let seconds = counter(&rig, &of_place).await;
+            assert!(seconds > 0.0 && seconds >= least, "{of_place} {seconds}");
+            let same = counter(&rig, &of_deployment).await;
+            assert!((seconds - same).abs() < 1e-9, "{place}: {seconds} {same}");
+        }
+    }
+    let connects = r#"tollgate_upstream_connect_seconds_count{result="connected"}"#;
+    assert!(counter(&rig, connects).await >= 1.0);
 }
 
 #[tokio::test]
