@@ -1,6 +1,6 @@
 //! How requests are framed on a connection: two lengths are refused wherever they stand, and honest chunks pass.
 
-use simulator::truth::Record;
+use simulator::Record;
 use tests::faulty::{CHAT, Carried, good_body};
 use tests::raw::read_to_close;
 use tests::{Plan, Rig};
