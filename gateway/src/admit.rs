@@ -123,7 +123,8 @@ pub async fn admit(
     if let Came::Form(form) = &mut came {
         form.hold_to(&route.limits);
     }
-    let limited = limited(&gate, arrival, address.endpoint, &came, &route).await?;
+    let coming = (&came, body.is_some());
+    let limited = limited(&gate, arrival, address.endpoint, coming, &route).await?;
     let admission = admission(&gate, arrival, &route, &limited);
     let durability = admission.durability;
     let (open, ticket) = gate
@@ -254,7 +255,7 @@ fn limited<'a>(
     gate: &'a Gate,
     arrival: &Arrival,
     endpoint: Endpoint,
-    came: &Came,
+    (came, is_coming): (&Came, bool),
     route: &'a Route,
 ) -> impl Future<Output = Result<Limited, Refusal>> + use<'a> {
     let (asked, body) = match came {
@@ -266,6 +267,7 @@ fn limited<'a>(
         asked,
         body,
         body_bytes: arrival.body_bytes,
+        is_coming,
         default_output: arrival.snapshot.settings.default_max_output_tokens,
     };
     async move { limits::apply(&request, route, &gate.estimator).await }

@@ -22,6 +22,12 @@ const TEMPLATE_TOKENS: i64 = 256;
 /// Parts of the names of models that search by themselves, and read what they find.
 const SEARCHING: [&str; 4] = ["search", "sonar", "compound", ":online"];
 
+/// No model's answer is so long: the largest context that is announced holds 10 million tokens. A request that asks for
+/// more has named no bound.
+const MOST_OUTPUT_TOKENS: i64 = 1 << 24;
+/// No provider gives so many answers to one request; `OpenAI` gives 128. The same holds of pictures.
+const MOST_ANSWERS: i64 = 10_000;
+
 /// What a request asks, for the bounds.
 #[derive(Debug)]
 pub struct Request {
@@ -33,6 +39,8 @@ pub struct Request {
     pub body: Option<Bytes>,
     /// The bytes of it that have come.
     pub body_bytes: usize,
+    /// More of it may come, and a count with it.
+    pub is_coming: bool,
     /// Tokens of an answer whose request names no maximum.
     pub default_output: i64,
 }
@@ -174,7 +182,7 @@ async fn hold_context(
 }
 
 /// What admission reserves, from lengths alone: an upper bound of the input, no token being shorter than a byte, and the
-/// asked or assumed output. Nothing at all where the input has no bound: a part of it would pass for the whole.
+/// asked or assumed output. Nothing at all where either has no bound: a part would pass for the whole.
 fn reserve(request: &Request, route: &Route, limited: &Limited) -> Units {
     let mut units = Units::default();
     if request.asked.has_unbounded_input
@@ -192,15 +200,20 @@ fn reserve(request: &Request, route: &Route, limited: &Limited) -> Units {
     };
     let body_bytes = i64::try_from(request.body_bytes).unwrap_or(i64::MAX);
     let input = body_bytes.saturating_add(TEMPLATE_TOKENS);
-    let n = asked(Bound::N).unwrap_or(1).max(1);
+    let Some(n) = answers(request, route, asked(Bound::N)) else {
+        return Units::default();
+    };
     match request.endpoint {
         Endpoint::Chat | Endpoint::Completions | Endpoint::Responses => {
             let added = output_bound(limited, request);
             let most = asked(Bound::OutputTokens).or(added);
             let each = n.max(asked(Bound::BestOf).unwrap_or(1));
             let answers = each.saturating_mul(request.asked.prompts.max(1));
-            set(Unit::InputText, input);
             let most = most.unwrap_or(request.default_output);
+            if most > MOST_OUTPUT_TOKENS || each > MOST_ANSWERS {
+                return Units::default();
+            }
+            set(Unit::InputText, input);
             set(Unit::OutputText, most.saturating_mul(answers));
         }
         Endpoint::Embeddings => set(Unit::InputText, input),
@@ -210,6 +223,17 @@ fn reserve(request: &Request, route: &Route, limited: &Limited) -> Units {
         Endpoint::Transcriptions | Endpoint::Translations | Endpoint::Moderations => {}
     }
     units
+}
+
+/// How many answers are asked for: by the request, or at most by its route where the request has not come so far. `None`
+/// where that is no bound.
+fn answers(request: &Request, route: &Route, asked: Option<i64>) -> Option<i64> {
+    let n = match asked {
+        Some(n) => n,
+        None if request.is_coming => route.limits.n?,
+        None => 1,
+    };
+    (n <= MOST_ANSWERS).then_some(n.max(1))
 }
 
 /// Whether a model of these names searches by itself.

@@ -39,6 +39,7 @@ async fn held(endpoint: Endpoint, body: &str, limits: Limits) -> Result<Limited,
         asked,
         body_bytes: body.len(),
         body: Some(body),
+        is_coming: false,
         default_output: 4_096,
     };
     apply(&request, &route(limits), &Estimator::new(1)).await
@@ -273,5 +274,83 @@ fn models_that_search_have_no_bound() {
         "openai/gpt-4o:online",
     ] {
         assert!(searches(Endpoint::Chat, ["our-deployment", name]), "{name}");
+    }
+}
+
+/// A figure that no provider can reach bounds nothing, and would be nonsense as money.
+#[tokio::test]
+async fn what_no_provider_can_give_reserves_nothing() {
+    for (endpoint, body, is_reserved) in [
+        (
+            Endpoint::Chat,
+            r#"{"messages":[],"max_tokens":9223372036854775807}"#,
+            false,
+        ),
+        (
+            Endpoint::Chat,
+            r#"{"messages":[],"max_tokens":16777217}"#,
+            false,
+        ),
+        (
+            Endpoint::Chat,
+            r#"{"messages":[],"max_tokens":16777216}"#,
+            true,
+        ),
+        (
+            Endpoint::Chat,
+            r#"{"messages":[],"n":4611686018427387904}"#,
+            false,
+        ),
+        (
+            Endpoint::Completions,
+            r#"{"prompt":"a","best_of":10001}"#,
+            false,
+        ),
+        (
+            Endpoint::ImageGenerations,
+            r#"{"prompt":"a","n":10001}"#,
+            false,
+        ),
+        (
+            Endpoint::ImageGenerations,
+            r#"{"prompt":"a","n":10000}"#,
+            true,
+        ),
+    ] {
+        let limited = held(endpoint, body, Limits::default()).await.unwrap();
+        assert_eq!(!limited.estimate.is_empty(), is_reserved, "{body}");
+    }
+}
+
+/// How many pictures a form asks for may stand behind the picture.
+#[tokio::test]
+async fn a_form_that_still_comes_reserves_what_its_route_allows() {
+    for (n, is_coming, most, images) in [
+        (None, false, Some(4), Some(1)),
+        (None, true, Some(4), Some(4)),
+        (None, true, None, None),
+        (Some(3), true, Some(4), Some(3)),
+        (Some(3), true, None, Some(3)),
+    ] {
+        let n = n.map_or(String::new(), |n| format!(r#","n":{n}"#));
+        let asked = format!(r#"{{"prompt":"a"{n}}}"#);
+        let request = Request {
+            endpoint: Endpoint::ImageEdits,
+            asked: read_json(Endpoint::ImageGenerations, asked.as_bytes(), 64).unwrap(),
+            body: None,
+            body_bytes: 100,
+            is_coming,
+            default_output: 4_096,
+        };
+        let route = route(Limits {
+            n: most,
+            ..Limits::default()
+        });
+        let limited = apply(&request, &route, &Estimator::new(1)).await.unwrap();
+        assert_eq!(
+            limited.estimate.get(Unit::Images),
+            images,
+            "{n} {is_coming} {most:?}"
+        );
     }
 }

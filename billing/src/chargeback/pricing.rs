@@ -28,7 +28,18 @@ pub(crate) fn price<'a>(
         context_tokens: context,
         at: Micros(at),
     };
-    book.lookup(&query).ok_or_else(|| why(book, &query))
+    let as_default = Query {
+        service_tier: "default",
+        ..query
+    };
+    let is_open = matches!(
+        (sku.provider.as_str(), query.service_tier),
+        ("openai" | "azure", "auto")
+    );
+    let found = book
+        .lookup(&query)
+        .or_else(|| is_open.then(|| book.lookup(&as_default)).flatten());
+    found.ok_or_else(|| why(book, if is_open { &as_default } else { &query }))
 }
 
 /// The dearest price of a unit's side, over all models that the requests name: the bound of what was reserved. A unit
@@ -94,12 +105,12 @@ fn why(book: &PriceBook, query: &Query<'_>) -> Why {
 /// - Groq: `on_demand` is the tier of a request that asks for none, and `auto` takes it first, then `flex`, which costs the
 ///   same (console.groq.com/docs/service-tiers and /flex-processing, 2026-11-25).
 /// - `OpenAI`, and Azure with it: `auto` is the tier that the project is set to, `default` if nothing else is set (API
-///   reference, `service_tier`, 2026-11-25). A whole answer names the tier it had; a stream that was cut may only have `auto`.
+///   reference, `service_tier`, 2026-11-25); it can be set to `fast` or `scale` (administration API, the projects'
+///   `service_tier_settings`, 2026-11-17). A whole answer names the tier it had; a stream that was cut may only have `auto`.
+///   So the book's price of the tier `auto` holds, where whoever set the project wrote one, else that of `default`.
 pub(crate) fn tier<'a>(provider: &str, reported: &'a str) -> &'a str {
     match (provider, reported) {
-        (_, "" | "standard") | ("groq", "on_demand") | ("groq" | "openai" | "azure", "auto") => {
-            "default"
-        }
+        (_, "" | "standard") | ("groq", "on_demand" | "auto") => "default",
         (_, "fast") => "priority",
         (_, other) => other,
     }

@@ -74,6 +74,24 @@ fn mispricing_a_default_tier_under_another_name_as_unpriced() {
     }
 }
 
+/// A project that is set to another tier has a price of its own for what only says `auto`.
+#[test]
+fn the_tier_that_a_project_is_set_to_has_the_price_that_is_written_for_it() {
+    let csv = "provider,model,unit,service_tier,per,rate,currency,source,read_on\n\
+               openai,m,input_text,default,1000000,2.50,USD,page,2026-11-24\n\
+               openai,m,input_text,auto,1000000,5,USD,page,2026-11-24\n";
+    let book = PriceBook::new(&billing::prices::parse_csv(csv).unwrap()).unwrap();
+    for (tier, wanted) in [
+        ("auto", "5.00 USD"),
+        ("default", "2.50 USD"),
+        ("", "2.50 USD"),
+    ] {
+        let mut call = event(1, &[("m", MILLION)]);
+        call.lines[0].service_tier = Some(text(tier));
+        assert_eq!(costs(&rated(&call, &book)), [wanted], "{tier}");
+    }
+}
+
 #[test]
 fn mispricing_first_tier_instead_of_last() {
     let book =
