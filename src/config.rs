@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use runtime::config::{ConfigError, Loaded};
 use runtime::telemetry::LogFormat;
 use schemas::fs_names;
@@ -40,6 +42,8 @@ pub struct Config {
     /// `[billing]`: the API for finance and compliance.
     #[serde(default)]
     pub billing: billing::api::Settings,
+    /// `[archive]`: sealed segments of the log, beyond its retention.
+    pub archive: Option<ArchiveSettings>,
     /// `[simulator]`: where the sample's provider listens.
     pub simulator: Option<SimulatorSettings>,
     /// `[[deployments]]`
@@ -169,6 +173,47 @@ impl Default for ConsumerSettings {
     }
 }
 
+/// `[archive]`: where sealed segments of the log lie.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArchiveSettings {
+    /// The directory; relative to the configuration. The same for all that archive a log.
+    pub dir: PathBuf,
+    /// A segment ends with the batch that brings it to this size before compression, in MiB.
+    #[serde(default = "default_archive_mib")]
+    pub segment_mib: u64,
+    /// A segment ends before the first record that is so much younger than its first, in seconds.
+    #[serde(default = "default_archive_age")]
+    pub age_seconds: u64,
+}
+
+fn default_archive_mib() -> u64 {
+    64
+}
+
+fn default_archive_age() -> u64 {
+    3_600
+}
+
+impl ArchiveSettings {
+    /// An archiver of a topic, which is shown that it can write.
+    pub fn archiving(&self, topic: &str) -> anyhow::Result<consumer::Archiving> {
+        let directory = archive::Directory::new(&self.dir);
+        directory
+            .prepare()
+            .with_context(|| format!("`archive.dir` {} cannot be used", self.dir.display()))?;
+        Ok(consumer::Archiving {
+            shelf: Arc::new(directory),
+            limits: archive::Limits {
+                bytes: self.segment_mib.max(1) << 20,
+                age_us: i64::try_from(self.age_seconds.saturating_mul(1_000_000))?.max(1),
+            },
+            boundaries: consumer::rebuild::boundaries_of(topic),
+            metrics: consumer::ArchiveMetrics::default(),
+        })
+    }
+}
+
 /// `[simulator]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -196,6 +241,9 @@ impl Config {
         }
         let spool = &mut config.billing.spool_dir;
         *spool = spool.as_ref().map(|dir| base.join(dir));
+        if let Some(archive) = &mut config.archive {
+            archive.dir = absolute(path, base.join(&archive.dir))?;
+        }
         config.prices = config.prices.as_ref().map(|prices| base.join(prices));
         for deployment in &mut config.deployments {
             deployment.api_key_file = deployment.api_key_file.as_ref().map(|file| base.join(file));

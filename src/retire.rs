@@ -1,5 +1,5 @@
 //! Old segments of the journal go when they are safe elsewhere, and more than is kept: in the store, found again there by the
-//! audit; or, where the log is Kafka, acknowledged by it.
+//! audit, and in the archive, where there is one; or, where the log is Kafka, acknowledged by it.
 //!
 //! Nothing that is not confirmed ever goes: a journal that is full of it refuses new work instead. Refusals that are confirmed
 //! give their lane free, long before their segments go.

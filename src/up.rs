@@ -113,11 +113,15 @@ async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
         running.clone(),
         shutdown.clone(),
     ));
+    let archiver = start_archiver(config, &journal, producer.as_str())?;
+    if let Some(archiver) = &archiver {
+        running.show_metrics(archiver.registry().clone());
+    }
     let consumer = Arc::new(Mutex::new(None));
     helpers.spawn(retire::watch(
         journal.clone(),
         running.clone(),
-        verified(consumer.clone()),
+        safe(consumer.clone(), archiver.clone()),
         config.journal.keep_bytes(),
         shutdown.clone(),
     ));
@@ -134,6 +138,10 @@ async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
     if let Some(api) = api {
         api.stop().await;
     }
+    if let Some(archiver) = archiver {
+        archiver.stop();
+        archiver.ended().await;
+    }
     stop(running, handle, engine, &journal).await;
     if let Some(spans) = spans {
         spans.stop().await;
@@ -144,15 +152,35 @@ async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
     worked
 }
 
-/// What is in the store and was found again there.
-fn verified(consumer: Arc<Mutex<Option<consumer::Handle>>>) -> impl Fn() -> u64 + Send + Sync {
+/// What is in the store and was found again there; and in the archive, where there is one.
+fn safe(
+    consumer: Arc<Mutex<Option<consumer::Handle>>>,
+    archiver: Option<Arc<consumer::Handle>>,
+) -> impl Fn() -> u64 + Send + Sync {
     move || {
         let verified = consumer
             .lock()
             .as_ref()
             .map_or(0, |handle| handle.status().verified);
-        u64::try_from(verified).unwrap_or(0)
+        let sealed = archiver
+            .as_ref()
+            .map_or(verified, |handle| handle.status().committed);
+        u64::try_from(sealed.min(verified)).unwrap_or(0)
     }
+}
+
+/// Archives the journal, if that is configured.
+fn start_archiver(
+    config: &Config,
+    journal: &journal::Journal,
+    producer: &str,
+) -> anyhow::Result<Option<Arc<consumer::Handle>>> {
+    let Some(settings) = &config.archive else {
+        return Ok(None);
+    };
+    let source = consumer::JournalSource::for_the_archive(journal.clone(), producer);
+    let archiving = settings.archiving("journal")?;
+    Ok(Some(Arc::new(consumer::spawn_archiver(source, archiving)?)))
 }
 
 /// The running parts.

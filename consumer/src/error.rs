@@ -44,6 +44,21 @@ pub enum Halt {
         /// Its last place.
         found_last: i64,
     },
+    /// The archive is not what was put there, or of a later version.
+    #[error(transparent)]
+    Archive(#[from] archive::ArchiveError),
+    /// The archive has more of the log than the log has.
+    #[error(
+        "{log} is archived up to {archived}, but ends at {end}: it is not the log that was archived; put the log back, or archive this one into another directory"
+    )]
+    NotTheArchivedLog {
+        /// Which log.
+        log: String,
+        /// The last place that is archived.
+        archived: i64,
+        /// The log's end.
+        end: i64,
+    },
     /// It was asked to stop while the store was away.
     #[error("asked to stop")]
     Asked,
@@ -57,7 +72,10 @@ impl Halt {
             Self::Source(_) => "source",
             Self::Rejected { .. } => "rejected",
             Self::Commit(_) => "cursor",
-            Self::NotThisLog(_) | Self::Changed { .. } => "log_changed",
+            Self::Archive(_) => "archive",
+            Self::NotThisLog(_) | Self::NotTheArchivedLog { .. } | Self::Changed { .. } => {
+                "log_changed"
+            }
             Self::Asked => "asked",
         }
     }

@@ -8,6 +8,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::archiving::{Archiving, archive_log};
 use crate::error::Halt;
 use crate::metrics::Metrics;
 use crate::options::Options;
@@ -18,6 +19,9 @@ use crate::status::{News, State, Status};
 
 /// The name of the consumer's thread; whoever measures CPU by threads looks for it.
 pub const THREAD_NAME: &str = "tg-consumer";
+
+/// How a consumer's work ended.
+type Done = Result<(), Halt>;
 
 const PANICKED: &str = "the consumer panicked";
 
@@ -36,7 +40,15 @@ pub fn spawn<S: Source>(source: S, options: Options) -> io::Result<Handle> {
     let metrics = Metrics::default();
     let mut registry = Registry::default();
     metrics.register(&mut registry);
-    spawn_with(source, options, metrics, registry)
+    spawn_with(source, metrics, registry, storing(options))
+}
+
+/// Starts an archiver of `source`; what its status calls committed is archived.
+pub fn spawn_archiver<S: Source>(source: S, archiving: Archiving) -> io::Result<Handle> {
+    let metrics = Metrics::default();
+    let mut registry = Registry::default();
+    archiving.metrics.register(&metrics, &mut registry);
+    spawn_with(source, metrics, registry, into_archive(archiving))
 }
 
 /// Starts a consumer of one partition of many, whose metrics somebody else registers.
@@ -45,14 +57,34 @@ pub(crate) fn spawn_part<S: Source>(
     options: Options,
     metrics: Metrics,
 ) -> io::Result<Handle> {
-    spawn_with(source, options, metrics, Registry::default())
+    spawn_with(source, metrics, Registry::default(), storing(options))
+}
+
+/// Starts an archiver of one partition of many.
+pub(crate) fn spawn_archiver_part<S: Source>(
+    source: S,
+    archiving: Archiving,
+    metrics: Metrics,
+) -> io::Result<Handle> {
+    let work = into_archive(archiving);
+    spawn_with(source, metrics, Registry::default(), work)
+}
+
+fn storing<S: Source>(options: Options) -> impl AsyncFnOnce(&S, News, Signals) -> Done + Send {
+    async move |source: &S, news, signals| run(source, options, news, signals).await
+}
+
+fn into_archive<S: Source>(
+    archiving: Archiving,
+) -> impl AsyncFnOnce(&S, News, Signals) -> Done + Send {
+    async move |source: &S, news, signals| archive_log(source, archiving, news, signals).await
 }
 
 fn spawn_with<S: Source>(
     source: S,
-    options: Options,
     metrics: Metrics,
     registry: Registry,
+    work: impl AsyncFnOnce(&S, News, Signals) -> Done + Send + 'static,
 ) -> io::Result<Handle> {
     let news = News::new(metrics);
     let (signals, abort, status) = (
@@ -67,8 +99,7 @@ fn spawn_with<S: Source>(
     let thread = std::thread::Builder::new()
         .name(THREAD_NAME.to_owned())
         .spawn(move || {
-            let consuming =
-                of_abort.run_until_cancelled(run(&source, options, news.clone(), of_thread));
+            let consuming = of_abort.run_until_cancelled(work(&source, news.clone(), of_thread));
             let ended = runtime.block_on(consuming);
             news.readable(source.readable_end());
             news.state(state_of(ended, &news));

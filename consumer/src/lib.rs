@@ -4,6 +4,7 @@
 //! the same batches with the same rows and the same tokens, however often it dies and begins again. What must not live here:
 //! HTTP to apps, prices.
 
+mod archiving;
 mod audit;
 mod begin;
 mod commit;
@@ -20,6 +21,7 @@ mod model;
 mod options;
 mod order;
 mod read;
+pub mod rebuild;
 mod replay;
 mod run;
 #[cfg(test)]
@@ -33,15 +35,17 @@ mod status;
 mod worker;
 mod write;
 
+pub use archiving::{ArchiveMetrics, Archiving};
 pub use commit::{CommitError, CursorFile, InWork, Keeper, Loaded, Mark, load as load_mark};
 pub use decode::{ByMonth, Newer, Rows};
 pub use error::Halt;
-pub use handle::{Handle, THREAD_NAME, spawn};
+pub use handle::{Handle, THREAD_NAME, spawn, spawn_archiver};
 pub use horizon::horizon_findings;
 pub use options::{Hold, Options};
 pub use replay::{ReplayError, Replayed, replay};
 pub use source::{
-    Group, GroupStatus, JournalSource, KafkaOptions, Read, Reader, Record, Source, SourceError,
+    Group, GroupStatus, JournalSource, KafkaLog, KafkaOptions, Kept, NotToBeRead, Read, Reader,
+    Record, Source, SourceError,
 };
 pub use start::NotThisLog;
 pub use status::{State, Status};

@@ -135,6 +135,7 @@ impl World {
                 kind,
                 bytes: Bytes::from(bytes),
                 contradiction: None,
+                kept: None,
             };
             at += 1;
             if let Some(rows) = gathering.push(&record).unwrap() {
@@ -224,6 +225,7 @@ fn boundaries_of(log: &[(RecordKind, Vec<u8>)]) -> BTreeSet<(i64, i64)> {
             kind: *kind,
             bytes: Bytes::from(bytes.clone()),
             contradiction: None,
+            kept: None,
         };
         if let Some(rows) = gathering.push(&record).unwrap() {
             boundaries.insert((rows.first(), rows.last()));

@@ -100,6 +100,11 @@ impl News {
         self.status.borrow().answered
     }
 
+    /// Everything before this boundary is in its place.
+    pub(crate) fn boundary(&self) -> i64 {
+        self.status.borrow().committed
+    }
+
     pub(crate) fn change(&self, change: impl FnOnce(&mut Status)) {
         self.status.send_modify(change);
     }

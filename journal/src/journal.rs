@@ -128,11 +128,7 @@ impl Journal {
 
     /// Tells this journal from every other that was begun anew, and stays for as long as it has a segment.
     pub fn identity(&self) -> [u8; 4] {
-        let salt = self.shared().writer.lock().salt;
-        // Not the salt itself: it guards payloads against posing as frames.
-        let digest: [u8; 32] =
-            Sha256::digest([b"tollgate journal", &salt.to_le_bytes()[..]].concat()).into();
-        [digest[0], digest[1], digest[2], digest[3]]
+        identity_of(self.shared().writer.lock().salt)
     }
 
     /// The boot that wrote `position`, if that is known: its frame may have been retired or damaged.
@@ -263,4 +259,11 @@ fn not_found_is_gone(error: io::Error) -> io::Result<()> {
     } else {
         Err(error)
     }
+}
+
+/// Not the salt itself: it guards payloads against posing as frames.
+pub(crate) fn identity_of(salt: u32) -> [u8; 4] {
+    let digest: [u8; 32] =
+        Sha256::digest([b"tollgate journal", &salt.to_le_bytes()[..]].concat()).into();
+    [digest[0], digest[1], digest[2], digest[3]]
 }

@@ -53,6 +53,7 @@ pub use crate::frame::{BOOT_KIND, FRAME_HEADER_BYTES, Frame, Lane, MAX_PAYLOAD_B
 pub use crate::journal::Journal;
 pub use crate::layer::{FileLayer, LayerFile, LayerLock, OpenMode};
 pub use crate::offline::OfflineReader;
+pub use crate::open::lock_dir;
 pub use crate::options::Options;
 pub use crate::reader::{Item, Reader};
 pub use crate::real::RealLayer;

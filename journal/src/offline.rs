@@ -10,6 +10,7 @@ use crate::damage::{Damage, DamageCause};
 use crate::durable;
 use crate::error::ReadError;
 use crate::header::{self, BOOT_FILE, FORMAT_VERSION, HeaderRead, SEGMENT_HEADER_BYTES};
+use crate::journal::identity_of;
 use crate::layer::{FileLayer, OpenMode};
 use crate::reader::{Item, Reader};
 use crate::real::RealLayer;
@@ -71,6 +72,20 @@ impl OfflineReader {
             current: None,
             pending: None,
         })
+    }
+
+    /// The journal's identity, as [`crate::Journal::identity`] tells it.
+    pub fn identity(&self) -> [u8; 4] {
+        identity_of(self.salt)
+    }
+
+    /// Goes on from the segment that holds `position`, or from the first if that is later; what it holds before is still read.
+    #[must_use]
+    pub fn skip_to(mut self, position: u64) -> Self {
+        let before = self.bases.partition_point(|base| *base <= position);
+        self.next_index = before.saturating_sub(1);
+        self.position = self.bases.get(self.next_index).copied().unwrap_or(0);
+        self
     }
 
     /// The next position that is expected.

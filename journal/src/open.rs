@@ -99,6 +99,11 @@ fn make_dir(layer: &dyn FileLayer, dir: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// Keeps every writer out of a directory that none has open, for as long as the value lives; for tools that read it in peace.
+pub fn lock_dir(dir: &Path) -> Result<Box<dyn LayerLock>, OpenError> {
+    take_lock(&crate::real::RealLayer, dir)
+}
+
 fn take_lock(layer: &dyn FileLayer, dir: &Path) -> Result<Box<dyn LayerLock>, OpenError> {
     let path = dir.join(LOCK_FILE);
     layer.lock(&path).map_err(|error| match error.kind() {

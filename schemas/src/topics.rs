@@ -137,16 +137,29 @@ struct Head<'a> {
     clock_us: Option<i64>,
 }
 
+impl Head<'_> {
+    fn time(&self, kind: RecordKind) -> Option<i64> {
+        match kind {
+            RecordKind::Usage => self.completed_us,
+            RecordKind::Admission => self.admitted_us,
+            RecordKind::Heartbeat | RecordKind::Producer => self.clock_us,
+            RecordKind::Cut => None,
+        }
+    }
+}
+
+/// The time that a record states of itself, in microseconds since the epoch; none for one that can not be read, or a cut.
+#[must_use]
+pub fn time_of(kind: RecordKind, bytes: &[u8]) -> Option<Micros> {
+    let head: Head<'_> = serde_json::from_slice(bytes).ok()?;
+    head.time(kind).map(Micros)
+}
+
 /// The envelope of a record. One that can not be read has an envelope too: it is for its reader to say what is wrong with it.
 #[must_use]
 pub fn envelope<'a>(kind: RecordKind, bytes: &'a [u8], written: Written<'_>) -> Envelope<'a> {
     let head: Head<'a> = serde_json::from_slice(bytes).unwrap_or_default();
-    let time = match kind {
-        RecordKind::Usage => head.completed_us,
-        RecordKind::Admission => head.admitted_us,
-        RecordKind::Heartbeat | RecordKind::Producer => head.clock_us,
-        RecordKind::Cut => None,
-    };
+    let time = head.time(kind);
     let producer: Cow<'a, str> = head
         .producer
         .unwrap_or_else(|| written.producer.to_owned().into());

@@ -73,23 +73,54 @@ async fn serve(config: &Config, kafka: &Kafka) -> anyhow::Result<()> {
         "the store would forget what it has: {}",
         findings.join("; ")
     );
-    let boot = Boot {
-        counter: 1,
-        nonce: rand::random(),
-    };
     let member = format!("consumer-{}", std::process::id());
-    let group = Arc::new(Group::spawn(reading, options, &member, boot)?);
+    let archivers = archivers(config, kafka)?;
+    let group = Arc::new(Group::spawn(reading, options, &member, boot())?);
     tracing::info!(group = config.consumer.group, "consuming");
     if let Some(listener) = listener {
         let stop = shutdown.token();
-        signals.spawn(consumer_ops::serve(listener, group.clone(), stop));
+        let groups: Vec<_> = [&group].into_iter().chain(&archivers).cloned().collect();
+        signals.spawn(consumer_ops::serve(listener, groups, stop));
     }
     shutdown.asked().await;
     group.stop();
+    for archiver in &archivers {
+        archiver.stop();
+    }
     // Leaving takes as long as the batches in work; the second signal is heard meanwhile.
-    tokio::task::spawn_blocking(move || drop(group)).await?;
+    tokio::task::spawn_blocking(move || drop((group, archivers))).await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+fn boot() -> Boot {
+    Boot {
+        counter: 1,
+        nonce: rand::random(),
+    }
+}
+
+/// Members of the groups that archive the log and its signs of life, if that is configured.
+pub(super) fn archivers(config: &Config, kafka: &Kafka) -> anyhow::Result<Vec<Arc<Group>>> {
+    let Some(settings) = &config.archive else {
+        return Ok(Vec::new());
+    };
+    let member = format!("archiver-{}", std::process::id());
+    let spawn = |topic: Topic| {
+        let name = topic.name(&kafka.topic_prefix);
+        let options = KafkaOptions {
+            group: format!("{}.archive.{}", config.consumer.group, topic.suffix()),
+            topic: name.clone(),
+            ..reading(config, kafka)?
+        };
+        let archiving = settings.archiving(&name)?;
+        let group = Group::spawn_archiver(options, archiving, &member, boot())?;
+        anyhow::Ok(Arc::new(group))
+    };
+    [Topic::Usage, Topic::Producers]
+        .map(spawn)
+        .into_iter()
+        .collect()
 }
 
 /// The store, its tables brought up to this version; `None` if a stop was asked meanwhile.
@@ -128,7 +159,7 @@ fn can_pass(error: &anyhow::Error) -> bool {
 )]
 struct NoEngine(String);
 
-fn client(config: &Config) -> anyhow::Result<Client> {
+pub(super) fn client(config: &Config) -> anyhow::Result<Client> {
     if let Some(settings) = &config.store {
         return crate::ledger::server(settings);
     }
@@ -146,7 +177,7 @@ fn client(config: &Config) -> anyhow::Result<Client> {
     ))
 }
 
-fn reading(config: &Config, kafka: &Kafka) -> anyhow::Result<KafkaOptions> {
+pub(super) fn reading(config: &Config, kafka: &Kafka) -> anyhow::Result<KafkaOptions> {
     Ok(KafkaOptions {
         connection: connection(kafka)?,
         group: config.consumer.group.clone(),

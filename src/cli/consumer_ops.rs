@@ -15,7 +15,7 @@ const MAX_HEAD_BYTES: usize = 4 << 10;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Answers until `stop`, one asker after the other.
-pub async fn serve(listener: TcpListener, group: Arc<Group>, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, groups: Vec<Arc<Group>>, stop: CancellationToken) {
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -23,7 +23,8 @@ pub async fn serve(listener: TcpListener, group: Arc<Group>, stop: CancellationT
         };
         match accepted {
             Ok((stream, _)) => {
-                let _hung_up_or_slow = tokio::time::timeout(PATIENCE, answer(stream, &group)).await;
+                let _hung_up_or_slow =
+                    tokio::time::timeout(PATIENCE, answer(stream, &groups)).await;
             }
             Err(error) => {
                 tracing::warn!(%error, "the operators' door");
@@ -33,7 +34,7 @@ pub async fn serve(listener: TcpListener, group: Arc<Group>, stop: CancellationT
     }
 }
 
-async fn answer(mut stream: TcpStream, group: &Group) -> std::io::Result<()> {
+async fn answer(mut stream: TcpStream, groups: &[Arc<Group>]) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < MAX_HEAD_BYTES {
         if stream.read_buf(&mut head).await? == 0 {
@@ -44,9 +45,14 @@ async fn answer(mut stream: TcpStream, group: &Group) -> std::io::Result<()> {
     let mut words = head.split_ascii_whitespace();
     let (status, body) = match (words.next(), words.next()) {
         (Some("GET"), Some("/livez")) => ("200 OK", "ok\n".to_owned()),
-        (Some("GET"), Some("/readyz")) => ready(group),
-        (Some("GET"), Some("/metrics")) => metrics(group),
-        (Some("GET"), Some("/partitions")) => ("200 OK", partitions(group)),
+        (Some("GET"), Some("/readyz")) => ready(groups),
+        (Some("GET"), Some("/metrics")) => metrics(groups),
+        (Some("GET"), Some("/partitions")) => (
+            "200 OK",
+            groups
+                .first()
+                .map_or_else(String::new, |group| partitions(group)),
+        ),
         _ => ("404 Not Found", "not here\n".to_owned()),
     };
     let answer = format!(
@@ -57,26 +63,29 @@ async fn answer(mut stream: TcpStream, group: &Group) -> std::io::Result<()> {
 }
 
 /// Well is who reads; a partition that stands still for a person is not.
-fn ready(group: &Group) -> (&'static str, String) {
-    let status = group.status();
-    let halted: Vec<String> = status
-        .halted()
-        .map(|(partition, why)| format!("partition {partition}: {why}\n"))
-        .collect();
-    if !halted.is_empty() {
-        return ("503 Service Unavailable", halted.concat());
-    }
-    match status.last_error {
-        Some(error) if status.partitions.is_empty() => {
-            ("503 Service Unavailable", format!("{error}\n"))
+fn ready(groups: &[Arc<Group>]) -> (&'static str, String) {
+    let mut faults = String::new();
+    for status in groups.iter().map(|group| group.status()) {
+        for (partition, why) in status.halted() {
+            faults.extend(["partition ", &partition.to_string(), ": ", why, "\n"]);
         }
-        _ => ("200 OK", "ok\n".to_owned()),
+        if let Some(error) = status.last_error.filter(|_| status.partitions.is_empty()) {
+            faults.extend([error.as_str(), "\n"]);
+        }
+    }
+    if faults.is_empty() {
+        ("200 OK", "ok\n".to_owned())
+    } else {
+        ("503 Service Unavailable", faults)
     }
 }
 
-fn metrics(group: &Group) -> (&'static str, String) {
+fn metrics(groups: &[Arc<Group>]) -> (&'static str, String) {
     let mut text = String::new();
-    match prometheus_client::encoding::text::encode(&mut text, group.registry()) {
+    let encoded = groups.iter().try_for_each(|group| {
+        prometheus_client::encoding::text::encode_registry(&mut text, group.registry())
+    });
+    match encoded.and_then(|()| prometheus_client::encoding::text::encode_eof(&mut text)) {
         Ok(()) => ("200 OK", text),
         Err(error) => ("500 Internal Server Error", format!("{error}\n")),
     }

@@ -2,6 +2,7 @@
 //!
 //! 0: done. 1: it failed, or `doctor` found something. 2: the command line or the configuration is wrong.
 
+mod archive;
 mod audit;
 mod audit_completeness;
 mod bench;
@@ -19,6 +20,8 @@ mod prices;
 mod prices_import;
 mod prices_used;
 mod ready;
+mod rebuild;
+mod rebuild_bills;
 pub mod report;
 mod report_imported;
 mod simulate;
@@ -133,6 +136,21 @@ enum Command {
     /// Look into a journal, publish one
     #[command(subcommand)]
     Journal(journal::JournalCommand),
+    /// Sealed segments of the log: list, verify, archive
+    #[command(subcommand)]
+    Archive(archive::ArchiveCommand),
+    /// Make the tables again from archive and log, compare with those that are there, and put them in their place
+    #[command(after_help = "\
+Examples:
+  tollgate rebuild --dry-run                        are the tables what the log says?
+  tollgate rebuild                                  make them again; a table that was dropped too
+  tollgate rebuild --archive /mnt/archive --period 2026-10
+
+Made again: audit_log, usage_events, cuts. Left as they are: imported_spend, which is not from the log, and
+producer_log.
+Stop `tollgate up`, or all consumers of the group, first; nothing else need stop. An interrupted rebuild leaves the
+tables as they were and is begun again. Exit code 1 if the tables differ and were not replaced.")]
+    Rebuild(rebuild::Rebuild),
     /// The price book
     #[command(subcommand)]
     Prices(prices::Prices),
@@ -195,6 +213,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Migrate(command) => command.run().map(done),
         Command::Bench(command) => command.run(),
         Command::Journal(command) => command.run(),
+        Command::Archive(command) => command.run(),
+        Command::Rebuild(command) => command.run(),
         Command::Prices(command) => command.run(),
         Command::Key(command) => command.run().map(done),
         Command::Completions { shell } => {

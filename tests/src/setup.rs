@@ -93,6 +93,8 @@ pub struct Setup {
     pub provider_url: Option<String>,
     /// `TOLLGATE_FAILPOINT` of the first start.
     pub failpoint: Option<String>,
+    /// Further sections of the configuration.
+    pub sections: String,
 }
 
 impl Default for Setup {
@@ -109,6 +111,7 @@ impl Default for Setup {
             simulator: simulator::Settings::default(),
             provider_url: None,
             failpoint: None,
+            sections: String::new(),
         }
     }
 }
@@ -147,6 +150,7 @@ impl Setup {
         for (tenant, durability) in TENANTS.into_iter().zip(self.durability) {
             self.add_tenant(&mut text, tenant, durability);
         }
+        text.push_str(&self.sections);
         text
     }
 

@@ -79,6 +79,40 @@ pub fn page(page: &Page, format: Format, width: Option<u16>) -> Result<String, R
     }
 }
 
+/// Prints rows of texts under `columns`, each a name and whether it is a number; `width` is that of the terminal, if it is one.
+pub fn grid(
+    columns: &[(&str, bool)],
+    rows: Vec<Vec<String>>,
+    format: Format,
+    width: Option<u16>,
+) -> Result<String, RenderError> {
+    match format {
+        Format::Table => {
+            let drawn = columns.iter().map(|(name, is_number)| table::Column {
+                name: (*name).to_owned(),
+                is_number: *is_number,
+            });
+            Ok(table::draw(&drawn.collect::<Vec<_>>(), rows, width))
+        }
+        Format::Csv => {
+            let header: Vec<String> = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
+            csv_text(&header, rows)
+        }
+        Format::Json => {
+            let named = rows.into_iter().map(|row| {
+                let pairs = columns.iter().zip(row);
+                let pairs = pairs.map(|((name, is_number), text)| {
+                    let number = text.parse::<i64>().ok().filter(|_| *is_number);
+                    let value = number.map_or_else(|| text.into(), serde_json::Value::from);
+                    ((*name).to_owned(), value)
+                });
+                pairs.collect::<serde_json::Map<_, _>>()
+            });
+            json(&named.collect::<Vec<_>>())
+        }
+    }
+}
+
 pub(crate) fn json<T: serde::Serialize>(value: &T) -> Result<String, RenderError> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');

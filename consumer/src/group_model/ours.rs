@@ -180,6 +180,7 @@ fn record(offset: i64, entry: Entry) -> Record {
         kind,
         bytes,
         contradiction: None,
+        kept: None,
     }
 }
 

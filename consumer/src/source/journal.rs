@@ -22,11 +22,21 @@ const REST_OF_TOPIC_BYTES: usize = 17;
 pub struct JournalSource {
     journal: Journal,
     place: Place,
+    takes: fn(RecordKind) -> bool,
 }
 
 impl JournalSource {
     /// The journal of `producer`.
     pub fn new(journal: Journal, producer: &str) -> Self {
+        Self::taking(journal, producer, RecordKind::is_published)
+    }
+
+    /// The same, with the signs of life among the records: what is archived of a journal.
+    pub fn for_the_archive(journal: Journal, producer: &str) -> Self {
+        Self::taking(journal, producer, is_archived)
+    }
+
+    fn taking(journal: Journal, producer: &str, takes: fn(RecordKind) -> bool) -> Self {
         let topic = topic(producer, journal.identity());
         Self {
             journal,
@@ -34,12 +44,18 @@ impl JournalSource {
                 topic,
                 partition: 0,
             },
+            takes,
         }
     }
 }
 
+/// An admission is closed by a record that is archived, and a journal's segment stays until it is.
+fn is_archived(kind: RecordKind) -> bool {
+    kind != RecordKind::Admission
+}
+
 /// The identity stays whole, however long the producer's name is.
-fn topic(producer: &str, identity: [u8; 4]) -> Text {
+pub(crate) fn topic(producer: &str, identity: [u8; 4]) -> Text {
     let mut end = producer.len().min(MAX_TEXT_BYTES - REST_OF_TOPIC_BYTES);
     while !producer.is_char_boundary(end) {
         end -= 1;
@@ -71,6 +87,7 @@ impl Source for JournalSource {
     fn read_from(&self, offset: i64) -> JournalReader {
         JournalReader {
             frames: self.journal.reader(position_of(offset)),
+            takes: self.takes,
         }
     }
 
@@ -96,6 +113,7 @@ impl Source for JournalSource {
 #[derive(Debug)]
 pub struct JournalReader {
     frames: journal::Reader,
+    takes: fn(RecordKind) -> bool,
 }
 
 impl Reader for JournalReader {
@@ -126,12 +144,13 @@ impl Reader for JournalReader {
                     kind: frame.kind,
                 });
             };
-            if kind.is_published() {
+            if (self.takes)(kind) {
                 return Ok(Read::Record(Record {
                     offset,
                     kind,
                     bytes: frame.payload,
                     contradiction: None,
+                    kept: None,
                 }));
             }
         }

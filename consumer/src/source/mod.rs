@@ -6,6 +6,7 @@ mod kafka;
 
 use std::future::Future;
 
+use archive::Envelope;
 use bytes::Bytes;
 use schemas::RecordKind;
 use schemas::rows::Source as Place;
@@ -16,7 +17,9 @@ use crate::options::Options;
 use crate::worker::Fate;
 
 pub use self::journal::JournalSource;
-pub use self::kafka::{Group, GroupStatus, KafkaOptions};
+pub(crate) use self::journal::topic as journal_topic_of;
+pub(crate) use self::kafka::contradiction_of;
+pub use self::kafka::{Group, GroupStatus, KafkaLog, KafkaOptions, NotToBeRead};
 
 /// One record of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +32,17 @@ pub struct Record {
     pub bytes: Bytes,
     /// Which part of its envelope does not fit what it says.
     pub contradiction: Option<&'static str>,
+    /// What else the log has of it; only where the reader asked for it.
+    pub kept: Option<Box<Kept>>,
+}
+
+/// What a log has of a record beside its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// When it was appended, in microseconds since the epoch.
+    pub time_us: Option<i64>,
+    /// Its key and headers.
+    pub envelope: Envelope,
 }
 
 /// What reading gave.
@@ -114,6 +128,9 @@ pub trait Source: Send + 'static {
 
     /// Where the mark of what was written is kept.
     fn keeper(&self, options: &Options) -> Box<dyn Keeper>;
+
+    /// Everything before this boundary is archived.
+    fn archived(&self, _boundary: i64) {}
 
     /// Passes the unreadable records of a batch on to whoever mends them, where the log has a place for that. May be repeated.
     fn dead_letters(&self, rows: &Rows) -> impl Future<Output = Fate>;

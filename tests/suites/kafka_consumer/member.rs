@@ -44,9 +44,14 @@ fn start(config: &PathBuf, log: &PathBuf) -> Child {
 impl Member {
     /// Starts a member of the configuration's group under a name.
     pub(crate) fn start(stand: &super::stand::Stand, name: &str) -> Self {
+        Self::start_with(stand, name, "")
+    }
+
+    fn start_with(stand: &super::stand::Stand, name: &str, more: &str) -> Self {
         let ops = free_address();
         let config = stand.folder().join(format!("{name}.toml"));
-        std::fs::write(&config, stand.toml(name, ops)).expect("a file can be written");
+        let text = stand.toml(name, ops) + more;
+        std::fs::write(&config, text).expect("a file can be written");
         let log = stand.folder().join(format!("{name}.log"));
         Self {
             child: start(&config, &log),
@@ -54,6 +59,20 @@ impl Member {
             log,
             ops,
         }
+    }
+
+    /// The same, and it archives what it reads.
+    pub(crate) fn start_archiving(stand: &super::stand::Stand, name: &str) -> Self {
+        let archive = format!(
+            "[archive]\ndir = \"{}\"\nage_seconds = 1\n",
+            stand.archive().display()
+        );
+        Self::start_with(stand, name, &archive)
+    }
+
+    /// Its configuration file.
+    pub(crate) fn config(&self) -> &PathBuf {
+        &self.config
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

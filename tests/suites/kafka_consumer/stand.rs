@@ -71,6 +71,11 @@ impl Stand {
         self.folder.path()
     }
 
+    /// Where members that archive do so.
+    pub(crate) fn archive(&self) -> PathBuf {
+        self.folder().join("archive")
+    }
+
     pub(crate) fn topic(topic: Topic) -> String {
         topic.name(PREFIX)
     }
@@ -105,6 +110,7 @@ impl Stand {
         let names = [
             (Self::topic(Topic::Usage), PARTITIONS),
             (Self::topic(Topic::DeadLetters), 1),
+            (Self::topic(Topic::Producers), 1),
         ];
         let admin = self.admin();
         for (name, partitions) in names {

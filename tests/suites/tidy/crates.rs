@@ -9,10 +9,14 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("schemas", &[]),
     ("journal", &[]),
     ("runtime", &[]),
+    ("archive", &["schemas", "runtime"]),
     ("simulator", &[]),
     ("store", &["schemas", "runtime"]),
     ("gateway", &["schemas", "journal", "runtime"]),
-    ("consumer", &["schemas", "journal", "store", "runtime"]),
+    (
+        "consumer",
+        &["schemas", "journal", "archive", "store", "runtime"],
+    ),
     ("billing", &["schemas", "store", "runtime"]),
     ("fuzz", &["schemas", "gateway"]),
 ];
@@ -23,6 +27,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("clickhouse", &["store"]),
     ("libloading", &["store"]),
     ("landlock", &["store"]),
+    ("zstd", &["archive"]),
 ];
 /// What the pure crate must not know.
 const NOT_IN_SCHEMAS: &[&str] = &[

@@ -7,7 +7,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::super::{Read, SourceError};
-use super::client::{record_of, shown};
+use super::client::{Keeping, record_of, shown};
 use super::options::KafkaOptions;
 use crate::order::{Delivered, Order};
 
@@ -48,7 +48,7 @@ impl Again {
             };
             // Passing faults are retried by the client itself; one that stays ends the patience.
             let Ok(message) = polled else { continue };
-            let record = record_of(&message);
+            let record = record_of(&message, Keeping::Bytes);
             match self.order.take(record.offset) {
                 Delivered::Next => return Ok(Read::Record(record)),
                 Delivered::Again => {}

@@ -6,7 +6,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use schemas::topics::{CE_ID, CE_SOURCE, CE_SPEC_VERSION, CE_TYPE, Envelope, Written, envelope};
 use schemas::{Boot, RecordKind};
 
-use super::super::Record;
+use super::super::{Kept, Record};
 
 /// Headers without which a record is no event.
 const MUST_BE_THERE: [&str; 4] = [CE_SPEC_VERSION, CE_ID, CE_SOURCE, CE_TYPE];
@@ -20,25 +20,64 @@ const KINDS: [RecordKind; 5] = [
 ];
 
 /// What a message says, and whether its envelope fits.
-pub(super) fn record_of(message: &BorrowedMessage<'_>) -> Record {
+pub(super) fn record_of(message: &BorrowedMessage<'_>, keeping: Keeping) -> Record {
     let bytes = message.payload().unwrap_or_default();
     let said = |name: &str| {
         let headers = message.headers()?;
         let header = headers.iter().find(|header| header.key == name)?;
         header.value
     };
-    let kind = said(CE_TYPE).and_then(|said| {
-        KINDS
-            .into_iter()
-            .find(|kind| kind.type_name().as_bytes() == said)
-    });
+    let kind = said(CE_TYPE).and_then(kind_of);
     Record {
         offset: message.offset(),
         // What has no kind is judged by what it says.
         kind: kind.unwrap_or(RecordKind::Usage),
         bytes: bytes::Bytes::copy_from_slice(bytes),
         contradiction: contradiction(kind, bytes, message.key(), said),
+        kept: (keeping == Keeping::All).then(|| Box::new(kept_of(message))),
     }
+}
+
+/// What a record takes along beside its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeping {
+    /// What the rows are made of.
+    Bytes,
+    /// Key, headers and time too.
+    All,
+}
+
+fn kept_of(message: &BorrowedMessage<'_>) -> Kept {
+    let copied = |bytes: &[u8]| bytes::Bytes::copy_from_slice(bytes);
+    let headers = message.headers().into_iter().flat_map(|all| all.iter());
+    Kept {
+        time_us: message
+            .timestamp()
+            .to_millis()
+            .map(|time_ms| time_ms * 1_000),
+        envelope: archive::Envelope {
+            key: message.key().map(copied),
+            headers: headers
+                .map(|header| (header.key.to_owned(), header.value.map(copied)))
+                .collect(),
+        },
+    }
+}
+
+/// Which part of an archived record's envelope is not what the record says: judged again as it was when it was read.
+pub(crate) fn contradiction_of(envelope: &archive::Envelope, bytes: &[u8]) -> Option<&'static str> {
+    let said = |name: &str| {
+        let header = envelope.headers.iter().find(|header| header.0 == name)?;
+        header.1.as_deref()
+    };
+    let kind = said(CE_TYPE).and_then(kind_of);
+    contradiction(kind, bytes, envelope.key.as_deref(), said)
+}
+
+fn kind_of(said: &[u8]) -> Option<RecordKind> {
+    KINDS
+        .into_iter()
+        .find(|kind| kind.type_name().as_bytes() == said)
 }
 
 /// Which part of the envelope is not what the record says. Only of a usage record is all of it known.

@@ -13,6 +13,7 @@ use schemas::Boot;
 use super::options::KafkaOptions;
 use super::owner::Owner;
 use super::sending::Sending;
+use crate::archiving::Archiving;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::status::{State, Status};
@@ -48,10 +49,18 @@ impl GroupStatus {
     }
 }
 
+/// What is done with a partition.
+pub(super) enum Work {
+    /// It is written into the store.
+    Store(Options),
+    /// It is archived.
+    Archive(Archiving),
+}
+
 /// What the owner and the outside share.
 pub(super) struct Shared {
     pub kafka: KafkaOptions,
-    pub options: Options,
+    pub work: Work,
     pub metrics: Metrics,
     stop: AtomicBool,
     failure: Mutex<Option<String>>,
@@ -113,9 +122,34 @@ impl Group {
         let metrics = Metrics::default();
         let mut registry = Registry::default();
         metrics.register(&mut registry);
+        Self::spawn_with(kafka, Work::Store(options), metrics, registry, member, boot)
+    }
+
+    /// Joins a group that archives a topic.
+    pub fn spawn_archiver(
+        kafka: KafkaOptions,
+        archiving: Archiving,
+        member: &str,
+        boot: Boot,
+    ) -> std::io::Result<Self> {
+        let metrics = Metrics::default();
+        let mut registry = Registry::default();
+        archiving.metrics.register(&metrics, &mut registry);
+        let work = Work::Archive(archiving);
+        Self::spawn_with(kafka, work, metrics, registry, member, boot)
+    }
+
+    fn spawn_with(
+        kafka: KafkaOptions,
+        work: Work,
+        metrics: Metrics,
+        registry: Registry,
+        member: &str,
+        boot: Boot,
+    ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             kafka,
-            options,
+            work,
             metrics,
             stop: AtomicBool::new(false),
             failure: Mutex::default(),

@@ -17,14 +17,14 @@ use rdkafka::types::RDKafkaRespErr;
 use schemas::Text;
 use schemas::rows::Source as Place;
 
-use super::client::{log, record_of, shown};
-use super::group::Shared;
+use super::client::{Keeping, log, record_of, shown};
+use super::group::{Shared, Work};
 use super::options::{HALT_AGAIN, REVOKE_BOUND};
 use super::partition::KafkaPartition;
 use super::sending::Sending;
 use super::slot::{Slot, Stage, abandon, has_ended};
 use super::topic_id::topic_id;
-use crate::handle::{Handle, spawn_part};
+use crate::handle::{Handle, spawn_archiver_part, spawn_part};
 use crate::order::{Delivered, Order};
 
 /// No question to the brokers waits for longer.
@@ -211,6 +211,10 @@ impl Owner {
 
     /// Polls until there is a reason to end.
     pub(super) fn run(mut self) -> Result<(), String> {
+        let keeping = match self.shared.work {
+            Work::Store(_) => Keeping::Bytes,
+            Work::Archive(_) => Keeping::All,
+        };
         let ended = loop {
             if self.shared.is_stopping() {
                 break Ok(());
@@ -220,7 +224,7 @@ impl Owner {
             }
             if let Some(polled) = self.consumer.poll(POLL) {
                 match polled {
-                    Ok(message) => self.deliver(message.partition(), record_of(&message)),
+                    Ok(message) => self.deliver(message.partition(), record_of(&message, keeping)),
                     Err(error) => self.complain(&error),
                 }
             }
@@ -385,7 +389,11 @@ impl Owner {
             options: self.shared.kafka.clone(),
         };
         let metrics = self.shared.metrics.of_a_part();
-        match spawn_part(source, self.shared.options.clone(), metrics) {
+        let spawned = match &self.shared.work {
+            Work::Store(options) => spawn_part(source, options.clone(), metrics),
+            Work::Archive(archiving) => spawn_archiver_part(source, archiving.clone(), metrics),
+        };
+        match spawned {
             Ok(handle) => {
                 slot.handle = Some(handle);
                 slot.stage = Stage::Beginning;

@@ -74,6 +74,10 @@ impl Source for KafkaPartition {
         })
     }
 
+    fn archived(&self, boundary: i64) {
+        self.queue.commit(boundary);
+    }
+
     async fn dead_letters(&self, rows: &Rows) -> Fate {
         match self.sending.dead_letters(rows).await {
             Ok(()) => Fate::Done,

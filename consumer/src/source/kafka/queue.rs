@@ -114,6 +114,7 @@ mod tests {
             kind: RecordKind::Usage,
             bytes: vec![0; QUEUE_BYTES / 2].into(),
             contradiction: None,
+            kept: None,
         };
         queue.push(record.clone());
         assert!(!queue.is_full() && !queue.has_room_again());

@@ -1,0 +1,4 @@
+//! The archive's suite, in one binary.
+
+#[cfg(test)]
+mod sealing;
