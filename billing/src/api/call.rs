@@ -57,17 +57,21 @@ impl Call {
         self.reader.tenant(self.params.get("tenant"))
     }
 
-    /// The report that is asked for.
-    pub(super) fn report(&self) -> Result<Request, ApiError> {
+    /// The period that is asked for.
+    pub(super) fn period(&self) -> Result<Period, ApiError> {
         let zone = self.params.read_by("tz", zone)?;
         let zone = zone.unwrap_or(chrono_tz::Tz::UTC);
         let period = self.params.get("period").map(str::to_owned);
         let period = period.unwrap_or_else(|| month_of(self.now));
         let period = Period::parse(&period, zone);
-        let period = period.map_err(|error| ApiError::bad("period", error.to_string()))?;
+        period.map_err(|error| ApiError::bad("period", error.to_string()))
+    }
+
+    /// The report that is asked for.
+    pub(super) fn report(&self) -> Result<Request, ApiError> {
         let by = self.params.read_by("by", Dimension::parse_list)?;
         Ok(Request {
-            period,
+            period: self.period()?,
             by: by.unwrap_or_default(),
             synthetic: self
                 .params

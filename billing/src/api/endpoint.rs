@@ -42,6 +42,7 @@ pub(super) enum Serves {
     Chargeback,
     Coverage,
     Audit,
+    Completeness,
     Exports,
     Prices,
     Reader,
@@ -188,7 +189,15 @@ const ETAG: (&str, &str) = (
 
 /// All of them.
 pub static ENDPOINTS: &[Endpoint] = &[
-    CHARGEBACK, COVERAGE, AUDIT, EXPORTS, PRICES, READER, OPENAPI, CONSOLE,
+    CHARGEBACK,
+    COVERAGE,
+    AUDIT,
+    COMPLETENESS,
+    EXPORTS,
+    PRICES,
+    READER,
+    OPENAPI,
+    CONSOLE,
 ];
 
 const CHARGEBACK: Endpoint = Endpoint {
@@ -310,6 +319,57 @@ const AUDIT: Endpoint = Endpoint {
         "The next page, `rel=\"next\"`; none where this is the last",
     )],
     serves: Serves::Audit,
+};
+
+const COMPLETENESS: Endpoint = Endpoint {
+    path: "/v1/completeness",
+    id: "completeness",
+    summary: "Whether a period is whole, and as it was written: `tollgate audit completeness`",
+    access: Access::Reader(May::Audit),
+    params: &[
+        PERIOD,
+        TZ,
+        param("producer", "Only this gateway", "gateway-1"),
+        param(
+            "as_of",
+            "Judge as of this instant instead of now",
+            "2026-11-25T12:00:00Z",
+        ),
+        FORMAT,
+    ],
+    media: &[JSON, CSV],
+    members: &[
+        member("period", OBJECT, "As written and as instants"),
+        member(
+            "producer",
+            MAYBE_TEXT,
+            "The one gateway, if it was asked for one",
+        ),
+        member(
+            "as_of_us",
+            WHOLE,
+            "What is claimed within the minute before this need not be there yet",
+        ),
+        member(
+            "is_final",
+            &["boolean"],
+            "Every gateway has claimed past the end",
+        ),
+        member("held_up_by", ARRAY, "Who has not"),
+        member(
+            "verdicts",
+            OBJECT,
+            "`completeness`: nothing is missing; `integrity`: nothing was changed",
+        ),
+        member("events", WHOLE, "Usage events of the period"),
+        member("boots", ARRAY, "By start of a gateway"),
+        member("partitions", ARRAY, "By partition of the log"),
+        member("dead_letters", ARRAY, "Records that could not be read"),
+        member("findings", ARRAY, "What is wrong, the first of it"),
+        member("findings_left_out", WHOLE, "Findings that are not listed"),
+    ],
+    headers: &[],
+    serves: Serves::Completeness,
 };
 
 const EXPORTS: Endpoint = Endpoint {

@@ -103,6 +103,12 @@ impl ApiError {
         Self::missing("tenant", &format!("name one of {}", own.join(", ")))
     }
 
+    pub(super) fn only_all() -> Self {
+        let message =
+            "this counts the records of every tenant: only a reader of all of them may ask";
+        Self::new(StatusCode::FORBIDDEN, "not_allowed", message)
+    }
+
     pub(super) fn no_such_path() -> Self {
         let message = "there is nothing here: GET /openapi.json lists what is";
         Self::new(StatusCode::NOT_FOUND, "not_found", message)

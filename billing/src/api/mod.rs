@@ -7,6 +7,7 @@ mod answer;
 mod audit;
 mod book;
 mod call;
+mod completeness;
 mod console;
 mod download;
 mod endpoint;

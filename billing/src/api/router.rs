@@ -18,7 +18,7 @@ use crate::api::params::Params;
 use crate::api::readers::Reader;
 use crate::api::service::Service;
 use crate::api::settings::Tenants;
-use crate::api::{audit, console, exports, openapi, prices, reports};
+use crate::api::{audit, completeness, console, exports, openapi, prices, reports};
 use crate::render;
 
 /// Every endpoint of the table, and an error for everything else.
@@ -96,6 +96,7 @@ async fn answer(
         Serves::Chargeback => reports::chargeback(&call).await,
         Serves::Coverage => reports::coverage(&call).await,
         Serves::Audit => audit::page(&call).await,
+        Serves::Completeness => completeness::verdicts(&call).await,
         Serves::Exports => exports::file(&call).await,
         Serves::Prices => prices::lines(&call).await,
         Serves::Reader | Serves::OpenApi | Serves::Console => whose(&call.reader),

@@ -123,7 +123,7 @@ pub enum All {
 pub enum May {
     /// Chargeback, coverage and prices.
     Reports,
-    /// The audit trail.
+    /// The audit trail, and whether it is whole.
     Audit,
     /// Files of the month and of every request.
     Exports,

@@ -6,12 +6,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use billing::audit::{Filter, query};
 use billing::chargeback::report;
+use billing::completeness;
 use billing::export::{Export, ExportFormat, Kind, Target, export, manifest_path, verify};
 use billing::render::{self, Format};
 use schemas::Outcome;
 use sha2::{Digest, Sha256};
 
-use super::door::{Door, PRICES};
+use super::door::{Door, NOW, PRICES};
 use crate::common::{HOUR, Ledger, NOON, at, book, ended, event, november, of};
 
 const USED: &str = r#"{"input_text":1000,"output_text":37}"#;
@@ -92,6 +93,27 @@ async fn the_report_and_the_trail_are_those_of_the_command_line_byte_for_byte() 
         got.text(),
         render::prices(&lines, Format::Csv, None).expect("a text")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_a_period_is_whole_is_told_to_readers_of_everybody_alone() {
+    let ledger = ledger().await;
+    let door = Door::open(ledger.reader(), "");
+    let request = completeness::Request {
+        period: november("", "UTC").period,
+        producer: None,
+        as_of: completeness::AsOf::At(NOW.0),
+    };
+    let wanted = completeness::check(&ledger.reader(), &request).await;
+    let wanted = wanted.expect("verdicts");
+    for (name, format) in [("json", Format::Json), ("csv", Format::Csv)] {
+        let url = format!("/v1/completeness?period=2026-11&format={name}");
+        let got = door.get("all", &url).await.good();
+        let wanted = render::completeness(&wanted, format, None).expect("a text");
+        assert_eq!(got.text(), wanted);
+        let refused = door.get("acme", &url).await.error();
+        assert_eq!(refused, (403, "not_allowed".to_owned(), String::new()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
