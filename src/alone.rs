@@ -3,28 +3,29 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use gateway::publish::{Kafka, RetireAfter};
 use prometheus_client::registry::Registry;
 use runtime::config::Loaded;
 use runtime::shutdown::Shutdown;
 
 use crate::cli::Usage;
 use crate::config::Config;
-use crate::{retire, traces, up};
+use crate::{retire, sink, traces, up};
 
 /// Runs until a signal.
 pub fn run(config: &Path) -> anyhow::Result<()> {
     let loaded = Config::load(config)?;
-    if loaded.value.log.kafka.is_none() {
+    let Some(kafka) = loaded.value.log.kafka.clone() else {
         return Err(Usage(format!(
             "`tollgate gateway` publishes to Kafka: add `kafka = {{ bootstrap = \"host:9092\" }}` to `[log]` in {}, or run `tollgate up` for everything on one machine",
             config.display()
         ))
         .into());
-    }
-    up::serving(&loaded.value)?.block_on(serve(loaded))
+    };
+    up::serving(&loaded.value)?.block_on(serve(loaded, kafka))
 }
 
-async fn serve(loaded: Loaded<Config>) -> anyhow::Result<()> {
+async fn serve(loaded: Loaded<Config>, kafka: Kafka) -> anyhow::Result<()> {
     let config = &loaded.value;
     up::make_data_dir(&config.data_dir)?;
     let mut registry = Registry::with_prefix("tollgate");
@@ -39,6 +40,7 @@ async fn serve(loaded: Loaded<Config>) -> anyhow::Result<()> {
             "requests of an earlier start recorded as unknown"
         );
     }
+    prepared.confirm_by(sink::readers(config, &kafka)?);
     let journal = prepared.journal();
     let running = Arc::new(prepared.serve(Arc::new(registry)));
     tracing::info!(app = %running.app_address(), ops = %running.ops_address(), "serving");
@@ -53,14 +55,17 @@ async fn serve(loaded: Loaded<Config>) -> anyhow::Result<()> {
         running.clone(),
         shutdown.clone(),
     ));
-    let acked = {
+    let safe_below = {
         let running = running.clone();
-        move || running.acked().unwrap_or(0)
+        move || match kafka.retire_after {
+            RetireAfter::Sink => running.confirmed().unwrap_or(0),
+            RetireAfter::Kafka => running.acked().unwrap_or(0),
+        }
     };
     helpers.spawn(retire::watch(
         journal.clone(),
         running.clone(),
-        acked,
+        safe_below,
         config.journal.keep_bytes(),
         shutdown.clone(),
     ));

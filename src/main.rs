@@ -7,6 +7,7 @@ mod config;
 mod ledger;
 mod retire;
 mod sample;
+mod sink;
 mod traces;
 mod up;
 

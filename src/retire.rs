@@ -1,5 +1,6 @@
 //! Old segments of the journal go when they are safe elsewhere, and more than is kept: in the store, found again there by the
-//! audit, and in the archive, where there is one; or, where the log is Kafka, acknowledged by it.
+//! audit, and in the archive, where there is one; or, where the log is Kafka, in the store by what its readers have committed, or
+//! only acknowledged by Kafka.
 //!
 //! Nothing that is not confirmed ever goes: a journal that is full of it refuses new work instead. Refusals that are confirmed
 //! give their lane free, long before their segments go.

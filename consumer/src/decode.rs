@@ -66,7 +66,7 @@ impl Rows {
             (Decoded::Event(_), Some(part)) => Decoded::DeadLetter(DeadLetter::Contradiction(part)),
             (decoded, _) => decoded,
         };
-        let Some((audit, usage)) = rows_of(&self.place, record.offset, &record.bytes, &decoded)
+        let Some((mut audit, usage)) = rows_of(&self.place, record.offset, &record.bytes, &decoded)
         else {
             let version = match decoded {
                 Decoded::Newer(version) => version,
@@ -77,6 +77,9 @@ impl Rows {
                 version,
             });
         };
+        if let (Decoded::Event(_), Some(place)) = (&decoded, &record.replay_of) {
+            audit.reason = format!("replay of {place}");
+        }
         self.last = record.offset;
         self.records += 1;
         self.events += i64::from(audit.fate == Fate::Event as i8);
@@ -161,7 +164,7 @@ impl Rows {
 }
 
 /// The metric label of a reason.
-fn label(reason: &DeadLetter) -> &'static str {
+pub(crate) fn label(reason: &DeadLetter) -> &'static str {
     match reason {
         DeadLetter::Malformed(_) => "malformed",
         DeadLetter::OutOfBounds(_) => "out_of_bounds",

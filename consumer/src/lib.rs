@@ -15,6 +15,7 @@ mod error;
 mod group_model;
 mod handle;
 mod horizon;
+pub mod letters;
 mod metrics;
 #[cfg(test)]
 mod model;
@@ -44,8 +45,8 @@ pub use horizon::horizon_findings;
 pub use options::{Hold, Options};
 pub use replay::{ReplayError, Replayed, replay};
 pub use source::{
-    Group, GroupStatus, JournalSource, KafkaLog, KafkaOptions, Kept, NotToBeRead, Read, Reader,
-    Record, Source, SourceError,
+    Delivered, Group, GroupProgress, GroupStatus, JournalSource, KafkaLog, KafkaOptions, Kept,
+    LetterBox, NotToBeRead, Original, Progress, Read, Reader, Record, Source, SourceError,
 };
 pub use start::NotThisLog;
 pub use status::{State, Status};

@@ -136,6 +136,7 @@ impl World {
                 bytes: Bytes::from(bytes),
                 contradiction: None,
                 kept: None,
+                replay_of: None,
             };
             at += 1;
             if let Some(rows) = gathering.push(&record).unwrap() {
@@ -226,6 +227,7 @@ fn boundaries_of(log: &[(RecordKind, Vec<u8>)]) -> BTreeSet<(i64, i64)> {
             bytes: Bytes::from(bytes.clone()),
             contradiction: None,
             kept: None,
+            replay_of: None,
         };
         if let Some(rows) = gathering.push(&record).unwrap() {
             boundaries.insert((rows.first(), rows.last()));

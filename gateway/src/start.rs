@@ -276,6 +276,13 @@ impl Prepared {
         self.gate.ledger.journal().clone()
     }
 
+    /// From the beginning on, these say what the store has of what is published.
+    pub fn confirm_by(&self, readers: Arc<dyn publish::Readers>) {
+        if let Some(publisher) = &self.publisher {
+            publisher.confirm_by(readers);
+        }
+    }
+
     /// The producer's lasting identity.
     #[must_use]
     pub fn producer(&self) -> Text {
@@ -352,6 +359,15 @@ impl Running {
     #[must_use]
     pub fn acked(&self) -> Option<u64> {
         self.gate.replicas.as_ref().map(publish::Replicas::acked)
+    }
+
+    /// Everything in the journal below this position is in the store, as far as those who read Kafka have said so.
+    #[must_use]
+    pub fn confirmed(&self) -> Option<u64> {
+        self.gate
+            .replicas
+            .as_ref()
+            .map(publish::Replicas::confirmed)
     }
 
     /// Shows the metrics of another part of the process.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use consumer::{Group, KafkaOptions, Options};
-use gateway::publish::{Kafka, SaslMechanism};
+use gateway::publish::Kafka;
+use runtime::kafka::Pairs;
 use runtime::shutdown::Shutdown;
 use schemas::{Boot, Topic};
 use store::{Client, Credentials, DataDir, Endpoint, User};
@@ -16,6 +17,9 @@ use crate::up;
 
 /// The pause before a store that is away is asked again.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
+
+/// Who we are, in the brokers' logs.
+const CLIENT: &str = "tollgate-consumer";
 
 /// Read the log in Kafka into ClickHouse.
 #[derive(Debug, clap::Args)]
@@ -177,85 +181,14 @@ pub(super) fn client(config: &Config) -> anyhow::Result<Client> {
     ))
 }
 
+/// How a reader of this configuration's topics reaches them.
 pub(super) fn reading(config: &Config, kafka: &Kafka) -> anyhow::Result<KafkaOptions> {
     Ok(KafkaOptions {
-        connection: connection(kafka)?,
+        connection: Pairs::of(&kafka.connection(), CLIENT)
+            .map_err(|bad| Usage(format!("log.kafka: {bad}")))?,
         group: config.consumer.group.clone(),
         topic: Topic::Usage.name(&kafka.topic_prefix),
         dead_letters: Topic::DeadLetters.name(&kafka.topic_prefix),
         session_timeout: Duration::from_millis(config.consumer.session_timeout_ms),
-    })
-}
-
-/// How the client library reaches the brokers.
-fn connection(kafka: &Kafka) -> anyhow::Result<Vec<(String, String)>> {
-    let mut pairs = vec![
-        ("bootstrap.servers", kafka.bootstrap.clone()),
-        ("client.id", "tollgate-consumer".to_owned()),
-        ("socket.keepalive.enable", "true".to_owned()),
-        ("reconnect.backoff.ms", "50".to_owned()),
-        ("reconnect.backoff.max.ms", "1000".to_owned()),
-    ];
-    let protocol = match (&kafka.tls, &kafka.sasl) {
-        (None, None) => "plaintext",
-        (Some(_), None) => "ssl",
-        (None, Some(_)) => "sasl_plaintext",
-        (Some(_), Some(_)) => "sasl_ssl",
-    };
-    pairs.push(("security.protocol", protocol.to_owned()));
-    if let Some(tls) = &kafka.tls {
-        let shown = |path: &std::path::PathBuf| path.display().to_string();
-        let ca = tls.ca_file.as_ref().map_or("probe".to_owned(), shown);
-        pairs.push(("ssl.ca.location", ca));
-        let files = [
-            ("ssl.certificate.location", &tls.cert_file),
-            ("ssl.key.location", &tls.key_file),
-        ];
-        pairs.extend(
-            files
-                .into_iter()
-                .filter_map(|(name, file)| Some((name, shown(file.as_ref()?)))),
-        );
-        if let Some(variable) = &tls.key_password_env {
-            pairs.push(("ssl.key.password", secret(variable)?));
-        }
-    }
-    if let Some(sasl) = &kafka.sasl {
-        let mechanism = match sasl.mechanism {
-            SaslMechanism::Plain => "PLAIN",
-            SaslMechanism::ScramSha256 => "SCRAM-SHA-256",
-            SaslMechanism::ScramSha512 => "SCRAM-SHA-512",
-            SaslMechanism::OauthBearer => {
-                return Err(Usage(
-                    "`tollgate consumer` does not take OAUTHBEARER yet: use SCRAM or PLAIN".into(),
-                )
-                .into());
-            }
-        };
-        pairs.push(("sasl.mechanism", mechanism.to_owned()));
-        let user = sasl.username.clone().unwrap_or_default();
-        pairs.push(("sasl.username", user));
-        let password = match (&sasl.password_env, &sasl.password_file) {
-            (Some(variable), _) => secret(variable)?,
-            (None, Some(file)) => std::fs::read_to_string(file)
-                .with_context(|| format!("the password file {} cannot be read", file.display()))?
-                .trim_end_matches(['\r', '\n'])
-                .to_owned(),
-            (None, None) => String::new(),
-        };
-        pairs.push(("sasl.password", password));
-    }
-    Ok(pairs
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect())
-}
-
-fn secret(variable: &str) -> anyhow::Result<String> {
-    std::env::var(variable).map_err(|_| {
-        Usage(format!(
-            "environment variable {variable} is not set; it must hold the password"
-        ))
-        .into()
     })
 }

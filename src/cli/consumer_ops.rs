@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use consumer::Group;
+use consumer::{Group, State};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -91,16 +91,35 @@ fn metrics(groups: &[Arc<Group>]) -> (&'static str, String) {
     }
 }
 
-/// A line a partition: number, committed, settled, readable, alarms.
+/// A line a partition: number, committed, settled, readable, what it does, alarms.
 fn partitions(group: &Group) -> String {
     let mut text = String::new();
     for (partition, status) in group.status().partitions {
         let (committed, settled, end) = (status.committed, status.settled, status.readable_end);
-        let alarms = status.alarms.join("; ");
-        let line = writeln!(text, "{partition} {committed} {settled} {end} {alarms}");
+        let state = state(&status.state);
+        let is_news = |alarm: &&String| !state.contains(alarm.as_str());
+        let alarms: String = status
+            .alarms
+            .iter()
+            .filter(is_news)
+            .fold(String::new(), |alarms, alarm| alarms + "; " + alarm);
+        let line = writeln!(
+            text,
+            "{partition} {committed} {settled} {end} {state}{alarms}"
+        );
         if line.is_err() {
             break;
         }
     }
     text
+}
+
+fn state(state: &State) -> String {
+    match state {
+        State::Starting => "starting".to_owned(),
+        State::Running => "running".to_owned(),
+        State::WaitingForStore => "waiting for the store".to_owned(),
+        State::Ended => "ended".to_owned(),
+        State::Halted(why) => format!("halted: {why}"),
+    }
 }

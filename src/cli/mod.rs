@@ -9,6 +9,8 @@ mod bench;
 mod billing;
 mod consumer;
 mod consumer_ops;
+mod dlq;
+mod dlq_show;
 mod doctor;
 mod engine;
 mod export;
@@ -151,6 +153,9 @@ producer_log.
 Stop `tollgate up`, or all consumers of the group, first; nothing else need stop. An interrupted rebuild leaves the
 tables as they were and is begun again. Exit code 1 if the tables differ and were not replaced.")]
     Rebuild(rebuild::Rebuild),
+    /// Records that nobody could read: list, show, put back
+    #[command(subcommand)]
+    Dlq(dlq::Dlq),
     /// The price book
     #[command(subcommand)]
     Prices(prices::Prices),
@@ -215,6 +220,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Journal(command) => command.run(),
         Command::Archive(command) => command.run(),
         Command::Rebuild(command) => command.run(),
+        Command::Dlq(command) => command.run(),
         Command::Prices(command) => command.run(),
         Command::Key(command) => command.run().map(done),
         Command::Completions { shell } => {

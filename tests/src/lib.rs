@@ -15,6 +15,7 @@ mod process;
 mod python;
 pub mod raw;
 mod rig;
+pub mod secure;
 mod seed;
 mod setup;
 mod stack;

@@ -5,6 +5,7 @@ mod chargeback;
 mod completeness;
 mod imported;
 mod notes;
+mod plain;
 mod prices;
 mod table;
 mod text;
@@ -17,6 +18,7 @@ use crate::chargeback::Report;
 pub use completeness::{completeness, period_notes};
 pub use imported::{import_refusals, imported};
 pub use notes::notes;
+pub use plain::plain;
 pub use prices::{price_diff, prices, refusals};
 pub(crate) use text::cell;
 

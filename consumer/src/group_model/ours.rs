@@ -181,6 +181,7 @@ fn record(offset: i64, entry: Entry) -> Record {
         bytes,
         contradiction: None,
         kept: None,
+        replay_of: None,
     }
 }
 

@@ -10,7 +10,7 @@ use schemas::rows::Source as Place;
 use schemas::{RecordKind, Text, Topic};
 
 use super::error::RebuildError;
-use crate::source::{Read, Record, SourceError, contradiction_of, journal_topic_of};
+use crate::source::{Read, Record, SourceError, contradiction_of, journal_topic_of, replay_of};
 
 /// Records in order.
 pub type Reads = Box<dyn Iterator<Item = Result<Read, RebuildError>> + Send>;
@@ -98,11 +98,13 @@ fn record_of(entry: Entry) -> Result<Record, SourceError> {
         .envelope
         .as_ref()
         .and_then(|envelope| contradiction_of(envelope, &entry.bytes));
+    let replay_of = entry.envelope.as_ref().and_then(replay_of);
     Ok(Record {
         offset: entry.offset,
         kind,
         bytes: entry.bytes,
         contradiction,
+        replay_of,
         kept: None,
     })
 }
@@ -162,6 +164,7 @@ fn next_of(reader: &mut OfflineReader) -> Result<Option<Read>, RebuildError> {
                 kind,
                 bytes: frame.payload,
                 contradiction: None,
+                replay_of: None,
                 kept: None,
             })));
         }

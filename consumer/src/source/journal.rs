@@ -151,6 +151,7 @@ impl Reader for JournalReader {
                     bytes: frame.payload,
                     contradiction: None,
                     kept: None,
+                    replay_of: None,
                 }));
             }
         }

@@ -13,13 +13,17 @@ use schemas::rows::Source as Place;
 
 use crate::commit::Keeper;
 use crate::decode::Rows;
+use crate::letters::LetterPlace;
 use crate::options::Options;
 use crate::worker::Fate;
 
 pub use self::journal::JournalSource;
 pub(crate) use self::journal::topic as journal_topic_of;
-pub(crate) use self::kafka::contradiction_of;
-pub use self::kafka::{Group, GroupStatus, KafkaLog, KafkaOptions, NotToBeRead};
+pub use self::kafka::{
+    Delivered, Group, GroupProgress, GroupStatus, KafkaLog, KafkaOptions, LetterBox, NotToBeRead,
+    Original, Progress,
+};
+pub(crate) use self::kafka::{contradiction_of, replay_of};
 
 /// One record of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub struct Record {
     pub bytes: Bytes,
     /// Which part of its envelope does not fit what it says.
     pub contradiction: Option<&'static str>,
+    /// The dead letter that it is put back for.
+    pub replay_of: Option<LetterPlace>,
     /// What else the log has of it; only where the reader asked for it.
     pub kept: Option<Box<Kept>>,
 }

@@ -19,6 +19,9 @@ pub(crate) struct Mark {
     pub cluster: String,
     /// Which usage topic.
     pub topic: String,
+    /// The identity of the usage topic; unknown while empty. One that was made anew has another.
+    #[serde(default)]
+    pub topic_id: String,
     /// Everything below is acknowledged.
     pub position: u64,
     /// The place after the last acknowledged usage record, by partition.
@@ -46,6 +49,7 @@ impl Mark {
             journal: hex::encode(journal),
             cluster: String::new(),
             topic: topic.to_owned(),
+            topic_id: String::new(),
             position: first,
             ends: Vec::new(),
         }

@@ -3,11 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
 use parking_lot::Mutex;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::{ClientContext, OAuthToken};
@@ -18,6 +16,7 @@ use rdkafka::metadata::Metadata;
 use rdkafka::producer::{
     BaseRecord, DeliveryResult, Producer, ProducerContext, PurgeConfig, ThreadedProducer,
 };
+use runtime::kafka::TokenFile;
 
 use super::flight::{Flight, Place};
 use super::options::Options;
@@ -25,8 +24,6 @@ use super::topics::{Found, Wanted};
 
 /// No question to the brokers waits for longer.
 const ASK: Duration = Duration::from_secs(5);
-/// A token that does not say when it ends is read again after so long.
-const TOKEN_LIFE_MS: i64 = 5 * 60 * 1_000;
 
 /// A connection that records are sent on.
 pub(crate) struct Link {
@@ -67,7 +64,7 @@ impl Heard {
 struct Sink {
     flight: Arc<Flight>,
     heard: Arc<Heard>,
-    token_file: Option<PathBuf>,
+    token_file: Option<TokenFile>,
 }
 
 /// Takes what the client says of questions. It never shows a token: the library asks for one on a queue that such a client
@@ -96,7 +93,7 @@ impl ClientContext for Sink {
     }
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        token(self.token_file.as_deref())
+        token(self.token_file.as_ref())
     }
 }
 
@@ -139,7 +136,7 @@ impl Link {
         let sink = Sink {
             flight,
             heard: heard.clone(),
-            token_file: options.token_file.clone(),
+            token_file: options.token_file().cloned(),
         };
         let producer = ThreadedProducer::from_config_and_context(&config(options), sink)
             .map_err(|error| shown(&error))?;
@@ -171,6 +168,19 @@ impl Link {
         let ends = client.fetch_watermarks(topic, partition, ASK);
         ends.map(|(_, high)| high)
             .map_err(|error| self.why(&shown(&error)))
+    }
+
+    /// The same of every partition, in their order.
+    pub(crate) fn ends(&self, topic: &str) -> Result<Vec<i64>, String> {
+        // Asked for all, as above.
+        let metadata = self.producer.client().fetch_metadata(None, ASK);
+        let metadata = metadata.map_err(|error| self.why(&shown(&error)))?;
+        let mut topics = metadata.topics().iter();
+        let found = topics.find(|found| found.name() == topic);
+        let partitions = found.map_or(0, |found| found.partitions().len());
+        (0..i32::try_from(partitions).unwrap_or(i32::MAX))
+            .map(|partition| self.end(topic, partition))
+            .collect()
     }
 
     /// Hands a record to the client, which sends it in order. Does not block.
@@ -263,7 +273,7 @@ pub(crate) async fn create(options: &Options, wanted: &[&Wanted]) -> Result<(), 
 fn admin(options: &Options) -> Result<AdminClient<Asker>, String> {
     let mut config = ClientConfig::new();
     // What only publishing needs is not known to a client that asks.
-    for (name, value) in options.connection_pairs() {
+    for (name, value) in options.connection().iter() {
         config.set(name, value);
     }
     AdminClient::from_config_and_context(&config, Asker).map_err(|error| shown(&error))
@@ -320,56 +330,20 @@ fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     }
 }
 
-/// What a token says about itself.
-#[derive(serde::Deserialize)]
-struct Claims {
-    exp: Option<i64>,
-    sub: Option<String>,
-}
-
 /// The token that is in the file now.
-fn token(file: Option<&Path>) -> Result<OAuthToken, Box<dyn Error>> {
+fn token(file: Option<&TokenFile>) -> Result<OAuthToken, Box<dyn Error>> {
     let file = file.ok_or("no `token_file` is configured")?;
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| format!("the token file {} cannot be read: {error}", file.display()))?;
-    let token = text.trim().to_owned();
-    let claims = token.split('.').nth(1).and_then(|part| {
-        let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part);
-        serde_json::from_slice::<Claims>(&bytes.ok()?).ok()
-    });
-    let (exp, sub) = claims.map_or((None, None), |claims| (claims.exp, claims.sub));
-    let now_ms = runtime::clock::now_us() / 1_000;
-    let lifetime_ms = exp.map_or(now_ms + TOKEN_LIFE_MS, |seconds| {
-        seconds.saturating_mul(1_000)
-    });
+    let token = file.read(runtime::clock::now_us() / 1_000)?;
     Ok(OAuthToken {
-        token,
-        principal_name: sub.unwrap_or_else(|| "tollgate".to_owned()),
-        lifetime_ms,
+        token: token.text,
+        principal_name: token.principal,
+        lifetime_ms: token.ends_ms,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_token_is_read_anew_and_says_itself_when_it_ends() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("token");
-        assert!(token(Some(&file)).is_err_and(|error| error.to_string().contains("token")));
-        let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD
-            .encode(br#"{"exp":4102444800,"sub":"gateway"}"#);
-        std::fs::write(&file, format!("h.{claims}.s\n")).unwrap();
-        let read = token(Some(&file)).unwrap();
-        assert_eq!(read.lifetime_ms, 4_102_444_800_000);
-        assert_eq!(
-            (read.principal_name.as_str(), read.token.contains(".s")),
-            ("gateway", true)
-        );
-        std::fs::write(&file, "opaque").unwrap();
-        assert!(token(Some(&file)).unwrap().lifetime_ms > 0);
-    }
 
     #[test]
     fn an_error_about_a_setting_does_not_show_its_value() {

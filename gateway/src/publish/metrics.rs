@@ -17,6 +17,8 @@ pub struct Metrics {
     pub(crate) lag_bytes: Gauge,
     pub(crate) lag: Gauge<f64, AtomicU64>,
     pub(crate) publishing: Gauge,
+    pub(crate) sink_lag_positions: Gauge,
+    pub(crate) sink_lag: Gauge<f64, AtomicU64>,
 }
 
 impl Metrics {
@@ -63,6 +65,17 @@ impl Metrics {
             "publishing",
             "1 while Kafka takes records, 0 while they wait in the journal",
             self.publishing.clone(),
+        );
+        registry.register(
+            "sink_lag_positions",
+            "positions of the journal that Kafka has acknowledged and the store has not confirmed",
+            self.sink_lag_positions.clone(),
+        );
+        registry.register_with_unit(
+            "sink_lag",
+            "age of the oldest record that Kafka has acknowledged and the store has not confirmed",
+            Unit::Seconds,
+            self.sink_lag.clone(),
         );
     }
 }

@@ -16,6 +16,7 @@ mod publisher;
 mod replicas;
 mod session;
 mod settings;
+mod sink;
 mod topics;
 
 pub use cursor::CursorError;
@@ -23,4 +24,5 @@ pub use metrics::Metrics;
 pub use offline::{NotPublished, Published, publish_dir};
 pub use publisher::{NoPublisher, Publisher, Publishing, Start};
 pub use replicas::{Missed, Replicas};
-pub use settings::{BadKafka, Kafka, Sasl, SaslMechanism, Tls, TopicPolicy};
+pub use settings::{BadKafka, Kafka, RetireAfter, TopicPolicy};
+pub use sink::{Progress, Readers};

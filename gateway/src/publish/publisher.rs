@@ -23,9 +23,12 @@ use super::options::{MAX_IN_FLIGHT, Options};
 use super::replicas::Replicas;
 use super::session::{self, Trouble};
 use super::settings::{BadKafka, Kafka};
+use super::sink::{Readers, Sink};
 
 /// How often the cursor is stored and the figures are taken.
 const KEEP_EVERY: Duration = Duration::from_millis(250);
+/// How often the readers of the topic are asked how far they are.
+const ASK_READERS_EVERY: Duration = Duration::from_secs(2);
 
 /// What a publisher needs.
 pub struct Start {
@@ -73,6 +76,7 @@ pub(crate) struct Shared {
     pub producer: Text,
     pub metrics: Metrics,
     pub health: Arc<Health>,
+    pub sink: Arc<Sink>,
     /// Publish what is there, then end.
     pub drain: CancellationToken,
     /// End.
@@ -115,6 +119,7 @@ impl Publisher {
                 producer: start.producer,
                 metrics: start.metrics,
                 health: Arc::default(),
+                sink: Arc::default(),
                 drain: CancellationToken::new(),
                 stop_now: CancellationToken::new(),
                 cursor: start.cursor,
@@ -134,7 +139,13 @@ impl Publisher {
             self.shared.acked.subscribe(),
             patience,
             self.shared.health.clone(),
+            self.shared.sink.clone(),
         )
+    }
+
+    /// From the beginning on, these say what the store has.
+    pub(crate) fn confirm_by(&self, readers: Arc<dyn Readers>) {
+        self.shared.sink.set_readers(readers);
     }
 
     /// Begins to publish.
@@ -151,7 +162,10 @@ impl Publisher {
             .expect("the system has a thread left at the start");
         let ended = CancellationToken::new();
         let keeping = keep(shared.clone(), ended.clone());
-        let keeper = Handle::current().spawn(keeping);
+        let asking = ask_readers(shared.clone(), ended.clone());
+        let keeper = Handle::current().spawn(async {
+            tokio::join!(keeping, asking);
+        });
         Publishing {
             shared,
             thread,
@@ -228,6 +242,31 @@ async fn keep(shared: Arc<Shared>, ended: CancellationToken) {
     }
 }
 
+/// Asks the readers of the topic how far they are, now and then.
+async fn ask_readers(shared: Arc<Shared>, ended: CancellationToken) {
+    let Some(readers) = shared.sink.readers().cloned() else {
+        return;
+    };
+    loop {
+        let pause = tokio::time::sleep(ASK_READERS_EVERY);
+        if ended.run_until_cancelled(pause).await.is_none() {
+            return;
+        }
+        // Before they are asked: what they say is then of no earlier time.
+        shared.checkpoint();
+        let readers = readers.clone();
+        let asking = tokio::task::spawn_blocking(move || readers.progress());
+        let Some(asked) = ended.run_until_cancelled(asking).await else {
+            return;
+        };
+        let progress = asked.unwrap_or_else(|_| Err("asking panicked: this is a bug".to_owned()));
+        if let Some(news) = shared.sink.take(progress) {
+            // The session ends; the next one sees it too, and publishes again.
+            shared.flight.lock().fail(news);
+        }
+    }
+}
+
 fn new_flight(kafka: &Kafka, acked: &watch::Sender<u64>, ends: Vec<i64>) -> Arc<Flight> {
     let max_bytes = kafka.queue_mib << 20;
     Arc::new(Flight::new(acked.clone(), ends, MAX_IN_FLIGHT, max_bytes))
@@ -279,6 +318,27 @@ impl Shared {
         let mut flight = self.flight.lock();
         *flight = new_flight(&self.kafka, &self.acked, Vec::new());
         self.acked.send_replace(first);
+        self.sink.forget();
+    }
+
+    /// Notes where everything stands that is acknowledged now.
+    fn checkpoint(&self) {
+        // Under this lock nothing is begun anew; and in this order: places that come later than the position do no harm.
+        let flight = self.flight.lock();
+        let position = self.acked();
+        self.sink.checkpoint(position, flight.ends());
+    }
+
+    /// The topic that a session is about to publish to. One that was made anew lacks what was acknowledged.
+    pub(crate) fn check_topic(&self, topic_id: Option<&str>) -> Result<(), Trouble> {
+        let found = topic_id.unwrap_or_default();
+        let known = std::mem::replace(&mut self.mark.lock().topic_id, found.to_owned());
+        if known.is_empty() || found.is_empty() || known == found {
+            return Ok(());
+        }
+        Err(Trouble::Lost(format!(
+            "the topic was made anew: {known} became {found}"
+        )))
     }
 
     /// What the cursor should say, if it does not yet.
@@ -309,6 +369,7 @@ impl Shared {
         let flight = self.flight.lock().clone();
         self.metrics.acked.inc_by(flight.take_acked_records());
         self.listen();
+        self.sink.show(&self.metrics, now, stats.first, acked);
         let is_publishing = self.health.state() == State::Publishing;
         self.metrics.publishing.set(i64::from(is_publishing));
     }

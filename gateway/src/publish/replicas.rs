@@ -7,13 +7,15 @@ use journal::Ticket;
 use tokio::sync::watch;
 
 use super::health::{Health, State};
+use super::sink::Sink;
 
 /// How far the journal is acknowledged, for those who wait for it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Replicas {
     acked: watch::Receiver<u64>,
     patience: Duration,
     health: Arc<Health>,
+    sink: Arc<Sink>,
 }
 
 /// A record is in the journal, and Kafka did not acknowledge it in time.
@@ -31,22 +33,34 @@ impl Replicas {
         acked: watch::Receiver<u64>,
         patience: Duration,
         health: Arc<Health>,
+        sink: Arc<Sink>,
     ) -> Self {
         Self {
             acked,
             patience,
             health,
+            sink,
         }
     }
 
     /// How publishing goes, in words.
     #[must_use]
     pub fn state(&self) -> String {
-        match self.health.state() {
+        let publishing = match self.health.state() {
             State::Connecting => "connecting to Kafka".to_owned(),
             State::Publishing => "publishing to Kafka".to_owned(),
             State::Waiting(reason) => format!("not publishing to Kafka: {reason}"),
+        };
+        match self.sink.trouble() {
+            Some(reason) => format!("{publishing}; the store is behind: {reason}"),
+            None => publishing,
         }
+    }
+
+    /// Everything in the journal below is in the store, as far as it has said so.
+    #[must_use]
+    pub fn confirmed(&self) -> u64 {
+        self.sink.confirmed()
     }
 
     /// Everything in the journal below is acknowledged, or was never to be published.

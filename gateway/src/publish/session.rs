@@ -233,6 +233,7 @@ pub(crate) fn run(shared: &Shared, runtime: &Handle) -> Result<(), Trouble> {
         shared.publish_again();
         return Err(Trouble::Lost(lost));
     }
+    begin_in_topic(shared, &connected, &flight)?;
     shared.link_is_up(connected.link.heard().clone());
     shared.metrics.sessions.inc();
     shared.health.set(State::Publishing);
@@ -240,6 +241,44 @@ pub(crate) fn run(shared: &Shared, runtime: &Handle) -> Result<(), Trouble> {
     shared.link_is_down();
     connected.link.abandon();
     done
+}
+
+/// Notes which topic it is, and where everything stands that was acknowledged before: nowhere beyond its end now. A topic that was
+/// made anew is published to again.
+fn begin_in_topic(shared: &Shared, connected: &Connected, flight: &Flight) -> Result<(), Trouble> {
+    let Some(readers) = shared.sink.readers() else {
+        return Ok(());
+    };
+    let topic_id = readers.topic_id();
+    if let Err(error) = &topic_id {
+        tracing::warn!(
+            error,
+            "the usage topic does not say which one it is: nothing that is published now is confirmed by the store"
+        );
+    }
+    let topic_id = topic_id.ok();
+    shared
+        .check_topic(topic_id.as_deref())
+        .inspect_err(|_| shared.publish_again())?;
+    let Some(topic_id) = topic_id else {
+        shared.sink.forget();
+        return Ok(());
+    };
+    if shared.sink.is_in(&topic_id) {
+        return Ok(());
+    }
+    // In this order: what comes after the position may stand before the ends, which does no harm.
+    let position = shared.acked();
+    let mut ends = flight.ends();
+    let topic = connected.topics.get(&Topic::Usage);
+    let found = topic.map_or(Ok(Vec::new()), |topic| connected.link.ends(topic));
+    let found = found.map_err(Trouble::Delivery)?;
+    ends.resize(ends.len().max(found.len()), 0);
+    for (end, found) in ends.iter_mut().zip(found) {
+        *end = found.max(*end);
+    }
+    shared.sink.begin(&topic_id, position, ends);
+    Ok(())
 }
 
 fn publish(

@@ -1,7 +1,6 @@
 //! `[log] kafka`: where the log is, what its topics must promise, how to be let in. Secrets are named here, never held.
 
-use std::path::PathBuf;
-
+use runtime::kafka::{BadConnection, Connection, Sasl, Tls};
 use serde::Deserialize;
 
 /// `[log.kafka]`
@@ -37,6 +36,11 @@ pub struct Kafka {
     /// How long a request of a tenant with durability `replicated` waits for its records to be acknowledged, in milliseconds.
     #[serde(default = "ack_timeout_ms")]
     pub ack_timeout_ms: u64,
+    /// When a segment of the journal may go.
+    #[serde(default)]
+    pub retire_after: RetireAfter,
+    /// The group of consumers whose offsets say what the store has; the consumer's if absent.
+    pub group: Option<String>,
     /// Encryption; none if absent.
     pub tls: Option<Tls>,
     /// How to be let in; no credential if absent.
@@ -75,6 +79,17 @@ fn ack_timeout_ms() -> u64 {
     5_000
 }
 
+/// When a segment of the journal may go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RetireAfter {
+    /// When the store has what is in it: the consumers' group has committed it.
+    #[default]
+    Sink,
+    /// When Kafka has acknowledged what is in it.
+    Kafka,
+}
+
 /// What is done about topics at the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -86,65 +101,6 @@ pub enum TopicPolicy {
     Check,
     /// They must be there. For services that do not show the settings of a topic.
     Trust,
-}
-
-/// `[log.kafka.tls]`: an empty table means TLS with the system's roots.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Tls {
-    /// PEM file of the authorities to trust instead of the system's.
-    pub ca_file: Option<PathBuf>,
-    /// PEM file of our certificate, where the brokers ask for one.
-    pub cert_file: Option<PathBuf>,
-    /// PEM file of its key.
-    pub key_file: Option<PathBuf>,
-    /// Environment variable that holds the password of the key.
-    pub key_password_env: Option<String>,
-}
-
-/// `[log.kafka.sasl]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sasl {
-    /// How the credential is shown.
-    pub mechanism: SaslMechanism,
-    /// The user's name; not for `OAUTHBEARER`.
-    pub username: Option<String>,
-    /// Environment variable that holds the password.
-    pub password_env: Option<String>,
-    /// File that holds the password.
-    pub password_file: Option<PathBuf>,
-    /// File that holds the current token, for `OAUTHBEARER`; read again before the token ends.
-    pub token_file: Option<PathBuf>,
-}
-
-/// How a credential is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum SaslMechanism {
-    /// In the clear: only under TLS.
-    #[serde(rename = "PLAIN")]
-    Plain,
-    /// Challenge and response with SHA-256.
-    #[serde(rename = "SCRAM-SHA-256")]
-    ScramSha256,
-    /// Challenge and response with SHA-512.
-    #[serde(rename = "SCRAM-SHA-512")]
-    ScramSha512,
-    /// A bearer token from a file.
-    #[serde(rename = "OAUTHBEARER")]
-    OauthBearer,
-}
-
-impl SaslMechanism {
-    /// Its name on the wire.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "PLAIN",
-            Self::ScramSha256 => "SCRAM-SHA-256",
-            Self::ScramSha512 => "SCRAM-SHA-512",
-            Self::OauthBearer => "OAUTHBEARER",
-        }
-    }
 }
 
 /// What is wrong with `[log] kafka`.
@@ -164,30 +120,40 @@ fn bad(setting: &'static str, message: impl Into<String>) -> BadKafka {
     }
 }
 
+impl From<BadConnection> for BadKafka {
+    fn from(bad: BadConnection) -> Self {
+        Self {
+            setting: bad.setting,
+            message: bad.message,
+        }
+    }
+}
+
 impl Kafka {
     /// Paths become relative to `base`.
     pub fn resolve(&mut self, base: &std::path::Path) {
-        let tls = self.tls.iter_mut().flat_map(|tls| {
-            [&mut tls.ca_file, &mut tls.cert_file, &mut tls.key_file]
-                .into_iter()
-                .flatten()
-        });
-        let sasl = self.sasl.iter_mut().flat_map(|sasl| {
-            [&mut sasl.password_file, &mut sasl.token_file]
-                .into_iter()
-                .flatten()
-        });
-        for path in tls.chain(sasl) {
-            *path = base.join(&*path);
+        self.tls.iter_mut().for_each(|tls| tls.resolve(base));
+        self.sasl.iter_mut().for_each(|sasl| sasl.resolve(base));
+    }
+
+    /// How the brokers are reached.
+    #[must_use]
+    pub fn connection(&self) -> Connection {
+        Connection {
+            bootstrap: self.bootstrap.clone(),
+            tls: self.tls.clone(),
+            sasl: self.sasl.clone(),
         }
     }
 
     /// Whether it holds together. Reads nothing.
     pub fn check(&self) -> Result<(), BadKafka> {
-        if self.bootstrap.trim().is_empty() {
+        let connection = self.connection();
+        connection.check()?;
+        if connection.is_by_token() && self.topics != TopicPolicy::Trust {
             return Err(bad(
-                "bootstrap",
-                "`bootstrap` must name a broker as host:port",
+                "topics",
+                "with OAUTHBEARER the settings of topics can not be asked for: make the topics and add `topics = \"trust\"`",
             ));
         }
         if self.partitions < 1 || self.partitions > 1_000 {
@@ -211,40 +177,6 @@ impl Kafka {
             return Err(bad(
                 "topic_prefix",
                 "`topic_prefix` may have letters, digits, `.`, `_` and `-`, at most 200",
-            ));
-        }
-        self.sasl
-            .as_ref()
-            .map_or(Ok(()), |sasl| self.check_sasl(sasl))
-    }
-
-    fn check_sasl(&self, sasl: &Sasl) -> Result<(), BadKafka> {
-        if sasl.mechanism == SaslMechanism::OauthBearer {
-            if self.topics != TopicPolicy::Trust {
-                return Err(bad(
-                    "topics",
-                    "with OAUTHBEARER the settings of topics can not be asked for: make the topics and add `topics = \"trust\"`",
-                ));
-            }
-            return match (&sasl.token_file, &self.tls) {
-                (None, _) => Err(bad("sasl", "OAUTHBEARER needs `token_file`")),
-                (Some(_), None) => Err(bad("sasl", "OAUTHBEARER needs TLS: add `tls = {}`")),
-                (Some(_), Some(_)) => Ok(()),
-            };
-        }
-        if sasl.username.is_none() {
-            return Err(bad("sasl", "`sasl` needs `username`"));
-        }
-        if sasl.password_env.is_some() == sasl.password_file.is_some() {
-            return Err(bad(
-                "sasl",
-                "`sasl` needs one of `password_env` and `password_file`",
-            ));
-        }
-        if sasl.mechanism == SaslMechanism::Plain && self.tls.is_none() {
-            return Err(bad(
-                "sasl",
-                "PLAIN sends the password in the clear: add `tls = {}`, or use SCRAM-SHA-512",
             ));
         }
         Ok(())
@@ -280,14 +212,6 @@ mod tests {
             (
                 r#"{"bootstrap":"a","sasl":{"mechanism":"PLAIN","username":"u","password_env":"P"}}"#,
                 "in the clear",
-            ),
-            (
-                r#"{"bootstrap":"a","sasl":{"mechanism":"SCRAM-SHA-512","username":"u"}}"#,
-                "password_env",
-            ),
-            (
-                r#"{"bootstrap":"a","topics":"trust","tls":{},"sasl":{"mechanism":"OAUTHBEARER"}}"#,
-                "token_file",
             ),
             (
                 r#"{"bootstrap":"a","tls":{},"sasl":{"mechanism":"OAUTHBEARER","token_file":"t"}}"#,

@@ -18,7 +18,7 @@ row! {
         offset: i64,
         /// What became of it.
         fate: i8,
-        /// Why it is a dead letter; empty otherwise.
+        /// Why it is a dead letter; of an event that was put back for one, `replay of` where that one stands; else empty.
         reason: String,
         /// The event; all zero for other records.
         event_id: UuidHalves,

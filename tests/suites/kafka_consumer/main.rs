@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod archived;
+mod door;
 #[cfg(test)]
 #[path = "../../../consumer/tests/suite/events.rs"]
 #[expect(dead_code, reason = "the consumer's own suite uses the rest")]
@@ -9,9 +10,15 @@ mod events;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod letters;
+#[cfg(test)]
 mod member;
 #[cfg(test)]
 mod places;
+#[cfg(test)]
+mod secure;
+#[cfg(test)]
+mod sink;
 #[cfg(test)]
 mod stand;
 #[cfg(test)]

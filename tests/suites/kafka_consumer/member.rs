@@ -34,6 +34,7 @@ fn start(config: &PathBuf, log: &PathBuf) -> Child {
         .arg(config)
         .env_remove(runtime::failpoint::VARIABLE)
         .env_remove("RUST_LOG")
+        .env("TEST_KAFKA_PASSWORD", tests::secure::PLAIN)
         .stdin(Stdio::null())
         .stdout(output.try_clone().expect("a file has a second handle"))
         .stderr(output)
@@ -49,9 +50,18 @@ impl Member {
 
     fn start_with(stand: &super::stand::Stand, name: &str, more: &str) -> Self {
         let ops = free_address();
+        Self::with(stand, name, ops, &(stand.toml(name, ops) + more))
+    }
+
+    /// The same by a configuration of one's own.
+    pub(crate) fn with(
+        stand: &super::stand::Stand,
+        name: &str,
+        ops: SocketAddr,
+        toml: &str,
+    ) -> Self {
         let config = stand.folder().join(format!("{name}.toml"));
-        let text = stand.toml(name, ops) + more;
-        std::fs::write(&config, text).expect("a file can be written");
+        std::fs::write(&config, toml).expect("a file can be written");
         let log = stand.folder().join(format!("{name}.log"));
         Self {
             child: start(&config, &log),

@@ -23,7 +23,7 @@ use super::member::Member;
 pub(crate) const PARTITIONS: i32 = 3;
 pub(crate) const GROUP: &str = "consumers";
 pub(crate) const SESSION: Duration = Duration::from_secs(2);
-const PREFIX: &str = "t.";
+pub(crate) const PREFIX: &str = "t.";
 
 pub(crate) struct Stand {
     pub cluster: Cluster,
@@ -36,10 +36,12 @@ pub(crate) struct Stand {
 
 impl Stand {
     pub(crate) async fn new() -> Self {
-        let brokers = Brokers {
-            properties: "group.min.session.timeout.ms=1000\n".to_owned(),
-            ..Brokers::default()
-        };
+        Self::over(Brokers::default()).await
+    }
+
+    /// Over a broker of one's own making.
+    pub(crate) async fn over(mut brokers: Brokers) -> Self {
+        brokers.properties = "group.min.session.timeout.ms=1000\n".to_owned();
         let folder = tempfile::tempdir().expect("a scratch directory");
         let engine_address = free_address();
         let engine = start_engine(&folder.path().join("data"), engine_address);
@@ -82,17 +84,21 @@ impl Stand {
 
     /// The configuration of a member.
     pub(crate) fn toml(&self, name: &str, ops: SocketAddr) -> String {
+        self.toml_by(name, ops, &self.cluster.servers(), "")
+    }
+
+    /// The same by another door of the broker; `more` are further settings of it.
+    pub(crate) fn toml_by(&self, name: &str, ops: SocketAddr, servers: &str, more: &str) -> String {
         let data_dir = self.folder().join(name);
         let password = DataDir::new(self.folder().join("data"))
             .secrets()
             .join("engine-writer");
         format!(
             "data_dir = \"{}\"\n\
-             [log]\nkafka = {{ bootstrap = \"{}\", topic_prefix = \"{PREFIX}\", partitions = {PARTITIONS}, replication = 1, min_in_sync = 1 }}\n\
+             [log.kafka]\nbootstrap = \"{servers}\"\ntopic_prefix = \"{PREFIX}\"\npartitions = {PARTITIONS}\nreplication = 1\nmin_in_sync = 1\n{more}\n\
              [store]\nurl = \"http://{}\"\nuser = \"{}\"\npassword_file = \"{}\"\n\
              [consumer]\ngroup = \"{GROUP}\"\nsession_timeout_ms = {}\nops = \"{ops}\"\n",
             data_dir.display(),
-            self.cluster.servers(),
             self.engine_address,
             User::Writer.name(),
             password.display(),

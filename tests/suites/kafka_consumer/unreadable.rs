@@ -82,6 +82,18 @@ async fn noise_and_contradictions_are_dead_letters_and_a_newer_version_pauses_it
     );
     let (_, metrics) = member.ask("/metrics").await.unwrap();
     assert!(metrics.contains("tollgate_consumer_halted_partitions 1"));
+    assert!(
+        metrics.contains(r#"tollgate_consumer_halts_total{cause="newer"}"#),
+        "{metrics}"
+    );
+    let (_, partitions) = member.ask("/partitions").await.unwrap();
+    let halted = partitions.lines().find(|line| line.starts_with("0 "));
+    let halted = halted.expect("a line");
+    assert!(
+        halted.contains("halted") && halted.contains("version v2"),
+        "{partitions}"
+    );
+    assert!(member.log().contains("of version v2"), "{}", member.log());
     for number in 100..150 {
         let partition = if number % 2 == 0 { 1 } else { 2 };
         stand.send(Some(partition), &encode(&event(number)), |_| {});

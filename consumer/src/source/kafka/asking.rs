@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientConfig;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::super::{Read, SourceError};
-use super::client::{Keeping, record_of, shown};
+use super::client::{Asker, Keeping, record_of, shown};
 use super::options::KafkaOptions;
 use crate::order::{Delivered, Order};
 
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads a stretch again.
 pub(crate) struct Again {
-    consumer: Result<BaseConsumer, String>,
+    consumer: Result<BaseConsumer<Asker>, String>,
     order: Order,
     /// The place after the last that can be read.
     end: i64,
@@ -68,14 +68,16 @@ impl Again {
     }
 }
 
-fn open(options: &KafkaOptions, partition: i32, from: i64) -> Result<BaseConsumer, String> {
+fn open(options: &KafkaOptions, partition: i32, from: i64) -> Result<BaseConsumer<Asker>, String> {
     let mut config = ClientConfig::new();
     for (name, value) in options.reading() {
         config.set(name, value);
     }
     // The client asks for a group's name and joins none: partitions are assigned by hand.
     config.set("group.id", format!("{}.again", options.group));
-    let consumer: BaseConsumer = config.create().map_err(|error| shown(&error))?;
+    let asker = Asker(options.token_file());
+    let consumer =
+        BaseConsumer::from_config_and_context(&config, asker).map_err(|error| shown(&error))?;
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(&options.topic, partition, Offset::Offset(from))
         .map_err(|error| shown(&error))?;

@@ -1,12 +1,19 @@
 //! From a message of Kafka to a record of the log, and from the client library's words to ours.
 
+use std::error::Error;
+
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
+use runtime::kafka::TokenFile;
 use schemas::topics::{CE_ID, CE_SOURCE, CE_SPEC_VERSION, CE_TYPE, Envelope, Written, envelope};
 use schemas::{Boot, RecordKind};
 
 use super::super::{Kept, Record};
+use super::letters::REPLAY_OF;
+use crate::letters::LetterPlace;
 
 /// Headers without which a record is no event.
 const MUST_BE_THERE: [&str; 4] = [CE_SPEC_VERSION, CE_ID, CE_SOURCE, CE_TYPE];
@@ -18,6 +25,38 @@ const KINDS: [RecordKind; 5] = [
     RecordKind::Heartbeat,
     RecordKind::Producer,
 ];
+
+/// A client that only reads or asks: it shows its token where one is wanted.
+pub(super) struct Asker(pub Option<TokenFile>);
+
+impl ClientContext for Asker {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "Kafka");
+    }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        token(self.0.as_ref())
+    }
+}
+
+impl ConsumerContext for Asker {}
+
+/// The token that is in the file now.
+pub(super) fn token(file: Option<&TokenFile>) -> Result<OAuthToken, Box<dyn Error>> {
+    let file = file.ok_or("no `token_file` is configured")?;
+    let token = file.read(runtime::clock::now_us() / 1_000)?;
+    Ok(OAuthToken {
+        token: token.text,
+        principal_name: token.principal,
+        lifetime_ms: token.ends_ms,
+    })
+}
 
 /// What a message says, and whether its envelope fits.
 pub(super) fn record_of(message: &BorrowedMessage<'_>, keeping: Keeping) -> Record {
@@ -35,6 +74,7 @@ pub(super) fn record_of(message: &BorrowedMessage<'_>, keeping: Keeping) -> Reco
         bytes: bytes::Bytes::copy_from_slice(bytes),
         contradiction: contradiction(kind, bytes, message.key(), said),
         kept: (keeping == Keeping::All).then(|| Box::new(kept_of(message))),
+        replay_of: said(REPLAY_OF).and_then(letter_of),
     }
 }
 
@@ -72,6 +112,17 @@ pub(crate) fn contradiction_of(envelope: &archive::Envelope, bytes: &[u8]) -> Op
     };
     let kind = said(CE_TYPE).and_then(kind_of);
     contradiction(kind, bytes, envelope.key.as_deref(), said)
+}
+
+/// The dead letter for which an archived record was put back, as it was read.
+pub(crate) fn replay_of(envelope: &archive::Envelope) -> Option<LetterPlace> {
+    let mut headers = envelope.headers.iter();
+    let header = headers.find(|header| header.0 == REPLAY_OF)?;
+    letter_of(header.1.as_deref()?)
+}
+
+fn letter_of(said: &[u8]) -> Option<LetterPlace> {
+    LetterPlace::parse(std::str::from_utf8(said).ok()?)
 }
 
 fn kind_of(said: &[u8]) -> Option<RecordKind> {

@@ -4,20 +4,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::super::Read;
 use super::asking::Again;
-use super::client::shown;
+use super::client::{Asker, shown};
 use super::options::KafkaOptions;
 use super::topic_id::topic_id;
 use crate::rebuild::{Reads, RebuildError};
 
 /// No question waits for longer.
 const ASK: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(20);
 
 /// Why a topic can not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +30,7 @@ pub struct NotToBeRead {
 
 /// A topic.
 pub struct KafkaLog {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Asker>,
     options: KafkaOptions,
 }
 
@@ -49,8 +50,13 @@ impl KafkaLog {
             config.set(name, value);
         }
         config.set("group.id", options.group.clone());
-        match config.create() {
-            Ok(consumer) => Ok(Self { consumer, options }),
+        let asker = Asker(options.token_file());
+        match BaseConsumer::from_config_and_context(&config, asker) {
+            Ok(consumer) => {
+                // A token is shown in a poll; nothing is assigned, so nothing comes of it.
+                drop(consumer.poll(POLL));
+                Ok(Self { consumer, options })
+            }
             Err(error) => Err(NotToBeRead {
                 topic: options.topic,
                 why: shown(&error),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use runtime::kafka::{Pairs, TokenFile};
+
 /// A revoked partition's worker may take so long to bring its batch to an end.
 pub(crate) const REVOKE_BOUND: Duration = Duration::from_secs(10);
 /// A partition whose worker stopped is tried again after so long.
@@ -14,10 +16,10 @@ const CLIENT_QUEUE_KIB: &str = "16384";
 const MAX_POLL_INTERVAL_MS: &str = "60000";
 
 /// A member of a group.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct KafkaOptions {
-    /// How to reach the brokers and to be let in: names and values for the client library, of which some are secret.
-    pub connection: Vec<(String, String)>,
+    /// How to reach the brokers and to be let in.
+    pub connection: Pairs,
     /// The group.
     pub group: String,
     /// The topic of the records.
@@ -28,25 +30,20 @@ pub struct KafkaOptions {
     pub session_timeout: Duration,
 }
 
-impl std::fmt::Debug for KafkaOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KafkaOptions")
-            .field("group", &self.group)
-            .field("topic", &self.topic)
-            .finish_non_exhaustive()
-    }
-}
-
 impl KafkaOptions {
     /// What every client takes.
-    pub(crate) fn connection(&self) -> impl Iterator<Item = (&str, String)> {
-        self.connection
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.clone()))
+    pub(crate) fn connection(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let pairs = self.connection.iter();
+        pairs.map(|(name, value)| (name, value.to_owned()))
+    }
+
+    /// Where the current token is, if one is to be shown.
+    pub(crate) fn token_file(&self) -> Option<TokenFile> {
+        self.connection.token_file().cloned()
     }
 
     /// What every reader takes. It is never sent to an end of the log by itself.
-    pub(crate) fn reading(&self) -> impl Iterator<Item = (&str, String)> {
+    pub(crate) fn reading(&self) -> impl Iterator<Item = (&'static str, String)> {
         let own = [
             ("enable.auto.commit", "false"),
             ("enable.auto.offset.store", "false"),
@@ -63,7 +60,7 @@ impl KafkaOptions {
     }
 
     /// What the member of the group takes.
-    pub(crate) fn joining(&self) -> impl Iterator<Item = (&str, String)> {
+    pub(crate) fn joining(&self) -> impl Iterator<Item = (&'static str, String)> {
         let session = self.session_timeout.as_millis();
         let own = [
             ("group.id", self.group.clone()),
@@ -76,7 +73,7 @@ impl KafkaOptions {
     }
 
     /// What the sender of cuts and dead letters takes.
-    pub(crate) fn sending(&self) -> impl Iterator<Item = (&str, String)> {
+    pub(crate) fn sending(&self) -> impl Iterator<Item = (&'static str, String)> {
         let own = [
             ("enable.idempotence", "true"),
             ("acks", "all"),
@@ -91,14 +88,21 @@ impl KafkaOptions {
 
 #[cfg(test)]
 mod tests {
+    use runtime::kafka::Connection;
+
     use super::*;
 
     #[test]
     fn deadlines_follow_each_other_and_no_reader_is_sent_to_an_end() {
         let poll_ms: u128 = MAX_POLL_INTERVAL_MS.parse().unwrap();
         assert!(REVOKE_BOUND.as_millis() * 2 < poll_ms);
+        let connection = Connection {
+            bootstrap: "a:9092".into(),
+            tls: None,
+            sasl: None,
+        };
         let options = KafkaOptions {
-            connection: vec![("sasl.password".into(), "canary".into())],
+            connection: Pairs::of(&connection, "test").unwrap(),
             group: "g".into(),
             topic: "t".into(),
             dead_letters: "d".into(),
@@ -107,6 +111,5 @@ mod tests {
         let joining: Vec<_> = options.joining().collect();
         assert!(joining.contains(&("auto.offset.reset", "error".into())));
         assert!(joining.contains(&("enable.auto.commit", "false".into())));
-        assert!(!format!("{options:?}").contains("canary"));
     }
 }

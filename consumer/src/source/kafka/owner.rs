@@ -2,12 +2,13 @@
 //! stands in the queue of the worker's assignment; an older assignment's queue is looked at by nobody, and that is the fence.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka::Offset;
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -17,7 +18,7 @@ use rdkafka::types::RDKafkaRespErr;
 use schemas::Text;
 use schemas::rows::Source as Place;
 
-use super::client::{Keeping, log, record_of, shown};
+use super::client::{Keeping, log, record_of, shown, token};
 use super::group::{Shared, Work};
 use super::options::{HALT_AGAIN, REVOKE_BOUND};
 use super::partition::KafkaPartition;
@@ -47,6 +48,12 @@ struct Callbacks {
 }
 
 impl ClientContext for Callbacks {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        token(self.shared.kafka.token_file().as_ref())
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log(level, facility, message);
     }
@@ -191,6 +198,10 @@ impl Owner {
         };
         let consumer = BaseConsumer::from_config_and_context(&config, callbacks)
             .map_err(|error| shown(&error))?;
+        // A token is asked for, and so shown, in a poll; nothing is subscribed yet, so nothing comes of it.
+        if options.token_file().is_some() {
+            drop(consumer.poll(POLL));
+        }
         let id = ask_topic_id(&consumer, &options.topic)?;
         consumer
             .subscribe(&[&options.topic])

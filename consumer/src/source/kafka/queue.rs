@@ -115,6 +115,7 @@ mod tests {
             bytes: vec![0; QUEUE_BYTES / 2].into(),
             contradiction: None,
             kept: None,
+            replay_of: None,
         };
         queue.push(record.clone());
         assert!(!queue.is_full() && !queue.has_room_again());

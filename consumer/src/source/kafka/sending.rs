@@ -1,13 +1,15 @@
 //! What a consumer sends: cut records into the partition that it reads, and records that nobody can read to whoever mends them.
 //! Both may be sent twice; neither matters for what is counted.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use rdkafka::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
+use runtime::kafka::TokenFile;
 use schemas::topics::{Written, envelope};
 use schemas::wire::CUT_RECORD;
 use schemas::{Boot, RecordKind};
@@ -51,11 +53,17 @@ impl Flight {
     }
 }
 
-struct Told;
+struct Told(Option<TokenFile>);
 
 impl ClientContext for Told {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         super::client::log(level, facility, message);
+    }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        super::client::token(self.0.as_ref())
     }
 }
 
@@ -79,8 +87,9 @@ impl Sending {
         for (name, value) in options.sending() {
             config.set(name, value);
         }
-        let producer = ThreadedProducer::from_config_and_context(&config, Told)
-            .map_err(|error| shown(&error))?;
+        let producer =
+            ThreadedProducer::from_config_and_context(&config, Told(options.token_file()))
+                .map_err(|error| shown(&error))?;
         Ok(Self {
             producer,
             topic: options.topic.clone(),
@@ -122,7 +131,7 @@ impl Sending {
                 ("tollgate_topic", place.topic.as_str()),
                 ("tollgate_partition", &partition),
                 ("tollgate_offset", &offset),
-                ("tollgate_reason", &letter.reason),
+                (super::letters::REASON, letter.reason.as_str()),
             ];
             let record = BaseRecord::with_opaque_to(&self.dead_letters, flight.clone())
                 .key(key.as_str())

@@ -1,0 +1,15 @@
+//! Dead letters: records that nobody could read, what became of each, and how one is put back. Pure, but for `stored`.
+//!
+//! The topic of dead letters is a log like others, and decides: the first replay of a letter that stands in it says which bytes go
+//! back. Whoever replays the same letter, how often, at the same time or after a crash, sends these bytes; copies of them collapse
+//! by the event's identity. What must not live here: a client, printing.
+
+mod fold;
+mod judge;
+mod letter;
+mod stored;
+
+pub use fold::{Entry, TooMany, fold};
+pub use judge::{Refused, to_replay};
+pub use letter::{Letter, LetterPlace, LetterState, class_of};
+pub use stored::stored;

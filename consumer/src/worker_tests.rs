@@ -1,0 +1,93 @@
+//! The worker before a record of a version to come.
+
+use std::time::Duration;
+
+use schemas::rows::Source as Place;
+use schemas::wire::CUT_RECORD;
+use schemas::{RecordKind, Text};
+
+use super::*;
+use crate::sample::{encode, event};
+
+const BOUNDS: Bounds = Bounds {
+    linger: Duration::from_millis(500),
+    retry_first: Duration::from_millis(10),
+    retry_most: Duration::from_secs(1),
+    token_trust: Duration::from_hours(1),
+};
+const NEWER: &[u8] = br#"{"wire":"v2","units_of_tomorrow":7}"#;
+
+fn worker(boundary: i64) -> Worker {
+    let place = Place {
+        topic: Text::new("usage:1").expect("a name"),
+        partition: 0,
+    };
+    Worker::new(Rows::new(place, boundary), BOUNDS, None)
+}
+
+fn record(offset: i64, kind: RecordKind, bytes: &[u8]) -> Record {
+    Record {
+        offset,
+        kind,
+        bytes: bytes.to_vec().into(),
+        contradiction: None,
+        replay_of: None,
+        kept: None,
+    }
+}
+
+fn usage(offset: i64) -> Record {
+    let number = u64::try_from(offset).expect("a place");
+    record(offset, RecordKind::Usage, &encode(&event(number)))
+}
+
+fn cut(offset: i64) -> Record {
+    record(offset, RecordKind::Cut, CUT_RECORD)
+}
+
+/// Does every step as told, and gives the batches that were committed.
+fn work(worker: &mut Worker) -> Vec<(i64, i64, i64)> {
+    let mut committed = Vec::new();
+    while let Some(output) = worker.output() {
+        let input = match output {
+            Output::Begin(_) => continue,
+            Output::Step { .. } => Input::Stepped(Fate::Done),
+            Output::Commit(rows) => {
+                committed.push((rows.first(), rows.last(), rows.events()));
+                Input::Committed
+            }
+            other => panic!("nothing else is to be done: {other:?}"),
+        };
+        worker.take(input, Duration::ZERO).expect("not a record");
+    }
+    committed
+}
+
+#[test]
+fn what_stands_before_a_newer_record_is_ended_and_an_upgraded_reader_goes_on_without_a_gap() {
+    let now = Duration::ZERO;
+    let mut old = worker(0);
+    for record in [usage(0), usage(1), cut(2), usage(3)] {
+        old.take(Input::Record(&record), now).expect("it is known");
+    }
+    let newer = record(4, RecordKind::Usage, NEWER);
+    for _ in 0..2 {
+        let refused = old
+            .take(Input::Record(&newer), now)
+            .expect_err("it is not known");
+        assert_eq!((refused.offset, refused.version.as_str()), (4, "v2"));
+    }
+    // The batch in work is brought to its end; nothing of the open one is written or committed.
+    assert_eq!(work(&mut old), [(0, 2, 2)]);
+    assert_eq!(old.boundary(), 3);
+    assert!(old.is_waiting());
+
+    // A program that knows the version: to it the record at 4 is an event like others.
+    let mut upgraded = worker(old.boundary());
+    for record in [usage(3), usage(4), cut(5)] {
+        upgraded
+            .take(Input::Record(&record), now)
+            .expect("it is known");
+    }
+    assert_eq!(work(&mut upgraded), [(3, 5, 2)]);
+}

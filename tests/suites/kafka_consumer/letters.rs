@@ -1,0 +1,183 @@
+//! Dead letters by the command line, on a real broker and the real engine: found, shown, mended, put back; charged once.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tests::{eventually, free_address, tollgate};
+
+use super::events::{encode, event};
+use super::member::Member;
+use super::stand::Stand;
+
+/// The event that is written down badly, and its number's neighbours.
+const SPOILED: u64 = 50;
+
+struct Dlq {
+    config: PathBuf,
+}
+
+impl Dlq {
+    fn of(stand: &Stand) -> Self {
+        let config = stand.folder().join("dlq.toml");
+        std::fs::write(&config, stand.toml("dlq", free_address())).expect("a file");
+        Self { config }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(tollgate())
+            .arg("dlq")
+            .args(arguments)
+            .arg("--config")
+            .arg(&self.config)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the program under test starts")
+    }
+
+    /// Its standard output, after an end with `code`.
+    fn says(&self, arguments: &[&str], code: i32) -> String {
+        let output = self.run(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
+        String::from_utf8_lossy(&output.stdout).into_owned() + &errors
+    }
+
+    fn list(&self, more: &[&str]) -> Vec<serde_json::Value> {
+        let arguments = [&["list", "--format", "json"], more].concat();
+        serde_json::from_str(&self.says(&arguments, 0)).expect("JSON")
+    }
+}
+
+fn text<'a>(letter: &'a serde_json::Value, field: &str) -> &'a str {
+    letter[field].as_str().expect("a text")
+}
+
+/// The record with a field of a wrong type, as a bug might write it.
+fn spoiled() -> Vec<u8> {
+    let good = String::from_utf8(encode(&event(SPOILED))).expect("JSON is text");
+    let bad = good.replacen("\"stream\":", "\"stream\":\"?\",\"was\":", 1);
+    assert_ne!(bad, good);
+    bad.into_bytes()
+}
+
+async fn events_are(stand: &Stand, count: u64) {
+    eventually("the event is in the store", async || {
+        let sql = "SELECT uniqExact(event_id) FROM usage_events";
+        (stand.count(sql).await == count).then_some(())
+    })
+    .await;
+}
+
+fn write(path: &Path, bytes: &[u8]) -> String {
+    std::fs::write(path, bytes).expect("a file");
+    path.display().to_string()
+}
+
+/// Two letters: a record with a field of a wrong type, and one whose envelope contradicts it.
+async fn make_letters(stand: &Stand, dlq: &Dlq) -> Member {
+    stand.produce(0..SPOILED);
+    stand.send(None, &spoiled(), |_| {});
+    stand.send(Some(1), &encode(&event(90)), |headers| {
+        headers.retain(|(name, _)| *name != "ce_source");
+        let secret = "//tollgate/gateway/sk-0123456789abcdefghij".to_owned();
+        headers.push(("ce_source", secret));
+    });
+    stand.flush().await;
+    let member = Member::start(stand, "one");
+    stand.holds_exactly(SPOILED, &[&member]).await;
+    let letters = eventually("both letters are told", async || {
+        let letters = dlq.list(&[]);
+        (letters.len() == 2).then_some(letters)
+    })
+    .await;
+    assert!(letters.iter().all(|letter| letter["state"] == "waiting"));
+    member
+}
+
+/// Puts the mended record back; gives its file.
+fn mend(stand: &Stand, dlq: &Dlq, id: &str) -> String {
+    let said = dlq.says(&["replay", id], 1);
+    assert!(said.contains("--file"), "{said}");
+    let file = stand.folder().join("record.json");
+    dlq.says(&["show", id, "--to", &file.display().to_string()], 0);
+    assert_eq!(std::fs::read(&file).expect("a file"), spoiled());
+    let another = write(&stand.folder().join("another.json"), &encode(&event(77)));
+    let said = dlq.says(&["replay", id, "--file", &another], 1);
+    assert!(said.contains("event_id"), "{said}");
+    let bytes = [encode(&event(SPOILED)), b"\n".to_vec()].concat();
+    let mended = write(&file, &bytes);
+    let said = dlq.says(&["replay", id, "--file", &mended], 0);
+    assert!(said.contains("put back as offset"), "{said}");
+    mended
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_malformed_record_is_listed_shown_mended_and_charged_once_however_often_it_is_put_back() {
+    let stand = Stand::new().await;
+    let dlq = Dlq::of(&stand);
+    let member = make_letters(&stand, &dlq).await;
+    let malformed = &dlq.list(&["--reason", "malformed", "--since", "1h"])[0];
+    let id = text(malformed, "id");
+    let event_id = event(SPOILED).event_id.to_string();
+    assert_eq!(text(malformed, "event_id"), event_id);
+    let contradiction = &dlq.list(&["--reason", "contradiction"])[0];
+    let shown = dlq.says(&["show", text(contradiction, "id")], 0);
+    assert!(
+        shown.contains("ce_source") && shown.contains("ce_boot"),
+        "{shown}"
+    );
+    assert!(!shown.contains("0123456789abcdefghij"), "{shown}");
+    assert!(dlq.says(&["show", "nobody-1-2"], 1).contains("dlq list"));
+    let mended = mend(&stand, &dlq, id);
+    events_are(&stand, SPOILED + 1).await;
+
+    // Again: nothing, and no other bytes.
+    let said = dlq.says(&["replay", id, "--file", &mended], 0);
+    assert!(said.contains("before"), "{said}");
+    let mut other = event(SPOILED);
+    other.status = Some(201);
+    let other = write(&stand.folder().join("other.json"), &encode(&other));
+    let said = dlq.says(&["replay", id, "--file", &other], 1);
+    assert!(said.contains("first replay"), "{said}");
+
+    // What only its envelope spoiled goes back as it is.
+    let said = dlq.says(&["replay", "--all"], 0);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    events_are(&stand, SPOILED + 2).await;
+    let letters = dlq.list(&[]);
+    assert!(letters.iter().all(|letter| letter["state"] == "replayed"));
+    for (what, sql, wanted) in BOOKS {
+        assert_eq!(stand.count(sql).await, wanted, "{what}");
+    }
+    member.stop().await;
+}
+
+/// Every number of the producer, two dead letters, none that is open.
+const BOOKS: [(&str, &str, u64); 5] = [
+    (
+        "charges",
+        "SELECT count() FROM usage_events FINAL",
+        SPOILED + 2,
+    ),
+    (
+        "copies",
+        "SELECT toUInt64(count() - uniqExact(event_id)) FROM audit_log WHERE fate = 'event'",
+        0,
+    ),
+    (
+        "numbers",
+        "SELECT uniqExact(producer_seq) FROM audit_log WHERE fate = 'event'",
+        SPOILED + 2,
+    ),
+    (
+        "letters",
+        "SELECT countIf(fate = 'dead_letter') FROM audit_log",
+        2,
+    ),
+    ("open letters", OPEN_LETTERS, 0),
+];
+
+/// As docs/deployment.md has it.
+const OPEN_LETTERS: &str = "SELECT uniqExact(topic, partition, offset) FROM audit_log WHERE fate = 'dead_letter' \
+     AND concat('replay of ', topic, '/', toString(partition), '/', toString(offset)) NOT IN \
+     (SELECT reason FROM audit_log WHERE fate = 'event')";
