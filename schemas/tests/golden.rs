@@ -124,24 +124,7 @@ fn full_event() -> UsageEvent {
             kind: LimitKind::Tokens,
             id: text("tpm"),
         }),
-        attempts: vec![Attempt {
-            deployment: text("east"),
-            provider: Some(text("openai")),
-            capacity: Some(Capacity::Paygo),
-            priced_as: Some(text("gpt-4o-mini-2024-07-18")),
-            started_us: Micros(1_795_615_674_722_400),
-            first_byte_us: Some(Micros(1_795_615_674_799_000)),
-            ended_us: Micros(1_795_615_674_899_000),
-            status: Some(200),
-            outcome: Outcome::Completed,
-            billable: Some(Billable::Yes),
-            units: Some(units(&[(Unit::InputText, 1)])),
-            provider_request_id: Some(text("req_up")),
-            throttle: Some(Throttle {
-                remaining: Some(9),
-                reset_us: Some(1_000),
-            }),
-        }],
+        attempts: vec![full_attempt()],
         cache: Some(CacheUse {
             status: CacheStatus::Hit,
             kind: CacheKind::Exact,
@@ -154,6 +137,27 @@ fn full_event() -> UsageEvent {
         }),
         producer_seq: 41,
         ..open
+    }
+}
+
+fn full_attempt() -> Attempt {
+    Attempt {
+        deployment: text("east"),
+        provider: Some(text("openai")),
+        capacity: Some(Capacity::Paygo),
+        priced_as: Some(text("gpt-4o-mini-2024-07-18")),
+        started_us: Micros(1_795_615_674_722_400),
+        first_byte_us: Some(Micros(1_795_615_674_799_000)),
+        ended_us: Micros(1_795_615_674_899_000),
+        status: Some(200),
+        outcome: Outcome::Completed,
+        billable: Some(Billable::Yes),
+        units: Some(units(&[(Unit::InputText, 1)])),
+        provider_request_id: Some(text("req_up")),
+        throttle: Some(Throttle {
+            remaining: Some(9),
+            reset_us: Some(1_000),
+        }),
     }
 }
 
