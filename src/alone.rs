@@ -34,12 +34,7 @@ async fn serve(loaded: Loaded<Config>, kafka: Kafka) -> anyhow::Result<()> {
     let prepared = gateway::prepare(start, &mut registry)
         .await
         .map_err(|error| up::explain(error, &loaded))?;
-    if prepared.orphans > 0 {
-        tracing::warn!(
-            orphans = prepared.orphans,
-            "requests of an earlier start recorded as unknown"
-        );
-    }
+    up::tell_orphans(prepared.orphans);
     prepared.confirm_by(sink::readers(config, &kafka)?);
     let journal = prepared.journal();
     let running = Arc::new(prepared.serve(Arc::new(registry)));

@@ -73,13 +73,7 @@ pub(crate) fn serving(config: &Config) -> anyhow::Result<tokio::runtime::Runtime
 
 async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
     let config = &loaded.value;
-    if config.log.kafka.is_some() {
-        return Err(Usage(format!(
-            "`[log] kafka` in {} is for `tollgate gateway`; remove it to run everything on one machine",
-            loaded.path.display()
-        ))
-        .into());
-    }
+    is_of_one_machine(&loaded)?;
     make_data_dir(&config.data_dir)?;
     let simulator = start_simulator(&up, config)?;
     let mut registry = Registry::with_prefix("tollgate");
@@ -87,12 +81,7 @@ async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
     let prepared = gateway::prepare(start(&loaded, up.layer.clone(), tracer), &mut registry)
         .await
         .map_err(|error| explain(error, &loaded))?;
-    if prepared.orphans > 0 {
-        tracing::warn!(
-            orphans = prepared.orphans,
-            "requests of an earlier start recorded as unknown"
-        );
-    }
+    tell_orphans(prepared.orphans);
     let (journal, producer) = (prepared.journal(), prepared.producer());
     let engine = Supervisor::start(config.for_engine()?)?;
     let client = engine.client(User::Reader, store::DATABASE);
@@ -150,6 +139,23 @@ async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
         simulator.shutdown().await;
     }
     worked
+}
+
+fn is_of_one_machine(loaded: &Loaded<Config>) -> Result<(), Usage> {
+    if loaded.value.log.kafka.is_none() {
+        return Ok(());
+    }
+    Err(Usage(format!(
+        "`[log] kafka` in {} is for `tollgate gateway`; remove it to run everything on one machine",
+        loaded.path.display()
+    )))
+}
+
+/// Warns of requests that the last start left open.
+pub fn tell_orphans(orphans: usize) {
+    if orphans > 0 {
+        tracing::warn!(orphans, "requests of an earlier start recorded as unknown");
+    }
 }
 
 /// What is in the store and was found again there; and in the archive, where there is one.

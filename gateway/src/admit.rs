@@ -344,7 +344,7 @@ fn sending(
         Came::Form(form) => {
             let upload = form.into_upload(model, rest, gate.tasks.clone());
             let facts = upload.facts();
-            (ToSend::Form(upload), Some(facts))
+            (ToSend::Form(Box::new(upload)), Some(facts))
         }
     };
     let mut headers = to_provider(
@@ -383,21 +383,21 @@ fn sending(
 /// A body for the provider.
 enum ToSend {
     Whole(Bytes),
-    Form(Upload),
+    Form(Box<Upload>),
 }
 
 impl ToSend {
     fn once(self) -> Sent {
         match self {
             Self::Whole(body) => Sent::Whole(Full::new(body)),
-            Self::Form(upload) => Sent::Passing(Box::new(upload)),
+            Self::Form(upload) => Sent::Passing(upload),
         }
     }
 
     fn repeatable(self, room: &Room) -> Resend {
         match self {
             Self::Whole(body) => Resend::Whole(body),
-            Self::Form(upload) => Resend::Form(Replay::new(upload, room.clone())),
+            Self::Form(upload) => Resend::Form(Replay::new(*upload, room.clone())),
         }
     }
 }

@@ -169,12 +169,20 @@ enum Coding {
     Other,
 }
 
+/// A head's first length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Length {
+    #[default]
+    Absent,
+    Number(u64),
+    NoNumber,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Head {
     is_begun: bool,
     coding: Coding,
-    /// The first length; `Some(None)` is one that is no number.
-    length: Option<Option<u64>>,
+    length: Length,
 }
 
 #[derive(Debug)]
@@ -246,11 +254,11 @@ impl Follower {
     fn end_head(&mut self) {
         let head = std::mem::take(&mut self.head);
         self.place = match (head.coding, head.length) {
-            (Coding::None, None | Some(Some(0))) => Place::Head,
-            (Coding::None, Some(Some(length))) => Place::Body(length),
-            (Coding::None, Some(None)) | (Coding::Other, None) => Place::Lost,
-            (Coding::Chunked, None) => Place::Chunks(SIZE),
-            (_, Some(_)) => {
+            (Coding::None, Length::Absent | Length::Number(0)) => Place::Head,
+            (Coding::None, Length::Number(length)) => Place::Body(length),
+            (Coding::None, Length::NoNumber) | (Coding::Other, Length::Absent) => Place::Lost,
+            (Coding::Chunked, Length::Absent) => Place::Chunks(SIZE),
+            (_, Length::Number(_) | Length::NoNumber) => {
                 let number = self.heads.seen.load(Ordering::Relaxed);
                 self.heads.clash.store(number, Ordering::Relaxed);
                 Place::Lost
@@ -292,7 +300,9 @@ impl Head {
             let number = std::str::from_utf8(value.trim_ascii()).ok();
             let number = number.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
             let number = number.and_then(|text| text.parse().ok());
-            self.length = self.length.or(Some(number));
+            if self.length == Length::Absent {
+                self.length = number.map_or(Length::NoNumber, Length::Number);
+            }
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             let is_plain = value.trim_ascii().eq_ignore_ascii_case(b"chunked");
             self.coding = if is_plain && self.coding == Coding::None {

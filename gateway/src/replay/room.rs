@@ -56,9 +56,10 @@ impl Room {
         let more = u32::try_from(more).map_err(|_| full())?;
         let more = self.free_kib.clone().try_acquire_many_owned(more);
         let more = more.map_err(|_| full())?;
-        match &mut share.0 {
-            Some(share) => share.merge(more),
-            none => *none = Some(more),
+        if let Some(share) = &mut share.0 {
+            share.merge(more);
+        } else {
+            share.0 = Some(more);
         }
         Ok(())
     }
@@ -67,17 +68,14 @@ impl Room {
     /// the process is killed.
     pub(super) fn file(&self) -> io::Result<File> {
         let (open, mode) = (OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
-        match rustix::fs::open(&*self.dir, open | OFlags::TMPFILE, mode) {
-            Ok(file) => Ok(file.into()),
-            // A file system without unnamed files: its name goes before a byte is written.
-            Err(_) => {
-                let path = self
-                    .dir
-                    .join(format!("replay-{:032x}", rand::random::<u128>()));
-                let file = rustix::fs::open(&path, open | OFlags::CREATE | OFlags::EXCL, mode)?;
-                rustix::fs::unlink(&path)?;
-                Ok(file.into())
-            }
+        if let Ok(file) = rustix::fs::open(&*self.dir, open | OFlags::TMPFILE, mode) {
+            return Ok(file.into());
         }
+        // A file system without unnamed files: its name goes before a byte is written.
+        let name = format!("replay-{:032x}", rand::random::<u128>());
+        let path = self.dir.join(name);
+        let file = rustix::fs::open(&path, open | OFlags::CREATE | OFlags::EXCL, mode)?;
+        rustix::fs::unlink(&path)?;
+        Ok(file.into())
     }
 }

@@ -15,9 +15,8 @@ use crate::upload::Bounds;
 
 /// A form with a file of so many bytes, in pieces of at most 10,000.
 fn pieces(file_bytes: usize) -> Vec<Bytes> {
-    let file: String = (0..file_bytes)
-        .map(|n| char::from(b'a' + (n % 23) as u8))
-        .collect();
+    let letters = ('a'..='w').cycle();
+    let file: String = letters.take(file_bytes).collect();
     let form = format!(
         "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f\"\r\n\r\n{file}\r\n--b--\r\n"
     );
@@ -124,13 +123,15 @@ async fn a_call_that_was_given_up_is_woken_and_told() {
         Room::new(dir.path().to_owned(), 1, Counter::default()),
     );
     let mut first = replay.pass();
-    let waiting = tokio::spawn(async move { next(&mut first).await });
+    let mut waiting = tokio::task::JoinSet::new();
+    waiting.spawn(async move { next(&mut first).await });
     // It waits for the app, which sends nothing.
     while replay.source.lock().waiting.is_none() {
         tokio::task::yield_now().await;
     }
     let mut second = replay.pass();
-    assert!(waiting.await.unwrap().unwrap().is_err());
+    let waited = waiting.join_next().await.unwrap();
+    assert!(waited.unwrap().unwrap().is_err());
     sender.send(Bytes::from_static(b"--b\r\n")).await.unwrap();
     assert_eq!(&next(&mut second).await.unwrap().unwrap()[..], b"--b\r\n");
 }

@@ -89,7 +89,8 @@ async fn a_stop_begins_no_further_call() {
     let ask = Ask::new("stopped").ordering("first=503,latency=4000,retry_after=1");
     let app = stack.app();
     let (asking, calling) = (ask.clone(), app.clone());
-    let answer = tokio::spawn(async move { calling.call(&asking).await });
+    let mut calls = tokio::task::JoinSet::new();
+    calls.spawn(async move { calling.call(&asking).await });
     eventually("the call is made", async || {
         stack.truth().requests.contains_key("stopped").then_some(())
     })
@@ -100,7 +101,8 @@ async fn a_stop_begins_no_further_call() {
         app.call(&refused).await.is_err().then_some(())
     })
     .await;
-    let answer = answer.await.expect("no panic").expect("an answer");
+    let answer = calls.join_next().await.expect("the call");
+    let answer = answer.expect("no panic").expect("an answer");
     assert_eq!(answer.status, 503, "the answer passes on");
     assert!(stack.serving.end().await.success());
     let journal = stack.journal();

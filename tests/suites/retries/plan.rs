@@ -26,7 +26,7 @@ pub fn plan(more: &str, played: &str) -> Plan {
         .simulated(&["gpt-4o-mini"])
         .backend("played", played, "auth = \"none\"", &[])
         .tenant("acme", "", &[("acme-1", SECRET, ""), ("acme-2", OTHER, "")]);
-    plan.rest.push_str(&format!(
+    let routes = format!(
         r#"
 [[routes]]
 model = "{AGAIN}"
@@ -43,7 +43,8 @@ deployment = "played"
 upstream_model = "gpt-4o-mini"
 retry = {{ attempts = 8, backoff_ms = 50, backoff_max_ms = 1000 }}
 "#
-    ));
+    );
+    plan.rest.push_str(&routes);
     plan
 }
 
