@@ -105,7 +105,9 @@ mod tests {
 
     #[test]
     fn a_mended_record_keeps_whose_it_is() {
-        let letter = letter(&spoiled(&encode(&event(1))));
+        let mut spoiled = encode(&event(1));
+        spoiled[0] = b'[';
+        let letter = letter(&spoiled);
         let refused = to_replay(&letter, Some(&encode(&event(2)))).unwrap_err();
         let Refused::OtherIdentity("event_id", ..) = refused else {
             panic!("{refused}");
