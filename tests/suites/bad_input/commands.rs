@@ -31,7 +31,7 @@ const WRONG: &[(&str, &[&str])] = &[
     ("audit query --since yesterday", &["yesterday", "2h"]),
     ("audit query --limit none", &["none"]),
     ("audit query --after nothing", &["nothing"]),
-    ("audit query --label team", &["team", "name=value"]),
+    ("audit query --label team", &["team", "NAME=VALUE"]),
     ("audit query --format yaml", &["yaml", "json"]),
     ("doctor --format yaml", &["yaml", "json"]),
 ];
