@@ -32,6 +32,9 @@ pub(crate) struct Auditor<'a, S> {
     due_at: Instant,
     /// The request that the pass under way answers; `None` between passes.
     answering: Option<u64>,
+    /// The counts below a boundary as they were before the pass under way verified anything: what is lost while it verifies, or
+    /// after, is missing from a later look.
+    counted: Option<(i64, Counts)>,
     proof: Option<Proof>,
     look_again_at: Instant,
     /// How often a batch was inserted again in vain, by its first place.
@@ -43,7 +46,7 @@ pub(crate) struct Auditor<'a, S> {
 struct Proof {
     /// Everything from the origin up to this boundary was verified.
     verified: i64,
-    /// The counts at the end of the last pass, and the boundary they belong to.
+    /// The counts from before they were verified, and the boundary they belong to.
     counts: Option<(i64, Counts)>,
     surplus: i64,
     events: i64,
@@ -54,7 +57,7 @@ struct Proof {
     given_up: BTreeSet<i64>,
     /// The first place that is in the log and not whole in the store: nothing from here on counts as safe.
     unsafe_from: Option<i64>,
-    /// Something was hurt while it was repaired: the next pass verifies everything again.
+    /// Something was repaired: the next pass verifies everything again.
     look_again: bool,
 }
 
@@ -95,6 +98,7 @@ impl<'a, S: Source> Auditor<'a, S> {
             requests,
             due_at: now,
             answering: None,
+            counted: None,
             proof: None,
             look_again_at: now,
             tries: BTreeMap::new(),
@@ -110,6 +114,7 @@ impl<'a, S: Source> Auditor<'a, S> {
     /// Starts over at the next audit.
     pub(crate) fn give_up_pass(&mut self) {
         self.answering = None;
+        self.counted = None;
         self.proof = None;
         self.due_at = Instant::now() + self.every;
     }
@@ -154,20 +159,23 @@ impl<'a, S: Source> Auditor<'a, S> {
             self.look_again_at = Instant::now();
         }
         self.answering = Some(asked);
-        let Some((proof, (below, then))) = self
-            .proof
-            .as_ref()
-            .and_then(|proof| Some((proof, proof.counts.as_ref()?)))
-        else {
-            return Ok(());
-        };
         let started = Instant::now();
-        if started < self.look_again_at {
+        if started < self.look_again_at && self.proof.is_some() {
             return Ok(());
         }
-        let now = self.look(writer, *below).await?;
+        let committed = commit.mark().committed;
+        // In this order: what was lost of the older part before it was counted anew shows in the comparison.
+        self.counted = Some((committed, self.look(writer, committed).await?));
+        let loss = match &self.proof {
+            Some(Proof {
+                counts: Some((below, then)),
+                events,
+                ..
+            }) => then.loss(&self.look(writer, *below).await?, *events),
+            _ => None,
+        };
         self.look_again_at = Instant::now() + started.elapsed() * LOOK_SHARE;
-        if let Some(loss) = then.loss(&now, proof.events) {
+        if let Some(loss) = loss {
             tracing::warn!(
                 loss,
                 "the store is not as it was verified; everything is verified again"
@@ -190,7 +198,10 @@ impl<'a, S: Source> Auditor<'a, S> {
             .repair_all(&verdict.findings, proof, writer, commit)
             .await?
         {
+            // They were taken before, and are others now.
+            (self.counted, proof.counts) = (None, None);
             (page, verdict) = self.judge_page(writer, from, committed).await?;
+            proof.look_again |= verdict.findings.is_empty();
             for finding in &verdict.findings {
                 self.try_again_or_give_up(finding, proof, writer);
             }
@@ -303,12 +314,8 @@ impl<'a, S: Source> Auditor<'a, S> {
     }
 
     async fn end_pass(&mut self, proof: &mut Proof, writer: &Writer) -> Result<(), Halt> {
-        let is_known = proof
-            .counts
-            .as_ref()
-            .is_some_and(|(below, _)| *below == proof.verified);
-        if !is_known {
-            proof.counts = Some((proof.verified, self.look(writer, proof.verified).await?));
+        if let Some(counted) = self.counted.take() {
+            proof.counts = Some(counted);
         }
         let holes = proof.sequences.holes();
         report_holes(writer, &proof.holes, &holes);
