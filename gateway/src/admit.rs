@@ -123,7 +123,9 @@ pub async fn admit(
     if let Came::Form(form) = &mut came {
         form.hold_to(&route.limits);
     }
-    let coming = (&came, body.is_some());
+    // A whole body has come, whatever stands for it here.
+    let is_coming = matches!(came, Came::Form(_)) && body.is_some();
+    let coming = (&came, is_coming);
     let limited = limited(&gate, arrival, address.endpoint, coming, &route).await?;
     let admission = admission(&gate, arrival, &route, &limited);
     let durability = admission.durability;
