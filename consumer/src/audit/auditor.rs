@@ -145,7 +145,7 @@ impl<'a, S: Source> Auditor<'a, S> {
             .news
             .change(|status| status.verified = proof.safe_below());
         if is_done {
-            self.end_pass(&mut proof, writer).await?;
+            self.end_pass(&mut proof, writer);
         }
         let is_stale = is_done && proof.look_again;
         self.proof = Some(proof).filter(|_| !is_stale);
@@ -313,7 +313,7 @@ impl<'a, S: Source> Auditor<'a, S> {
         asked.await
     }
 
-    async fn end_pass(&mut self, proof: &mut Proof, writer: &Writer) -> Result<(), Halt> {
+    fn end_pass(&mut self, proof: &mut Proof, writer: &Writer) {
         if let Some(counted) = self.counted.take() {
             proof.counts = Some(counted);
         }
@@ -342,7 +342,6 @@ impl<'a, S: Source> Auditor<'a, S> {
             self.every
         };
         self.due_at = Instant::now() + pause;
-        Ok(())
     }
 }
 
