@@ -6,9 +6,6 @@
 use memchr::memmem;
 use serde::de::DeserializeOwned;
 
-/// The first draft has no such name anywhere; the second has it in every event and every admission.
-const SINCE_THE_SECOND: &[u8] = br#""priced_as":"#;
-
 const ADDED_TO_EVENT: &[u8] = br#""priced_as":null,"#;
 const ADDED_TO_ADMISSION: &[u8] = br#""priced_as":null,"scopes":[],"leases":"","policies":"","#;
 const ADDED_TO_ATTEMPT: &[u8] =
@@ -16,10 +13,12 @@ const ADDED_TO_ATTEMPT: &[u8] =
 
 /// How every record of a draft begins.
 const DRAFT: &[u8] = br#"{"wire":"v1-draft","#;
-/// How an attempt begins. In a text its quotes would be escaped, so it is an attempt wherever it stands.
+/// How the attempts begin. In a text the quotes would be escaped, and labels hold texts, so it is the field wherever it stands.
+const ATTEMPTS: &[u8] = br#""attempts":["#;
+/// How one of them begins.
 const ATTEMPT: &[u8] = br#"{"deployment":""#;
 
-/// Reads a record as it is, or as `older` makes it if it is of an older draft. The error is that of the record as it is.
+/// Reads a record as it is, or as `older` makes it if it is of an older draft: one that is of none has a field twice then. The error is that of the record as it is.
 pub(crate) fn read<T: DeserializeOwned>(
     bytes: &[u8],
     older: fn(&[u8]) -> Option<Vec<u8>>,
@@ -32,10 +31,12 @@ pub(crate) fn read<T: DeserializeOwned>(
 
 /// A usage event of the first draft.
 pub(crate) fn usage(bytes: &[u8]) -> Option<Vec<u8>> {
-    let rest = first_draft(bytes)?;
+    let rest = bytes.strip_prefix(DRAFT)?;
     let mut upcast = [DRAFT, ADDED_TO_EVENT].concat();
     let mut done = 0;
-    for at in memmem::find_iter(rest, ATTEMPT) {
+    let attempts = memmem::find(rest, ATTEMPTS)?;
+    for at in memmem::find_iter(&rest[attempts..], ATTEMPT) {
+        let at = attempts + at;
         upcast.extend_from_slice(&rest[done..=at]);
         upcast.extend_from_slice(ADDED_TO_ATTEMPT);
         done = at + 1;
@@ -46,14 +47,6 @@ pub(crate) fn usage(bytes: &[u8]) -> Option<Vec<u8>> {
 
 /// An admission of the first draft.
 pub(crate) fn admission(bytes: &[u8]) -> Option<Vec<u8>> {
-    let rest = first_draft(bytes)?;
-    Some([DRAFT, ADDED_TO_ADMISSION, rest].concat())
-}
-
-/// What follows the version of a record of the first draft.
-fn first_draft(bytes: &[u8]) -> Option<&[u8]> {
     let rest = bytes.strip_prefix(DRAFT)?;
-    memmem::find(rest, SINCE_THE_SECOND)
-        .is_none()
-        .then_some(rest)
+    Some([DRAFT, ADDED_TO_ADMISSION, rest].concat())
 }

@@ -311,6 +311,28 @@ fn records_of_the_first_draft_are_read_with_what_they_lack_left_open() {
     assert_eq!(Admission::decode(&old("admission")).unwrap(), admitted);
 }
 
+/// A label may have any name.
+#[test]
+fn labels_of_the_first_draft_are_no_fields() {
+    let named = r#"{"deployment":"blue","priced_as":"x"}"#;
+    let labels = BTreeMap::from([
+        (text("deployment"), text("blue")),
+        (text("priced_as"), text("x")),
+    ]);
+    let old = |name: &str| {
+        let file = path("golden", &format!("{name}.{WIRE_VERSION}-0.json"));
+        let old = std::fs::read_to_string(file).unwrap();
+        let labelled = old.replace(r#"{"client_request_id":"n-1"}"#, named);
+        assert_ne!(old, labelled);
+        labelled.into_bytes()
+    };
+    let Decoded::Event(event) = decode(RecordKind::Usage, &old("usage-full")) else {
+        panic!("an event");
+    };
+    assert_eq!((event.labels, event.priced_as), (labels.clone(), None));
+    assert_eq!(Admission::decode(&old("admission")).unwrap().labels, labels);
+}
+
 #[test]
 fn an_admission_is_read_as_it_was_written() {
     let read = Admission::decode(&admission().encode()).unwrap();

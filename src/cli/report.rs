@@ -86,14 +86,19 @@ impl Report {
             let made = report(&client, &book, &request).await;
             // For the eye alone: the report stands without it.
             let looked = match format {
-                Format::Table => quick(&client, &request.period, as_of_now()).await.ok(),
+                Format::Table => Some(quick(&client, &request.period, as_of_now()).await),
                 Format::Csv | Format::Json => None,
             };
             engine.stop().await;
             Ok((made?, looked))
         })?;
         print!("{}", render::report(&chargeback, format, width())?);
-        for note in looked.map(render::period_notes).unwrap_or_default() {
+        let notes = match looked {
+            Some(Ok(looked)) => render::period_notes(looked),
+            Some(Err(error)) => vec![format!("Not looked whether the period is whole: {error}")],
+            None => Vec::new(),
+        };
+        for note in notes {
             println!("{note}");
         }
         Ok(())

@@ -188,7 +188,10 @@ fn summary(document: &Document, key: &PublicKey) -> String {
     ];
     let totals: Vec<String> = names
         .iter()
-        .map(|name| format!("{name} {}", document.total(name)))
+        .map(|name| match document.total(name) {
+            Some(total) => format!("{name} {total}"),
+            None => format!("{name} not known"),
+        })
         .collect();
     lines.push(totals.join(", "));
     lines.join("\n") + "\n"

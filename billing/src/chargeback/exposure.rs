@@ -44,17 +44,18 @@ impl Exposure {
         Ok(())
     }
 
-    /// Takes requests of which only the reservation is known: its units, at the dearest price of their side.
+    /// Takes requests of which only the reservation is known: its units, at the dearest price of their side. Says whether that
+    /// bounds them.
     pub(super) fn take_reserved(
         &mut self,
         group: &Group,
         book: &PriceBook,
-    ) -> Result<(), BillingError> {
+    ) -> Result<bool, BillingError> {
         let mut bounded = group.is_reserved && group.names_model;
         for (unit, count) in &group.estimated {
             bounded &= self.take(*unit, *count, pricing::dearest(book, group, *unit).ok())?;
         }
-        self.count_unbounded(bounded, group)
+        Ok(bounded)
     }
 
     /// Counts the calls of requests before their last.
@@ -64,18 +65,19 @@ impl Exposure {
         add_count(&mut self.calls, calls)
     }
 
-    /// Takes requests of which the provider told the units, but not whether it bills them: at their price.
+    /// Takes requests of which the provider told the units, but not whether it bills them: at their price. Says whether every
+    /// unit of this line has one.
     pub(super) fn take_counted(
         &mut self,
         group: &Group,
         book: &PriceBook,
-    ) -> Result<(), BillingError> {
+    ) -> Result<bool, BillingError> {
         let mut bounded = !group.units.is_empty();
         for (unit, count) in &group.units {
             let price = pricing::price(book, &group.sku, *unit, group.at, group.context);
             bounded &= self.take(*unit, *count, price.ok())?;
         }
-        self.count_unbounded(bounded, group)
+        Ok(bounded)
     }
 
     fn take(
@@ -96,10 +98,8 @@ impl Exposure {
         Ok(true)
     }
 
-    fn count_unbounded(&mut self, bounded: bool, group: &Group) -> Result<(), BillingError> {
-        if bounded {
-            return Ok(());
-        }
+    /// Counts requests for which no bound is known, once, whatever it is missing for.
+    pub(super) fn count_unbounded(&mut self, group: &Group) -> Result<(), BillingError> {
         add_count(&mut self.unbounded_requests, group.requests)
     }
 }

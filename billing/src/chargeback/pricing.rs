@@ -1,6 +1,6 @@
 //! From what a record says to its price: which names of the records mean which names of the price book.
 
-use schemas::price::{Priced, Query};
+use schemas::price::{ANY_MODEL, Priced, Query};
 use schemas::units::Side;
 use schemas::{Micros, PriceBook, Unit};
 
@@ -28,18 +28,30 @@ pub(crate) fn price<'a>(
         context_tokens: context,
         at: Micros(at),
     };
-    let as_default = Query {
-        service_tier: "default",
+    let query = Query {
+        service_tier: opened(book, &query),
         ..query
     };
+    book.lookup(&query).ok_or_else(|| why(book, &query))
+}
+
+/// The tier whose prices hold for all units of a line: never one tier's price for one unit and another's for the next.
+fn opened<'a>(book: &PriceBook, query: &Query<'a>) -> &'a str {
     let is_open = matches!(
-        (sku.provider.as_str(), query.service_tier),
+        (query.provider, query.service_tier),
         ("openai" | "azure", "auto")
     );
-    let found = book
-        .lookup(&query)
-        .or_else(|| is_open.then(|| book.lookup(&as_default)).flatten());
-    found.ok_or_else(|| why(book, if is_open { &as_default } else { &query }))
+    let has_own = |unit: &Unit| {
+        let found = book.lookup(&Query {
+            unit: *unit,
+            ..*query
+        });
+        found.is_some_and(|found| found.price.model != ANY_MODEL)
+    };
+    if is_open && !Unit::ALL.iter().any(has_own) {
+        return "default";
+    }
+    query.service_tier
 }
 
 /// The dearest price of a unit's side, over all models that the requests name: the bound of what was reserved. A unit
@@ -107,7 +119,7 @@ fn why(book: &PriceBook, query: &Query<'_>) -> Why {
 /// - `OpenAI`, and Azure with it: `auto` is the tier that the project is set to, `default` if nothing else is set (API
 ///   reference, `service_tier`, 2026-11-25); it can be set to `fast` or `scale` (administration API, the projects'
 ///   `service_tier_settings`, 2026-11-17). A whole answer names the tier it had; a stream that was cut may only have `auto`.
-///   So the book's price of the tier `auto` holds, where whoever set the project wrote one, else that of `default`.
+///   So the model's prices of the tier `auto` hold, where whoever set the project wrote any, else those of `default`.
 pub(crate) fn tier<'a>(provider: &str, reported: &'a str) -> &'a str {
     match (provider, reported) {
         (_, "" | "standard") | ("groq", "on_demand" | "auto") => "default",

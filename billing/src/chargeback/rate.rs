@@ -26,28 +26,34 @@ pub(crate) fn figures(group: &Group, book: &PriceBook) -> Result<Figures, Billin
     if group.outcome == Outcome::ClientAborted {
         figures.aborted_requests = group.requests;
     }
+    let mut bounded = true;
     match (group.outcome, group.billable) {
         (Outcome::Unknown, _) => {
             figures.unknown_requests = group.requests;
-            expose(&mut figures, group, book)?;
+            bounded &= expose(&mut figures, group, book)?;
         }
         (outcome, _) if outcome.is_refusal() => figures.refused_requests = group.requests,
         (_, Billable::Yes) => charge(&mut figures, group, book)?,
         (_, Billable::No) => figures.free_requests = group.requests,
         (_, Billable::Unclear) => {
             figures.unclear_requests = group.requests;
-            expose(&mut figures, group, book)?;
+            bounded &= expose(&mut figures, group, book)?;
         }
     }
-    expose_calls(&mut figures, group, book)?;
+    bounded &= expose_calls(&mut figures, group, book)?;
+    if !bounded {
+        figures.exposure.count_unbounded(group)?;
+    }
     Ok(figures)
 }
 
-fn expose(figures: &mut Figures, group: &Group, book: &PriceBook) -> Result<(), BillingError> {
+/// Takes what requests may cost; says whether that is a bound. The first line speaks for all lines of its requests.
+fn expose(figures: &mut Figures, group: &Group, book: &PriceBook) -> Result<bool, BillingError> {
     if group.is_bounded_by_reservation() {
         return figures.exposure.take_reserved(group, book);
     }
-    figures.exposure.take_counted(group, book)
+    let bounded = figures.exposure.take_counted(group, book)?;
+    Ok(bounded && !has_unpriced_line(group, book))
 }
 
 /// Calls before the last. What was reserved for them stands in one sum with what was reserved for the last, where that is
@@ -56,13 +62,13 @@ fn expose_calls(
     figures: &mut Figures,
     group: &Group,
     book: &PriceBook,
-) -> Result<(), BillingError> {
+) -> Result<bool, BillingError> {
     if group.doubtful_calls == 0 {
-        return Ok(());
+        return Ok(true);
     }
     figures.exposure.count_calls(group)?;
     if group.is_bounded_by_reservation() && !group.outcome.is_refusal() {
-        return Ok(());
+        return Ok(true);
     }
     figures.exposure.take_reserved(group, book)
 }

@@ -132,9 +132,11 @@ async fn count(
     request: &Request,
     stretches: &[Stretch],
 ) -> Result<Numbers, BillingError> {
-    let as_of = match request.as_of {
-        AsOf::At(at) => at,
-        AsOf::NewestClaim => claims::newest(client).await?.unwrap_or(0),
+    let newest = claims::newest(client).await?;
+    let as_of = match (request.as_of, newest) {
+        (AsOf::At(at), _) | (AsOf::NewestClaim, Some(at)) => at,
+        // What nobody speaks of is looked at as a period that is over: nothing of it is excused as still under way.
+        (AsOf::NewestClaim, None) => Moment::over(&request.period),
     };
     let moment = Moment::new(&request.period, as_of);
     let producer = request.producer.as_deref();
@@ -162,9 +164,14 @@ async fn count(
             why: scope.held_up.clone()?,
         })
     });
+    let nobody = newest.is_none().then(|| HeldUp {
+        producer: String::new(),
+        boot: String::new(),
+        why: "no gateway has claimed anything, so nothing says what there should be".to_owned(),
+    });
     Ok(Numbers {
         moment,
-        held_up: held_up.collect(),
+        held_up: nobody.into_iter().chain(held_up).collect(),
         boots,
         dead_letters,
         short,

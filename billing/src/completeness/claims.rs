@@ -102,6 +102,11 @@ impl Moment {
         }
     }
 
+    /// When a period is over for certain.
+    pub(super) fn over(period: &Period) -> i64 {
+        period.end().0 + GRACE_US
+    }
+
     /// The period has not ended, or not for long enough.
     pub(super) fn is_running(self) -> bool {
         self.end + GRACE_US > self.as_of

@@ -50,7 +50,7 @@ pub fn period_notes(looked: Quick) -> Vec<String> {
     }
     if looked.held_up != 0 {
         notes.push(format!(
-            "Not final: {} starts of a gateway have not said where they ended; `tollgate audit completeness` names them",
+            "Not final: {} claims of gateways are awaited; `tollgate audit completeness` names them",
             grouped(i128::from(looked.held_up))
         ));
     }

@@ -125,11 +125,10 @@ impl Document {
         text.unwrap_or_default().to_owned()
     }
 
-    /// A figure of its totals.
+    /// A figure of its totals; `None` where it is not known.
     #[must_use]
-    pub fn total(&self, name: &str) -> i64 {
-        let total = self.0.get("totals").and_then(|totals| totals.get(name));
-        total.and_then(Value::as_i64).unwrap_or(0)
+    pub fn total(&self, name: &str) -> Option<i64> {
+        self.0.get("totals")?.get(name)?.as_i64()
     }
 }
 
@@ -152,6 +151,8 @@ fn totals(boots: &[BootReport]) -> Value {
     let sum = |of: fn(&BootReport) -> i64| boots.iter().map(of).sum::<i64>();
     let known = |of: fn(&BootReport) -> Option<i64>| {
         let all: Option<Vec<i64>> = boots.iter().map(of).collect();
+        // Of no start nothing is known.
+        let all = all.filter(|all| !all.is_empty());
         all.map(|all| all.iter().sum::<i64>())
     };
     json!({

@@ -93,6 +93,52 @@ fn the_tier_that_a_project_is_set_to_has_the_price_that_is_written_for_it() {
 }
 
 #[test]
+fn mispricing_one_line_at_two_tiers() {
+    let own = "openai,m,input_text,auto,1000000,5,USD,page,2026-11-24\n";
+    let any = "openai,*,input_text,auto,1000000,7,USD,page,2026-11-24\n";
+    let of = |more: &str| {
+        let csv = format!(
+            "provider,model,unit,service_tier,per,rate,currency,source,read_on\n\
+             openai,m,input_text,default,1000000,2.50,USD,page,2026-11-24\n\
+             openai,m,input_cached,default,1000000,1.25,USD,page,2026-11-24\n{more}"
+        );
+        PriceBook::new(&billing::prices::parse_csv(&csv).unwrap()).unwrap()
+    };
+    let used = r#"{"input_text":1000000,"input_cached":1000000}"#;
+    let mut call = event(1, &[("m", used)]);
+    call.lines[0].service_tier = Some(text("auto"));
+    let figures = rated(&call, &of(own));
+    assert_eq!(costs(&figures), ["5.00 USD"]);
+    assert!(!figures.complete, "what has no price of its tier has none");
+    for book in [of(""), of(any)] {
+        let figures = rated(&call, &book);
+        assert_eq!(costs(&figures), ["3.75 USD"], "the model's own default");
+        assert!(figures.complete);
+    }
+}
+
+/// A later line without a price has no bound, and a request without one counts once.
+#[test]
+fn mispricing_an_unpriced_later_line_as_free_exposure() {
+    let book = book("m,input_text,default,,1000000,2.50,USD,");
+    let mut unclear = event(1, &[("m", MILLION), ("new", MILLION)]);
+    (unclear.billable, unclear.outcome) = (Billable::Unclear, Outcome::UpstreamError);
+    unclear.usage_source = UsageSource::Provider;
+    let failed = r#"{"deployment":"d","provider":null,"capacity":null,"priced_as":null,"started_us":1,
+        "first_byte_us":null,"ended_us":2,"status":503,"outcome":"upstream_error","billable":"unclear","units":null,
+        "provider_request_id":null,"throttle":null}"#;
+    let failed: Attempt = serde_json::from_str(failed).unwrap();
+    for attempts in [vec![], vec![failed.clone(), failed]] {
+        unclear.attempts = attempts;
+        unclear.estimated_units = schemas::Units::default();
+        let exposure = rated(&unclear, &book).exposure;
+        assert_eq!(exposure.unbounded_requests, 1);
+        let bounds: Vec<_> = exposure.at_most.values().map(ToString::to_string).collect();
+        assert_eq!(bounds, ["2.50"]);
+    }
+}
+
+#[test]
 fn mispricing_first_tier_instead_of_last() {
     let book =
         book("m,input_text,default,,1000000,2.50,USD, m,input_text,priority,,1000000,5,USD,");

@@ -32,9 +32,6 @@ pub(crate) struct Auditor<'a, S> {
     due_at: Instant,
     /// The request that the pass under way answers; `None` between passes.
     answering: Option<u64>,
-    /// The counts below a boundary as they were before the pass under way verified anything: what is lost while it verifies, or
-    /// after, is missing from a later look.
-    counted: Option<(i64, Counts)>,
     proof: Option<Proof>,
     look_again_at: Instant,
     /// How often a batch was inserted again in vain, by its first place.
@@ -46,8 +43,8 @@ pub(crate) struct Auditor<'a, S> {
 struct Proof {
     /// Everything from the origin up to this boundary was verified.
     verified: i64,
-    /// The counts from before they were verified, and the boundary they belong to.
-    counts: Option<(i64, Counts)>,
+    /// Counts of what was verified, each stretch from before it was.
+    counts: Counts,
     surplus: i64,
     events: i64,
     sequences: Sequences,
@@ -57,15 +54,23 @@ struct Proof {
     given_up: BTreeSet<i64>,
     /// The first place that is in the log and not whole in the store: nothing from here on counts as safe.
     unsafe_from: Option<i64>,
-    /// Something was repaired: the next pass verifies everything again.
+    /// Something was hurt while it was repaired or counted: the next pass verifies everything again.
     look_again: bool,
+}
+
+/// A page, what was counted of it, and what it means.
+#[derive(Debug)]
+struct Judged {
+    page: Page,
+    counts: Counts,
+    verdict: Verdict,
 }
 
 impl Proof {
     fn nothing(origin: i64) -> Self {
         Self {
             verified: origin,
-            counts: None,
+            counts: Counts::default(),
             surplus: 0,
             events: 0,
             sequences: Sequences::default(),
@@ -98,7 +103,6 @@ impl<'a, S: Source> Auditor<'a, S> {
             requests,
             due_at: now,
             answering: None,
-            counted: None,
             proof: None,
             look_again_at: now,
             tries: BTreeMap::new(),
@@ -114,7 +118,6 @@ impl<'a, S: Source> Auditor<'a, S> {
     /// Starts over at the next audit.
     pub(crate) fn give_up_pass(&mut self) {
         self.answering = None;
-        self.counted = None;
         self.proof = None;
         self.due_at = Instant::now() + self.every;
     }
@@ -159,28 +162,22 @@ impl<'a, S: Source> Auditor<'a, S> {
             self.look_again_at = Instant::now();
         }
         self.answering = Some(asked);
+        let Some(proof) = &self.proof else {
+            return Ok(());
+        };
         let started = Instant::now();
-        if started < self.look_again_at && self.proof.is_some() {
+        if started < self.look_again_at {
             return Ok(());
         }
-        let committed = commit.mark().committed;
-        // In this order: what was lost of the older part before it was counted anew shows in the comparison.
-        self.counted = Some((committed, self.look(writer, committed).await?));
-        let loss = match &self.proof {
-            Some(Proof {
-                counts: Some((below, then)),
-                events,
-                ..
-            }) => then.loss(&self.look(writer, *below).await?, *events),
-            _ => None,
-        };
+        let origin = commit.mark().origin;
+        let now = self.look(writer, origin, proof.verified).await?;
         self.look_again_at = Instant::now() + started.elapsed() * LOOK_SHARE;
-        if let Some(loss) = loss {
+        if let Some(loss) = proof.counts.loss(&now, proof.events) {
             tracing::warn!(
                 loss,
                 "the store is not as it was verified; everything is verified again"
             );
-            self.proof = Some(Proof::nothing(commit.mark().origin));
+            self.proof = Some(Proof::nothing(origin));
         }
         Ok(())
     }
@@ -193,19 +190,24 @@ impl<'a, S: Source> Auditor<'a, S> {
         commit: &mut Commit,
     ) -> Result<bool, Halt> {
         let (from, committed) = (proof.verified, commit.mark().committed);
-        let (mut page, mut verdict) = self.judge_page(writer, from, committed).await?;
+        let mut judged = self.judge_page(writer, from, committed).await?;
         if self
-            .repair_all(&verdict.findings, proof, writer, commit)
+            .repair_all(&judged.verdict.findings, proof, writer, commit)
             .await?
         {
-            // They were taken before, and are others now.
-            (self.counted, proof.counts) = (None, None);
-            (page, verdict) = self.judge_page(writer, from, committed).await?;
-            proof.look_again |= verdict.findings.is_empty();
-            for finding in &verdict.findings {
+            judged = self.judge_page(writer, from, committed).await?;
+            for finding in &judged.verdict.findings {
                 self.try_again_or_give_up(finding, proof, writer);
             }
         }
+        let Judged {
+            page,
+            counts,
+            verdict,
+        } = judged;
+        // Others were there when they were counted: they are verified again.
+        proof.look_again |= counts.cuts() != page.cuts.len() as u64;
+        proof.counts.add(&counts);
         if verdict.end > from && self.source.has_all_numbers() {
             let place = self.source.place();
             let runs =
@@ -238,21 +240,23 @@ impl<'a, S: Source> Auditor<'a, S> {
         }
     }
 
-    async fn judge_page(
-        &self,
-        writer: &Writer,
-        from: i64,
-        committed: i64,
-    ) -> Result<(Page, Verdict), Halt> {
+    async fn judge_page(&self, writer: &Writer, from: i64, committed: i64) -> Result<Judged, Halt> {
         let place = self.source.place();
         let asked = writer.until_answered("audit: batches", async |client: store::Client| {
             let page = facts::page(&client, place, from, committed).await?;
+            // In this order: what goes after it was counted is missed, by the verdict or by a later look.
+            let end = page.end(from, committed);
+            let counts = older::look(&client, place, from, end).await?;
             let seen = facts::seen(&client, place, &page.cuts).await?;
-            Ok((page, seen))
+            Ok((page, counts, seen))
         });
-        let (page, seen) = asked.await?;
+        let (page, counts, seen) = asked.await?;
         let verdict = judge(from, committed, &page, &seen);
-        Ok((page, verdict))
+        Ok(Judged {
+            page,
+            counts,
+            verdict,
+        })
     }
 
     /// Repairs what can be repaired; `true` if anything was inserted.
@@ -305,18 +309,15 @@ impl<'a, S: Source> Auditor<'a, S> {
         Ok(inserted)
     }
 
-    async fn look(&self, writer: &Writer, below: i64) -> Result<Counts, Halt> {
+    async fn look(&self, writer: &Writer, from: i64, below: i64) -> Result<Counts, Halt> {
         let place = self.source.place();
         let asked = writer.until_answered("audit: counts", async |client: store::Client| {
-            older::look(&client, place, below).await
+            older::look(&client, place, from, below).await
         });
         asked.await
     }
 
     fn end_pass(&mut self, proof: &mut Proof, writer: &Writer) {
-        if let Some(counted) = self.counted.take() {
-            proof.counts = Some(counted);
-        }
         let holes = proof.sequences.holes();
         report_holes(writer, &proof.holes, &holes);
         proof.holes = holes;

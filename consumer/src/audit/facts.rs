@@ -49,6 +49,19 @@ pub(crate) struct Page {
     pub is_last: bool,
 }
 
+impl Page {
+    /// The boundary up to which a page says something that starts at `from`; what is `committed` must be there.
+    pub(crate) fn end(&self, from: i64, committed: i64) -> i64 {
+        let lasts = self.cuts.iter().map(|cut| cut.last + 1);
+        let end = lasts.max().unwrap_or(from).max(from);
+        if self.is_last {
+            end.max(committed)
+        } else {
+            end
+        }
+    }
+}
+
 type CutTuple = (i64, i64, i64, i64, i64, String);
 
 /// The next cuts from `from` on that end below `below`.

@@ -1,11 +1,12 @@
 //! A cheap look at what was verified before: counts, not contents. When a count has changed, everything is verified again.
+//! Each stretch is counted before it is verified: what goes in between is missed by the verdict, and what goes later by a look.
 
 use std::collections::BTreeMap;
 
 use schemas::rows::Source as Place;
 use store::{Client, StoreError};
 
-/// What the store holds below a boundary, counted.
+/// What the store holds of a stretch, counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// Rows of `audit_log` by month.
@@ -17,6 +18,22 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
+    /// Adds the counts of the stretch that follows.
+    pub(crate) fn add(&mut self, next: &Self) {
+        for (month, rows) in &next.audit {
+            *self.audit.entry(*month).or_default() += rows;
+        }
+        self.usage += next.usage;
+        self.cuts.0 += next.cuts.0;
+        self.cuts.1 += next.cuts.1;
+        self.cuts.2 ^= next.cuts.2;
+    }
+
+    /// How many cuts.
+    pub(crate) fn cuts(&self) -> u64 {
+        self.cuts.0
+    }
+
     /// Why `now` does not show what was there; `None` if it does. Of `events` events at least as many rows must be left as there
     /// were, or one for each: copies may go, as merges replace them.
     pub(crate) fn loss(&self, now: &Self, events: i64) -> Option<String> {
@@ -48,20 +65,26 @@ impl Counts {
     }
 }
 
-/// Counts what is below the boundary `below`.
-pub(crate) async fn look(client: &Client, place: &Place, below: i64) -> Result<Counts, StoreError> {
+/// Counts what is there from the boundary `from` on, below the boundary `below`.
+pub(crate) async fn look(
+    client: &Client,
+    place: &Place,
+    from: i64,
+    below: i64,
+) -> Result<Counts, StoreError> {
     const AUDIT: &str = "SELECT toYYYYMM(received) AS month, count() FROM audit_log \
-        WHERE topic = ? AND partition = ? AND offset < ? GROUP BY month";
-    const USAGE: &str =
-        "SELECT count() FROM usage_events WHERE topic = ? AND partition = ? AND offset < ?";
+        WHERE topic = ? AND partition = ? AND offset >= ? AND offset < ? GROUP BY month";
+    const USAGE: &str = "SELECT count() FROM usage_events \
+        WHERE topic = ? AND partition = ? AND offset >= ? AND offset < ?";
     const CUTS: &str = "SELECT count(), sum(last - first + 1), \
             groupBitXor(cityHash64(first, last, records, events, dead_letters, digest)) \
-        FROM cuts FINAL WHERE topic = ? AND partition = ? AND last < ?";
+        FROM cuts FINAL WHERE topic = ? AND partition = ? AND first >= ? AND last < ?";
     let ask = |sql| {
         client
             .query(sql)
             .bind(place.topic.as_str())
             .bind(place.partition)
+            .bind(from)
             .bind(below)
     };
     Ok(Counts {
@@ -78,6 +101,34 @@ pub(crate) async fn look(client: &Client, place: &Place, below: i64) -> Result<C
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What was counted stretch by stretch is compared with one look at all of them.
+    #[test]
+    fn stretches_add_up_to_what_one_look_counts() {
+        let of = |month: u32, rows: u64, cuts: (u64, i64, u64)| Counts {
+            audit: BTreeMap::from([(month, rows)]),
+            usage: rows - 1,
+            cuts,
+        };
+        let mut sum = Counts::default();
+        for stretch in [
+            of(202_611, 20, (2, 20, 0b0110)),
+            of(202_612, 5, (1, 5, 0b0011)),
+            of(202_612, 7, (1, 7, 0b1000)),
+        ] {
+            sum.add(&stretch);
+        }
+        let whole = Counts {
+            audit: BTreeMap::from([(202_611, 20), (202_612, 12)]),
+            usage: 29,
+            cuts: (4, 32, 0b1101),
+        };
+        assert_eq!(sum, whole);
+        assert_eq!(sum.loss(&whole, 32), None);
+        let mut short = whole;
+        short.audit.insert(202_612, 11);
+        assert!(sum.loss(&short, 32).is_some());
+    }
 
     #[test]
     fn a_lost_row_shows_and_a_merged_copy_does_not() {

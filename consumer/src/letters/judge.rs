@@ -1,11 +1,21 @@
 //! Whether a letter may go back, and with which bytes. A mended record keeps whose it is: event, producer, boot and number.
 
-use schemas::{Decoded, RecordKind, decode};
+use schemas::{Decoded, RecordKind, UsageEvent, decode};
 
-use super::letter::{Letter, LetterState, said};
+use super::letter::{Letter, LetterState};
 
-/// What a mended record must not change.
-const IDENTITY: [&str; 4] = ["event_id", "producer", "boot", "producer_seq"];
+/// What a mended record must not change, as far as the letter says it: whose it is, and what the store tells copies of one event
+/// by.
+fn identity(event: &UsageEvent) -> [(&'static str, String); 6] {
+    [
+        ("event_id", event.event_id.to_string()),
+        ("producer", event.producer.as_str().to_owned()),
+        ("boot", event.boot.to_string()),
+        ("producer_seq", event.producer_seq.to_string()),
+        ("tenant", event.tenant.as_str().to_owned()),
+        ("received_us", event.received_us.0.to_string()),
+    ]
+}
 
 /// Why it may not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,17 +52,18 @@ pub fn to_replay(letter: &Letter, mended: Option<&[u8]>) -> Result<Vec<u8>, Refu
         (None, Some(mended)) => mended,
         (None, None) => &letter.bytes,
     };
-    match decode(RecordKind::Usage, bytes) {
-        Decoded::Event(_) => {}
+    let event = match decode(RecordKind::Usage, bytes) {
+        Decoded::Event(event) => event,
         Decoded::Newer(version) => return Err(Refused::Newer(version)),
         Decoded::DeadLetter(reason) => return Err(Refused::StillUnreadable(reason.to_string())),
         Decoded::Cut => return Err(Refused::StillUnreadable("a cut is no event".to_owned())),
-    }
-    for field in IDENTITY {
-        if let (Some(was), Some(is)) = (letter.said(field), said(bytes, field))
+    };
+    // By what it says, not by its text: a mended file may have any blanks.
+    for (field, is) in identity(&event) {
+        if let Some(was) = letter.said(field)
             && was != is
         {
-            return Err(Refused::OtherIdentity(field, is.to_owned(), was.to_owned()));
+            return Err(Refused::OtherIdentity(field, is, was.to_owned()));
         }
     }
     Ok(bytes.to_vec())
@@ -116,6 +127,22 @@ mod tests {
         other.producer_seq += 1;
         let refused = to_replay(&letter, Some(&encode(&other))).unwrap_err();
         assert!(refused.to_string().contains("producer_seq"), "{refused}");
+        let spread = |event: &UsageEvent| {
+            let text = String::from_utf8(encode(event)).unwrap();
+            text.replace("\":", "\": ").replacen(": ", ":", 1)
+        };
+        let spread_other = spread(&event(2));
+        let refused = to_replay(&letter, Some(spread_other.as_bytes())).unwrap_err();
+        assert!(
+            matches!(refused, Refused::OtherIdentity(..)),
+            "{refused}: blanks hide nothing"
+        );
+        let mut other = event(1);
+        other.tenant = event(2).tenant;
+        let refused = to_replay(&letter, Some(&encode(&other))).unwrap_err();
+        assert!(refused.to_string().contains("tenant"), "{refused}");
+        let same = spread(&event(1)).into_bytes();
+        assert_eq!(to_replay(&letter, Some(&same)), Ok(same));
     }
 
     #[test]

@@ -106,7 +106,7 @@ pub(super) fn said<'a>(bytes: &'a [u8], field: &str) -> Option<&'a str> {
     let at = bytes
         .windows(needle.len())
         .position(|window| window == needle.as_bytes())?;
-    let rest = bytes.get(at + needle.len()..)?;
+    let rest = bytes.get(at + needle.len()..)?.trim_ascii_start();
     let (rest, is_end): (_, fn(&u8) -> bool) = match rest.split_first() {
         Some((b'"', text)) => (text, |byte| *byte == b'"'),
         _ => (rest, |byte| !byte.is_ascii_digit()),

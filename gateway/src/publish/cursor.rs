@@ -42,6 +42,26 @@ pub enum CursorError {
 }
 
 impl Mark {
+    /// Which topic it is published to. Another than before lacks what was acknowledged; it stays unnamed until the position has
+    /// gone back, so that no cursor pairs it with the old one.
+    pub(crate) fn name_topic(&mut self, found: &str) -> Result<(), String> {
+        if self.topic_id.is_empty() {
+            found.clone_into(&mut self.topic_id);
+        }
+        if self.topic_id == found {
+            return Ok(());
+        }
+        let known = &self.topic_id;
+        Err(format!("the topic was made anew: {known} became {found}"))
+    }
+
+    /// Everything from `first` on is to be published again, to whichever topic is there then.
+    pub(crate) fn begin_again(&mut self, first: u64) {
+        self.topic_id.clear();
+        self.position = first;
+        self.ends.clear();
+    }
+
     /// Nothing of this journal is known to be published.
     pub(crate) fn new(journal: [u8; 4], topic: &str, first: u64) -> Self {
         Self {
@@ -88,6 +108,19 @@ pub(crate) fn store(cursor: &Cursor, mark: &Mark) -> Result<(), CursorError> {
 mod tests {
     use super::*;
     use std::sync::Arc;
+
+    #[test]
+    fn another_topic_has_no_name_here_before_the_position_has_gone_back() {
+        let mut mark = Mark::new([1, 2, 3, 4], "tollgate.usage.v1", 7);
+        assert_eq!(mark.name_topic("a"), Ok(()));
+        assert_eq!(mark.name_topic("a"), Ok(()));
+        mark.position = 9;
+        mark.name_topic("b").unwrap_err();
+        assert_eq!((mark.topic_id.as_str(), mark.position), ("a", 9));
+        mark.begin_again(2);
+        assert_eq!(mark.name_topic("b"), Ok(()));
+        assert_eq!((mark.topic_id.as_str(), mark.position), ("b", 2));
+    }
 
     #[test]
     fn a_mark_survives_however_many_partitions_it_has() {

@@ -315,9 +315,12 @@ impl Shared {
     /// Everything that the journal has is to be published again.
     pub(crate) fn publish_again(&self) {
         let first = self.journal.stats().first;
+        // Held throughout: the cursor must not say that another topic has what this one had.
+        let mut mark = self.mark.lock();
         let mut flight = self.flight.lock();
         *flight = new_flight(&self.kafka, &self.acked, Vec::new());
         self.acked.send_replace(first);
+        mark.begin_again(first);
         self.sink.forget();
     }
 
@@ -331,14 +334,9 @@ impl Shared {
 
     /// The topic that a session is about to publish to. One that was made anew lacks what was acknowledged.
     pub(crate) fn check_topic(&self, topic_id: Option<&str>) -> Result<(), Trouble> {
-        let found = topic_id.unwrap_or_default();
-        let known = std::mem::replace(&mut self.mark.lock().topic_id, found.to_owned());
-        if known.is_empty() || found.is_empty() || known == found {
-            return Ok(());
-        }
-        Err(Trouble::Lost(format!(
-            "the topic was made anew: {known} became {found}"
-        )))
+        let mut mark = self.mark.lock();
+        let is_anew = topic_id.map_or(Ok(()), |found| mark.name_topic(found));
+        is_anew.map_err(Trouble::Lost)
     }
 
     /// What the cursor should say, if it does not yet.

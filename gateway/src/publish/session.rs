@@ -261,7 +261,7 @@ fn begin_in_topic(shared: &Shared, connected: &Connected, flight: &Flight) -> Re
         .check_topic(topic_id.as_deref())
         .inspect_err(|_| shared.publish_again())?;
     let Some(topic_id) = topic_id else {
-        shared.sink.forget();
+        shared.sink.go_on_unknown();
         return Ok(());
     };
     if shared.sink.is_in(&topic_id) {

@@ -196,3 +196,47 @@ async fn a_number_missing_at_midnight_is_missed_on_both_days_and_another_on_its_
         Completeness::Complete
     );
 }
+
+/// Without a claim nothing is complete, nothing is final, and nothing is excused as still under way.
+#[tokio::test]
+async fn what_no_gateway_speaks_of_is_never_complete_and_hides_nothing() {
+    let books = Books::open().await;
+    let zone = period::zone("UTC").expect("a zone");
+    let look = async |day: &str| {
+        let request = Request {
+            period: Period::parse(day, zone).expect("a day"),
+            producer: None,
+            as_of: AsOf::NewestClaim,
+        };
+        let report = check(&books.ledger.reader(), &request).await;
+        report.expect("a check")
+    };
+    let empty = look("2026-11-24").await;
+    assert_eq!(
+        (empty.verdicts.completeness, empty.is_final),
+        (Completeness::Unproven, false)
+    );
+    let events: Vec<_> = (0..4).map(record).collect();
+    books.events(0, &events).await;
+    books.keep().await;
+    assert_eq!(
+        verdicts(&look("2026-11-24").await),
+        (Completeness::Unproven, Integrity::Intact)
+    );
+    for spoil in [
+        // A charge without a record of the log.
+        "DELETE FROM audit_log WHERE producer_seq = 3",
+        "DELETE FROM cuts WHERE 1",
+    ] {
+        books.change(spoil).await;
+        let report = look("2026-11-24").await;
+        assert_ne!(report.verdicts.integrity, Integrity::Intact, "{spoil}");
+        assert_ne!(
+            report.verdicts.completeness,
+            Completeness::Complete,
+            "{spoil}"
+        );
+        assert!(!report.is_final, "{spoil}");
+        books.restore().await;
+    }
+}

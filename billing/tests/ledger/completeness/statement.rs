@@ -39,11 +39,11 @@ async fn a_days_statement_is_the_same_bytes_until_something_comes_late() {
     let (first, second) = (open(&first), open(&second));
     assert_eq!(
         (first.text("completeness"), first.total("missing")),
-        ("incomplete".to_owned(), 8)
+        ("incomplete".to_owned(), Some(8))
     );
     assert_eq!(
         (second.text("completeness"), second.total("missing")),
-        ("complete".to_owned(), 0)
+        ("complete".to_owned(), Some(0))
     );
     assert_eq!(second.text("corrects").len(), 64);
     // What happens later in the life of the store does not change the day.

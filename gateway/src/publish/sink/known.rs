@@ -26,6 +26,8 @@ struct Inner {
     checkpoints: Checkpoints,
     /// The topic of all checkpoints; unknown while empty.
     topic_id: String,
+    /// A session publishes without knowing which topic it is: once that can be asked, it is to begin again.
+    asks_again: bool,
     lag: Lag,
     /// Why nothing more is confirmed now.
     waits_for: Option<String>,
@@ -82,6 +84,12 @@ impl Sink {
         inner.topic_id.clear();
     }
 
+    /// A session goes on without knowing to which topic.
+    pub(crate) fn go_on_unknown(&self) {
+        self.forget();
+        self.inner.lock().asks_again = true;
+    }
+
     /// Takes what the readers say. Says if they speak of another topic than the one that is published to.
     pub(crate) fn take(&self, progress: Result<Progress, String>) -> Option<String> {
         let name = self.readers().map_or("", |readers| readers.name());
@@ -94,8 +102,9 @@ impl Sink {
             }
         };
         if inner.topic_id.is_empty() {
-            inner.waits_for = Some("the identity of the topic is not known".to_owned());
-            return None;
+            let news = "the identity of the topic is not known".to_owned();
+            inner.waits_for = Some(news.clone());
+            return std::mem::take(&mut inner.asks_again).then_some(news);
         }
         if inner.topic_id != progress.topic_id {
             let (was, is) = (&inner.topic_id, &progress.topic_id);
@@ -204,6 +213,17 @@ mod tests {
         let sink = sink();
         sink.checkpoint(5, vec![5]);
         assert_eq!(sink.take(Ok(progress("a", Some(100)))), None);
+        assert_eq!(sink.confirmed(), 0);
+    }
+
+    #[test]
+    fn a_session_that_does_not_know_its_topic_ends_once_it_can_be_asked() {
+        let sink = sink();
+        sink.begin("a", 5, vec![5]);
+        sink.go_on_unknown();
+        assert_eq!(sink.take(Err("away".into())), None);
+        assert!(sink.take(Ok(progress("a", Some(100)))).is_some());
+        assert_eq!(sink.take(Ok(progress("a", Some(100)))), None, "once");
         assert_eq!(sink.confirmed(), 0);
     }
 
