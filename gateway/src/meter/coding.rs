@@ -1,7 +1,7 @@
 //! Answers that come compressed though they were asked for as they are: unpacked on the side, so that their figures are
 //! read; what passes on stays packed, unless something must be taken out of it.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use bytes::Bytes;
 use flate2::write::{MultiGzDecoder, ZlibDecoder};
@@ -13,6 +13,8 @@ use super::stream::Passing;
 
 /// More than this of one answer is not unpacked.
 const MAX_UNPACKED_BYTES: u64 = 1 << 30;
+/// Nor more than this of one read: no answer's text is packed so tightly, and the app may have to take all of it.
+const MAX_UNPACKED_AT_ONCE_BYTES: u64 = 32 << 20;
 
 /// The check sum at the end of `deflate` (RFC 1950, 2.2).
 const ADLER_BYTES: usize = 4;
@@ -65,7 +67,7 @@ impl Coded {
         };
         Self {
             decoder,
-            inner: Reader::Sniff(Box::new(sniff)),
+            inner: Reader::Sniff(Box::new(sniff.of_unpacked())),
             passes_unpacked,
             unpacked: 0,
         }
@@ -88,10 +90,15 @@ impl Coded {
         found: &mut Findings,
         tally: &mut TextTally,
     ) -> Passing {
-        let (unpacked, is_whole) = self.decoder.unpack(&chunk);
-        self.unpacked += unpacked.len() as u64;
-        let mut read = self.read(unpacked, found, tally);
-        if !is_whole || self.unpacked > MAX_UNPACKED_BYTES {
+        // What was unpacked together with a wrong check sum would be lost: the sum of `deflate` is looked at apart.
+        let (data, sum) = chunk.split_at(chunk.len().saturating_sub(ADLER_BYTES));
+        let (mut read, mut room) = (Passing::new(), MAX_UNPACKED_AT_ONCE_BYTES);
+        let is_whole = [data, sum].into_iter().all(|packed| {
+            let (passing, is_whole) = self.unpack(packed, &mut room, found, tally);
+            read.extend(passing);
+            is_whole
+        });
+        if !is_whole {
             read.extend(self.give_up(found));
         }
         if self.passes_unpacked {
@@ -113,6 +120,35 @@ impl Coded {
         Passing::new()
     }
 
+    /// Reads what is packed, piece by piece: never much of it is in memory. Says whether it is packed as it should be and
+    /// within bounds, and gives what passes on unpacked.
+    fn unpack(
+        &mut self,
+        mut packed: &[u8],
+        room: &mut u64,
+        found: &mut Findings,
+        tally: &mut TextTally,
+    ) -> (Passing, bool) {
+        let mut read = Passing::new();
+        loop {
+            let is_last = packed.is_empty();
+            let (piece, is_whole) = self.decoder.unpack(&mut packed);
+            let bytes = piece.len() as u64;
+            self.unpacked += bytes;
+            let passing = self.read(piece, found, tally);
+            if self.passes_unpacked {
+                read.extend(passing);
+            }
+            if !is_whole || self.unpacked > MAX_UNPACKED_BYTES || bytes > *room {
+                return (read, false);
+            }
+            *room -= bytes;
+            if is_last {
+                return (read, true);
+            }
+        }
+    }
+
     fn read(&mut self, bytes: Vec<u8>, found: &mut Findings, tally: &mut TextTally) -> Passing {
         if bytes.is_empty() {
             return Passing::new();
@@ -132,22 +168,22 @@ impl Coded {
 }
 
 impl Decoder {
-    /// What the next bytes hold, and whether they are packed as they should be.
-    fn unpack(&mut self, chunk: &[u8]) -> (Vec<u8>, bool) {
+    /// The next piece of what these bytes hold, or the last where there are none; takes from them those that were
+    /// needed. Says whether they are packed as they should be. A piece is what the decoder's own buffer holds.
+    fn unpack(&mut self, packed: &mut &[u8]) -> (Vec<u8>, bool) {
         match self {
             Self::Gzip(decoder) => {
-                let written = decoder.write_all(chunk).and_then(|()| decoder.flush());
+                let written = write_some(decoder, packed);
                 (std::mem::take(decoder.get_mut()), written.is_ok())
             }
             Self::Deflate(decoder) => {
-                // What was unpacked together with a wrong check sum would be lost: the sum is looked at apart.
-                let (data, sum) = chunk.split_at(chunk.len().saturating_sub(ADLER_BYTES));
-                let written = [data, sum]
-                    .into_iter()
-                    .try_for_each(|part| decoder.write_all(part).and_then(|()| decoder.flush()));
+                let written = write_some(decoder, packed);
                 (std::mem::take(decoder.get_mut()), written.is_ok())
             }
-            Self::Broken => (Vec::new(), true),
+            Self::Broken => {
+                *packed = &[];
+                (Vec::new(), true)
+            }
         }
     }
 
@@ -168,9 +204,23 @@ impl Decoder {
     }
 }
 
+/// Writes as many bytes as are taken at once, or makes the decoder give what it holds.
+fn write_some(decoder: &mut impl Write, bytes: &mut &[u8]) -> io::Result<()> {
+    if bytes.is_empty() {
+        return decoder.flush();
+    }
+    let taken = decoder.write(bytes)?;
+    if taken == 0 {
+        return Err(io::ErrorKind::WriteZero.into());
+    }
+    *bytes = &bytes[taken..];
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::meter::reader::JSON_FOR_STREAM;
     use crate::meter::sniff::{Declared, Expects};
     use crate::meter::stream::UsageFor;
     use flate2::Compression;
@@ -288,6 +338,66 @@ mod tests {
                 assert!(odd(&whole[..at]), "{coding:?} {size}: no sum");
                 assert!(odd(&whole[..whole.len() - 1]), "{coding:?} {size}: cut");
                 assert!(odd(&garbage), "{coding:?} {size}: garbage");
+            }
+        }
+    }
+
+    /// White space that is followed by figures.
+    fn swollen(coding: Coding, blanks: usize) -> Vec<u8> {
+        let body = [
+            &b"{\"usage\":{\"prompt_tokens\":3}"[..],
+            &vec![b' '; blanks],
+            b"}",
+        ]
+        .concat();
+        match coding {
+            Coding::Gzip => {
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+                encoder.write_all(&body).unwrap();
+                encoder.finish().unwrap()
+            }
+            Coding::Deflate => {
+                let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+                encoder.write_all(&body).unwrap();
+                encoder.finish().unwrap()
+            }
+        }
+    }
+
+    #[test]
+    fn what_swells_is_read_in_small_pieces() {
+        for coding in [Coding::Gzip, Coding::Deflate] {
+            let body = swollen(coding, 3 << 20);
+            let mut decoder = Coded::new(
+                coding,
+                Sniff::new(Declared::Json, Expects::default()),
+                false,
+            )
+            .decoder;
+            let (mut rest, mut bytes) = (&body[..], 0);
+            while !rest.is_empty() {
+                let (piece, is_whole) = decoder.unpack(&mut rest);
+                assert!(is_whole && piece.len() <= 64 << 10, "{}", piece.len());
+                bytes += piece.len();
+            }
+            let (rest, is_whole) = decoder.finish();
+            assert!(is_whole && bytes + rest.len() > 3 << 20);
+        }
+    }
+
+    #[test]
+    fn one_read_has_a_bound() {
+        for coding in [Coding::Gzip, Coding::Deflate] {
+            for (blanks, unexpected) in [(24 << 20, None), (40 << 20, Some(ENCODED))] {
+                let body = swollen(coding, blanks);
+                let (passed, found) = read(coding, &body, body.len(), UsageFor::Client);
+                assert!(passed == body);
+                // A document for a stream is odd too, but read.
+                let unexpected = unexpected.or(Some(JSON_FOR_STREAM));
+                assert_eq!(found.unexpected, unexpected);
+                assert_eq!(found.contradicts_itself(), blanks > 32 << 20);
+                let (_, found) = read(coding, &body, 16 << 10, UsageFor::Client);
+                assert_eq!(found.unexpected, Some(JSON_FOR_STREAM));
             }
         }
     }

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::coding::{Coded, Coding};
 use super::findings::{Findings, TextTally};
-use super::reader::{JSON_FOR_STREAM, NOT_JSON, Reader};
+use super::reader::{ENCODED, JSON_FOR_STREAM, NOT_JSON, Reader};
 use super::stream::{Passing, StreamMeter, UsageFor};
 use super::transcript::Transcript;
 
@@ -55,6 +55,8 @@ pub struct Sniff {
     declared: Declared,
     expects: Expects,
     held: BytesMut,
+    /// What it reads was unpacked: what is packed again stays so.
+    is_unpacked: bool,
 }
 
 /// What first bytes tell.
@@ -74,7 +76,14 @@ impl Sniff {
             declared,
             expects,
             held: BytesMut::new(),
+            is_unpacked: false,
         }
+    }
+
+    /// The same for what was unpacked. No server packs twice, and what unpacks into itself would have no end.
+    pub(super) fn of_unpacked(mut self) -> Self {
+        self.is_unpacked = true;
+        self
     }
 
     /// Whether what passes on can be other bytes than those that came.
@@ -179,6 +188,10 @@ impl Sniff {
                 }
                 Reader::Document(Box::default())
             }
+            Kind::Gzip if self.is_unpacked => {
+                found.unexpected = Some(ENCODED);
+                Reader::Opaque
+            }
             Kind::Gzip => {
                 let inner = Self::new(self.declared, self.expects);
                 Reader::Coded(Box::new(Coded::new(Coding::Gzip, inner, false)))
@@ -279,6 +292,19 @@ mod tests {
             assert_eq!(passed, body);
             assert_eq!(found.unexpected, unexpected, "{declared:?} {body:?}");
             assert!(!matches!(reader, Reader::Sniff(_)));
+        }
+    }
+
+    #[test]
+    fn what_is_packed_twice_is_not_unpacked_twice() {
+        let twice = gzip(&gzip(DOCUMENT));
+        for declared in [Declared::Events, Declared::Json, Declared::Transcript] {
+            for size in [1, 7, 1_000] {
+                let parts: Vec<&[u8]> = twice.chunks(size).collect();
+                let (passed, found, _) = read(declared, false, &parts);
+                assert_eq!(passed, twice);
+                assert_eq!((found.usage, found.unexpected), (None, Some(ENCODED)));
+            }
         }
     }
 
