@@ -328,12 +328,13 @@ fn sending(
     let model = Some(route.upstream_model.as_str())
         .filter(|_| came.asked_model().is_some() || !route.url_names_model(endpoint));
     let wants_stream = came.stream();
-    let ask_usage = route.backend.stream_usage && endpoint.has_stream_options();
+    let stream_usage = route.backend.stream_usage;
+    let ask_usage = stream_usage.is_some() && endpoint.has_stream_options();
     let mut usage_for = UsageFor::Client;
     let (body, facts) = match came {
         Came::Whole(body, asked) => {
             if asked.stream && ask_usage && !asked.asks_usage {
-                usage_for = UsageFor::UsOnly;
+                usage_for = stream_usage.unwrap_or(usage_for);
             }
             let changes = Changes {
                 model,

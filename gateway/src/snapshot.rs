@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::config::{Config, Limits, OnClientGone, Settings};
 use crate::endpoint::Endpoint;
 use crate::meter::dialect::Dialect;
+use crate::meter::stream::UsageFor;
 use crate::retry::Policy;
 
 pub use backends::is_api_version;
@@ -159,9 +160,9 @@ pub struct Backend {
     pub door: Uri,
     /// It has Azure's versioned API: this version where the app names none.
     pub api_version: Option<String>,
-    /// Whether a streamed chat must ask for usage: it takes `stream_options.include_usage`, and does not tell
-    /// unasked.
-    pub stream_usage: bool,
+    /// A streamed chat must ask for usage: it takes `stream_options.include_usage`, and does not always tell unasked. What
+    /// is there for us only, where the app did not ask.
+    pub stream_usage: Option<UsageFor>,
     /// Its traffic is on no bill.
     pub synthetic: bool,
     /// The credential, marked sensitive: it never shows in a log.

@@ -80,7 +80,7 @@ fn whoever_did_not_ask_gets_the_bytes_of_a_direct_call() {
         };
         stripped += 1;
         for parts in cuttings(&entry.body) {
-            let (passed, told) = entry.read(&parts, UsageFor::UsOnly);
+            let (passed, told) = entry.read(&parts, entry.usage_for());
             assert_eq!(
                 String::from_utf8_lossy(&passed),
                 String::from_utf8_lossy(direct),

@@ -3,7 +3,7 @@
 use super::choices::Choices;
 use super::merge::{Merged, Shrunk, merge};
 pub use super::tally::TextTally;
-use super::tools::ToolCalls;
+use super::tools::{Executed, ToolCalls};
 
 /// The longest usage object that is kept, in bytes. A longer one counts as unreadable, never as absent.
 pub const MAX_USAGE_BYTES: usize = 16 * 1024;
@@ -113,6 +113,8 @@ pub struct Findings {
     pub listed_calls: ToolCalls,
     /// Calls of hosted tools that were told as they ended.
     pub told_calls: ToolCalls,
+    /// Tools that a chat says were executed.
+    pub(super) executed: Executed,
     /// A stream said `[DONE]`.
     pub done: bool,
     /// It is not what was asked for: one of the reader's reasons.
@@ -306,9 +308,12 @@ impl Findings {
         self.done || has_finished || self.error || is_last
     }
 
-    /// Calls of hosted tools: the list of all items once the response is over, or what was told before it came.
+    /// Calls of hosted tools: those that a chat executed, the list of all items once the response is over, or what was told before it came.
     #[must_use]
     pub fn tool_calls(&self) -> &ToolCalls {
+        if self.executed.calls.total() > 0 {
+            return &self.executed.calls;
+        }
         let is_over = self
             .status
             .as_deref()

@@ -2,7 +2,7 @@
 //!
 //! Sources: OpenAI API reference, "The chat completion chunk object", "The response object" and "Streaming
 //! events" (an event wraps the response as `response`), "The transcription object"; Groq API reference, "Chat
-//! completion chunk" (`x_groq`). Google's compatible endpoint sends an error as a list of one. What must not live
+//! completion chunk" (`x_groq`; `executed_tools`). Google's compatible endpoint sends an error as a list of one. What must not live
 //! here: how a document is cut into tokens (see `scan`), which texts were generated (see `texts`).
 
 use super::choices::Choice;
@@ -10,7 +10,7 @@ use super::findings::{Field, Figure, Findings};
 use super::keys::Key;
 use super::scan::{Capture, Scan};
 use super::texts::{is_choice_text, is_generated_text};
-use super::tools::{ItemPart, ToolCalls};
+use super::tools::{Item, ItemPart, Place, ToolCalls};
 
 /// What kind of value begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Scan {
             Key::ErrorType if is_text => self.keep(Field::ErrorType),
             Key::Duration if begins == Begins::Scalar => self.keep(Field::Duration),
             Key::Delta if is_text && is_generated_text(found) => self.capture = Capture::Tally,
-            Key::Item if begins == Begins::Object => self.item_begins = Some(false),
+            Key::Item if begins == Begins::Object => self.item_begins = Some(Place::Told),
             _ => self.member(key, found, begins),
         }
     }
@@ -120,7 +120,9 @@ impl Scan {
             (Key::Data, 2, _) if begins == Begins::Object => {
                 found.data_items = found.data_items.saturating_add(1);
             }
-            (Key::Output, 2, _) if begins == Begins::Object => self.item_begins = Some(true),
+            (Key::Output, 2, _) if begins == Begins::Object => {
+                self.item_begins = Some(Place::Listed)
+            }
             _ => {}
         }
     }
@@ -144,6 +146,9 @@ impl Scan {
             (3, Key::Text) if is_text && is_choice_text(found) => {
                 self.capture = Capture::Tally;
             }
+            (5, Key::ExecutedTools) if begins == Begins::Object => {
+                self.item_begins = Some(Place::Executed);
+            }
             (6, Key::Type) if is_text && self.levels[base + 3].key == Key::Annotations => {
                 self.capture = Capture::Annotation;
             }
@@ -154,9 +159,14 @@ impl Scan {
 
     /// A value in an output item.
     fn item_member(&mut self, key: Key, base: usize, found: &Findings, begins: Begins) {
-        let (Some(item), Begins::Text) = (&self.item, begins) else {
+        let Some(item) = &self.item else { return };
+        if item.place == Place::Executed {
+            self.executed_member(key, begins);
             return;
-        };
+        }
+        if begins != Begins::Text {
+            return;
+        }
         let depth = self.levels.len();
         let is_inside = |outer| depth == item.depth + 1 && self.levels[item.depth - 1].key == outer;
         let part = match key {
@@ -170,6 +180,21 @@ impl Scan {
                 self.item_text(key, base, found);
                 return;
             }
+        };
+        self.capture = Capture::Item(part);
+    }
+
+    /// A value in a tool that was executed.
+    fn executed_member(&mut self, key: Key, begins: Begins) {
+        let is_member = |item: &Item| self.levels.len() == item.depth;
+        if !self.item.as_ref().is_some_and(is_member) {
+            return;
+        }
+        let part = match (key, begins) {
+            (Key::Type, Begins::Text) => ItemPart::Kind,
+            (Key::Name, Begins::Text) => ItemPart::Name,
+            (Key::Index, Begins::Scalar) => ItemPart::Index,
+            _ => return,
         };
         self.capture = Capture::Item(part);
     }

@@ -13,7 +13,7 @@ use super::fault::Fault;
 use super::findings::{Field, Figure, Findings, TextTally};
 use super::keys::{Key, KeyBuffer};
 use super::places::Begins;
-use super::tools::{Item, ItemPart};
+use super::tools::{Item, ItemPart, Place};
 
 /// Deeper nesting is counted but not looked into.
 const MAX_DEPTH: usize = 32;
@@ -82,12 +82,12 @@ pub struct Scan {
     pub(super) capture: Capture,
     /// The object of figures that is being read, and the nesting at which it began.
     pub(super) figure: Option<(Figure, usize)>,
-    /// The output item that is being read.
+    /// The item that is being read.
     pub(super) item: Option<Item>,
     /// An output item that an event told.
     told: Option<Item>,
-    /// The value that begins is an output item; whether it stands in the list of all.
-    pub(super) item_begins: Option<bool>,
+    /// The value that begins is an item, in this place.
+    pub(super) item_begins: Option<Place>,
     offset: usize,
     comma: Option<usize>,
     key_start: usize,
@@ -255,7 +255,13 @@ impl Scan {
     fn in_scalar(&mut self, rest: &[u8], found: &mut Findings) -> usize {
         let ends = |b: &u8| matches!(b, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
         let used = rest.iter().position(ends).unwrap_or(rest.len());
-        if matches!(self.capture, Capture::Name(_) | Capture::Index) {
+        let is_kept = |capture| {
+            matches!(
+                capture,
+                Capture::Name(_) | Capture::Index | Capture::Item(_)
+            )
+        };
+        if is_kept(self.capture) {
             found.push_name(&rest[..used]);
         }
         if used < rest.len() {
@@ -316,8 +322,8 @@ impl Scan {
         let key = self.levels.last().map_or(Key::Other, |level| level.key);
         self.levels.push(Level { is_object, key });
         self.expects_key = is_object;
-        if let Some(is_listed) = item_begins {
-            self.item = Some(Item::new(self.levels.len(), is_listed));
+        if let Some(place) = item_begins {
+            self.item = Some(Item::new(self.levels.len(), place));
         }
     }
 
@@ -328,10 +334,10 @@ impl Scan {
             self.levels.pop();
             let is_over = |item: &mut Item| self.levels.len() < item.depth;
             if let Some(item) = self.item.take_if(is_over) {
-                if item.is_listed {
-                    item.count_into(&mut found.listed_calls);
-                } else {
-                    self.told = Some(item);
+                match item.place {
+                    Place::Listed => item.count_into(&mut found.listed_calls),
+                    Place::Told => self.told = Some(item),
+                    Place::Executed => item.note_in(&mut found.executed),
                 }
             }
             let is_over = |choice: &mut Choice| self.levels.len() < choice.depth;

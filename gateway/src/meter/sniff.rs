@@ -90,7 +90,7 @@ impl Sniff {
     #[must_use]
     pub fn may_change(&self) -> bool {
         !matches!(self.declared, Declared::Json | Declared::Transcript)
-            && self.expects.usage_for == UsageFor::UsOnly
+            && self.expects.usage_for != UsageFor::Client
     }
 
     /// Takes the next bytes; once they tell, gives the reader to go on with and what passes on.

@@ -14,6 +14,9 @@ use super::strip::{Stripped, strip};
 /// An event larger than this passes as it is: no usage chunk comes near it.
 pub const MAX_HELD_BYTES: usize = 1 << 20;
 
+/// Nor does one of more lines: every line is remembered while the event is held.
+const MAX_LINES: usize = 4_096;
+
 /// No name of an event that means something is as long.
 const MAX_NAME_BYTES: usize = 64;
 
@@ -26,6 +29,8 @@ pub enum UsageFor {
     Client,
     /// Only we did: what shows it is taken out.
     UsOnly,
+    /// Only we did, but beside a choice it comes unasked: only a chunk of nothing else is taken out.
+    UsApart,
 }
 
 /// A part of an event's document and where it stands among the event's bytes.
@@ -46,6 +51,7 @@ pub struct StreamMeter {
     /// The name of the event, where it has one.
     name: SmallVec<[u8; MAX_NAME_BYTES]>,
     hold: Option<Hold>,
+    usage_for: UsageFor,
     cut_off: bool,
     /// It said `[DONE]`: what follows passes and means nothing.
     over: bool,
@@ -57,7 +63,7 @@ struct Hold {
     bytes: BytesMut,
     document: Vec<u8>,
     segments: SmallVec<[Segment; 4]>,
-    /// Too large: the rest of this event passes.
+    /// Too large, or too many lines: the rest of this event passes.
     gave_up: bool,
 }
 
@@ -74,7 +80,8 @@ impl StreamMeter {
             document_len: 0,
             first_bytes: SmallVec::new(),
             name: SmallVec::new(),
-            hold: (usage_for == UsageFor::UsOnly).then(Hold::default),
+            hold: (usage_for != UsageFor::Client).then(Hold::default),
+            usage_for,
             cut_off: false,
             over: false,
         }
@@ -132,14 +139,8 @@ impl StreamMeter {
     }
 
     fn take_data(&mut self, at: usize, bytes: &[u8], found: &mut Findings, tally: &mut TextTally) {
-        if let Some(hold) = &mut self.hold {
-            let in_event = hold.bytes.len() + at;
-            let in_document = self.document_len;
-            hold.segments.push(Segment {
-                in_document,
-                in_event,
-                len: bytes.len(),
-            });
+        if let Some(hold) = self.hold.as_mut().filter(|hold| !hold.gave_up) {
+            hold.take_place(self.document_len, hold.bytes.len() + at, bytes.len());
         }
         self.take_document(bytes, found, tally);
     }
@@ -183,6 +184,7 @@ impl StreamMeter {
             strip(&hold.document, place, only_usage)
         };
         match verdict {
+            Stripped::Without(_) if self.usage_for == UsageFor::UsApart => pass(passing, event),
             Stripped::Whole => pass(passing, event),
             Stripped::Nothing => {}
             Stripped::Without(gap) => pass(passing, without(&event, &hold.segments, &gap)),
@@ -202,8 +204,7 @@ impl StreamMeter {
         if self.over {
             pass(passing, rest);
         } else if hold.gave_up || hold.bytes.len() + rest.len() > MAX_HELD_BYTES {
-            hold.gave_up = true;
-            hold.document = Vec::new();
+            hold.give_up();
             pass(passing, hold.bytes.split().freeze());
             pass(passing, rest);
         } else {
@@ -213,6 +214,33 @@ impl StreamMeter {
 }
 
 impl Hold {
+    /// Remembers where the next bytes of the document stand; those of one line are one segment, however they are cut.
+    fn take_place(&mut self, in_document: usize, in_event: usize, len: usize) {
+        if let Some(last) = self.segments.last_mut()
+            && last.in_document + last.len == in_document
+            && last.in_event + last.len == in_event
+        {
+            last.len += len;
+            return;
+        }
+        if self.segments.len() == MAX_LINES {
+            self.give_up();
+            return;
+        }
+        self.segments.push(Segment {
+            in_document,
+            in_event,
+            len,
+        });
+    }
+
+    /// The event passes as it is, and nothing more of it is kept.
+    fn give_up(&mut self) {
+        self.gave_up = true;
+        self.document = Vec::new();
+        self.segments = SmallVec::new();
+    }
+
     fn take_event(&mut self, chunk: &Bytes, range: std::ops::Range<usize>) -> Bytes {
         if self.bytes.is_empty() {
             return chunk.slice(range);

@@ -1,7 +1,8 @@
 //! Where a stream ends, and that nothing counts after it.
 
-use super::UsageFor;
 use super::tests::{generated, run};
+use super::{Findings, MAX_HELD_BYTES, MAX_LINES, StreamMeter, TextTally, UsageFor};
+use bytes::Bytes;
 use proptest::prelude::*;
 
 /// A stream that says that it is over, and what follows that.
@@ -19,6 +20,26 @@ const TRAILING: [&str; 5] = [
     "data: {\"usage\":{\"prompt_tokens\":90",
 ];
 
+/// Lines that make no event: nothing of them is kept once they are too many.
+#[test]
+fn an_event_of_too_many_lines_passes_whole_and_is_forgotten() {
+    let lines = b"data:x\n".repeat(30_000);
+    for size in [1, 7, 4_096] {
+        let mut meter = StreamMeter::new(UsageFor::UsOnly);
+        let (mut found, mut tally) = (Findings::default(), TextTally::default());
+        let mut passed = Vec::new();
+        for part in lines.chunks(size) {
+            let passing = meter.feed(&Bytes::copy_from_slice(part), &mut found, &mut tally);
+            passed.extend_from_slice(&passing.concat());
+            let hold = meter.hold.as_ref().unwrap();
+            assert!(hold.segments.len() <= MAX_LINES && hold.bytes.len() <= MAX_HELD_BYTES);
+            assert!(!hold.gave_up || hold.document.capacity() == 0 && hold.segments.is_empty());
+        }
+        passed.extend_from_slice(&meter.finish(&mut found).concat());
+        assert!(passed == lines, "cut by {size}");
+    }
+}
+
 #[test]
 fn after_the_end_nothing_counts_at_any_cutting() {
     for trailing in TRAILING {
@@ -29,7 +50,7 @@ fn after_the_end_nothing_counts_at_any_cutting() {
                 let (out, found, tally) = run(&parts, usage_for);
                 let passes = match usage_for {
                     UsageFor::Client => stream.clone(),
-                    UsageFor::UsOnly => format!("data: [DONE]\n\n{trailing}"),
+                    UsageFor::UsOnly | UsageFor::UsApart => format!("data: [DONE]\n\n{trailing}"),
                 };
                 assert_eq!(String::from_utf8(out).unwrap(), passes, "cut at {at}");
                 assert_eq!(found.usage.as_deref(), Some(&b"{\"prompt_tokens\":3}"[..]));

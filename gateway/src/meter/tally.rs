@@ -24,8 +24,11 @@ pub struct TextTally {
 }
 
 impl TextTally {
-    /// Takes the next bytes of a string; the first of them open it.
+    /// Takes the next bytes of a string; the first of them open it. An empty text is no piece.
     pub(super) fn push(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
         if !self.in_string {
             self.in_string = true;
             self.pieces += 1;
@@ -56,7 +59,9 @@ impl TextTally {
 
     /// The string is complete.
     pub(super) fn end(&mut self) {
-        self.in_string = false;
+        if !std::mem::take(&mut self.in_string) {
+            return;
+        }
         if !self.overflowed {
             self.kept.push(b'"');
         }
@@ -142,6 +147,19 @@ mod tests {
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         let whole = text.len() as f64 * factor;
         assert!((99_900.0..100_100.0).contains(&whole), "{whole}");
+    }
+
+    /// Recorded of `OpenRouter`: a chunk of thinking has `"content":""` beside it.
+    #[test]
+    fn an_empty_text_is_no_piece_and_takes_no_room() {
+        let mut tally = tally(&[b"word"]);
+        tally.end();
+        for _ in 0..MAX_KEPT_TEXT_BYTES {
+            tally.push(b"");
+            tally.end();
+        }
+        assert_eq!((tally.rough_tokens(), tally.kept.len()), (1, 6));
+        assert_eq!(tally.text(), ("word".to_owned(), 1.0));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 use super::findings::Findings;
 use super::keys::Key;
 use super::scan::{Capture, Scan};
+use super::tools::Place;
 
 impl Scan {
     /// A text in `choices[].message` or `choices[].delta`.
@@ -49,13 +50,14 @@ impl Scan {
     /// A text in an output item. In a stream the pieces were told before; only a function's name comes with its item.
     pub(super) fn item_text(&mut self, key: Key, base: usize, found: &Findings) {
         let Some(item) = &self.item else { return };
+        let is_listed = item.place == Place::Listed;
         let depth = self.levels.len();
         let is_member = depth == item.depth;
         let is_part = depth == item.depth + 2 && self.levels[item.depth - 1].key == Key::Content;
         let is_generated = match key {
-            Key::Name if !item.is_listed => is_member && found.is_item_begun(),
+            Key::Name if !is_listed => is_member && found.is_item_begun(),
             // An event repeats in its response what was told before.
-            _ if !item.is_listed || base > 0 => false,
+            _ if !is_listed || base > 0 => false,
             Key::Text => is_member || is_part,
             Key::Name | Key::Code => is_member,
             _ => false,

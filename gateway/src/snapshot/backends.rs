@@ -61,7 +61,7 @@ fn backend(deployment: &Deployment) -> Result<Backend, BadConfig> {
         base_url: base_url.to_owned(),
         door,
         api_version: api_version(deployment)?,
-        stream_usage: deployment.stream_usage && dialect.tells_stream_usage_only_if_asked(),
+        stream_usage: dialect.asks_usage_for().filter(|_| deployment.stream_usage),
         synthetic: deployment.synthetic,
         credential: credential(deployment)?,
     })

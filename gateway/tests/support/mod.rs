@@ -109,6 +109,11 @@ impl Entry {
         expected
     }
 
+    /// For whom its usage is, where the app did not ask.
+    pub fn usage_for(&self) -> UsageFor {
+        self.dialect.asks_usage_for().unwrap_or(UsageFor::Client)
+    }
+
     /// What it gives uncut.
     pub fn told(&self) -> Value {
         self.read(&[&self.body], UsageFor::Client).1

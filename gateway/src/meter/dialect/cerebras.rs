@@ -4,9 +4,9 @@
 //! did not ask; reasoning inside the completion; times beside the usage, in `time_info`) and
 //! pydantic/pydantic-ai, `tests/models/cassettes/test_cerebras`.
 
-use super::rules::Rules;
+use super::rules::{Rules, StreamUsage};
 
 pub(super) const RULES: Rules = Rules {
-    always_streams_usage: true,
+    stream_usage: StreamUsage::Always,
     ..Rules::PLAIN
 };

@@ -2,6 +2,7 @@
 //! `1e3` are whole numbers (RFC 8259 knows one kind of number; JSON Schema, "integer").
 
 use serde_json::{Map, Value};
+use smallvec::SmallVec;
 
 /// A JSON object.
 pub(super) type Object = Map<String, Value>;
@@ -42,7 +43,8 @@ fn whole(value: &Value) -> Option<i64> {
     Some(count)
 }
 
-/// A count that may go by several names. Names that contradict each other make none.
+/// A count that may go by several names. Names that contradict each other make none; a 0 contradicts nothing: relays
+/// (One API, New API) always write all names, and 0 under those that they have no figure for.
 pub(super) fn count_of(map: &Object, names: &[&str]) -> Result<Option<i64>, NotACount> {
     let mut found = None;
     for name in names {
@@ -51,9 +53,23 @@ pub(super) fn count_of(map: &Object, names: &[&str]) -> Result<Option<i64>, NotA
     Ok(found)
 }
 
+/// Every figure under these names, each once; a 0 only where there is no other.
+pub(super) fn told(map: &Object, names: &[&str]) -> Result<SmallVec<[i64; 2]>, NotACount> {
+    let mut all = SmallVec::<[i64; 2]>::new();
+    for name in names {
+        let figure = count(map, name)?;
+        all.extend(figure.filter(|figure| !all.contains(figure)));
+    }
+    if all.len() > 1 {
+        all.retain(|figure| *figure > 0);
+    }
+    Ok(all)
+}
+
 /// One figure, maybe told twice.
 pub(super) fn agree(one: Option<i64>, other: Option<i64>) -> Result<Option<i64>, NotACount> {
     match (one, other) {
+        (Some(0), Some(figure)) | (Some(figure), Some(0)) => Ok(Some(figure)),
         (Some(one), Some(other)) if one != other => Err(NotACount),
         (one, other) => Ok(one.or(other)),
     }
@@ -159,7 +175,12 @@ mod tests {
             assert_eq!(count(map, bad), Err(NotACount), "{bad}");
         }
         assert_eq!(count_of(map, &["gone", "a"]), Ok(Some(3)));
-        assert_eq!(count_of(map, &["a", "z"]), Err(NotACount));
+        assert_eq!(count_of(map, &["a", "whole"]), Err(NotACount));
+        assert_eq!(count_of(map, &["a", "z"]), Ok(Some(3)));
+        assert_eq!(count_of(map, &["z", "a"]), Ok(Some(3)));
+        assert_eq!(told(map, &["z", "a", "whole"]).unwrap()[..], [3, 2]);
+        assert_eq!(told(map, &["n", "z"]).unwrap()[..], [0]);
+        assert_eq!(told(map, &["a", "neg"]), Err(NotACount));
     }
 
     #[test]

@@ -3,12 +3,15 @@
 //! Source: `DeepSeek` API documentation, "Create chat completion" and "Context caching": `prompt_tokens` is
 //! `prompt_cache_hit_tokens` + `prompt_cache_miss_tokens`; reasoning is inside the completion. Recorded:
 //! vercel/ai, `packages/deepseek/src/chat/__fixtures__` (hits are told twice: also as
-//! `prompt_tokens_details.cached_tokens`).
+//! `prompt_tokens_details.cached_tokens`). "Create chat completion", `stream_options.include_usage`: without it `usage`
+//! is absent from all chunks but the last, which has it either way. A relay that knows no cache tells hits and misses
+//! of 0.
 
-use super::rules::Rules;
+use super::rules::{Rules, StreamUsage};
 
 pub(super) const RULES: Rules = Rules {
     cached_names: &["prompt_cache_hit_tokens"],
     uncached_name: Some("prompt_cache_miss_tokens"),
+    stream_usage: StreamUsage::Always,
     ..Rules::PLAIN
 };

@@ -5,7 +5,8 @@
 //! `packages/groq/src/__fixtures__` (a stream that did not ask has usage twice on its finish chunk: in
 //! `x_groq` and at the top); pydantic/pydantic-ai,
 //! `tests/models/cassettes/test_groq/test_groq_model_web_search_tool{,_stream}.yaml` (a compound system tells
-//! the use of each model in `usage_breakdown`, which sums to the whole; in a stream only in `x_groq`).
+//! the use of each model in `usage_breakdown`, which sums to the whole; in a stream only in `x_groq`). The tools that it
+//! ran stand in its message (see `meter::tools`).
 
 use schemas::event::MAX_LINES;
 use schemas::{Unit, Units};
@@ -13,13 +14,13 @@ use serde_json::Value;
 
 use super::counts::object;
 use super::parse::parse;
-use super::rules::Rules;
+use super::rules::{Rules, StreamUsage};
 use super::side::Draft;
 use super::tokens::{self, Content};
 use crate::meter::findings::Findings;
 
 pub(super) const RULES: Rules = Rules {
-    always_streams_usage: true,
+    stream_usage: StreamUsage::Always,
     ..Rules::PLAIN
 };
 

@@ -10,12 +10,12 @@
 //! chunk of a stream that did not ask for it; `request_count`) and `src/convert-mistral-usage.ts` (the details
 //! of the prompt go by two names).
 
-use super::rules::{Rules, Surplus};
+use super::rules::{Rules, StreamUsage, Surplus};
 
 pub(super) const RULES: Rules = Rules {
     cached_names: &["num_cached_tokens"],
     surplus: Surplus::SoundCountedAsTime,
     no_use: &["request_count"],
-    always_streams_usage: true,
+    stream_usage: StreamUsage::Always,
     ..Rules::PLAIN
 };

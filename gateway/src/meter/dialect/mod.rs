@@ -12,6 +12,7 @@ mod details;
 mod fireworks;
 mod google;
 mod groq;
+mod input;
 mod mistral;
 mod name;
 mod ollama;

@@ -2,11 +2,12 @@
 
 use std::str::FromStr;
 
-use super::rules::Rules;
+use super::rules::{Rules, StreamUsage};
 use super::{
     azure, cerebras, deepseek, fireworks, google, groq, mistral, ollama, openai, openrouter,
     together, vllm, xai,
 };
+use crate::meter::stream::UsageFor;
 
 /// How a provider of OpenAI's API words its usage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -102,11 +103,15 @@ impl Dialect {
             .map_or(Self::OpenAi, |(dialect, ..)| *dialect)
     }
 
-    /// Whether a streamed chat tells its usage only to who asks with `stream_options.include_usage`. Where it
-    /// always does, asking changes nothing and taking it out would change the answer.
+    /// For whom a streamed chat's usage is, where we ask for it and the app does not; `None` where there is no need to
+    /// ask.
     #[must_use]
-    pub fn tells_stream_usage_only_if_asked(self) -> bool {
-        !self.rules().always_streams_usage
+    pub fn asks_usage_for(self) -> Option<UsageFor> {
+        match self.rules().stream_usage {
+            StreamUsage::IfAsked => Some(UsageFor::UsOnly),
+            StreamUsage::BesideChoiceOrIfAsked => Some(UsageFor::UsApart),
+            StreamUsage::Always => None,
+        }
     }
 
     /// Whether the provider says that it charges nothing for a failure of this status.
@@ -180,10 +185,20 @@ mod tests {
     #[test]
     fn who_always_tells_is_not_asked() {
         let unasked: Vec<&str> = Dialect::all()
-            .filter(|dialect| !dialect.tells_stream_usage_only_if_asked())
+            .filter(|dialect| dialect.asks_usage_for().is_none())
             .map(Dialect::as_str)
             .collect();
-        assert_eq!(unasked, ["mistral", "groq", "openrouter", "cerebras"]);
+        let wanted = [
+            "mistral",
+            "deepseek",
+            "groq",
+            "openrouter",
+            "together",
+            "cerebras",
+        ];
+        assert_eq!(unasked, wanted);
+        let apart = Some(UsageFor::UsApart);
+        assert_eq!(Dialect::Fireworks.asks_usage_for(), apart);
     }
 
     #[test]

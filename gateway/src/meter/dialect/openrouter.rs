@@ -6,12 +6,12 @@
 //! An answer that ends with `error` is not charged ("Zero completion insurance"). Further of the recorded ones:
 //! `server_tool_use_details`; an advisor's own use shows only in the cost).
 
-use super::rules::{Cost, Rules};
+use super::rules::{Cost, Rules, StreamUsage};
 
 pub(super) const RULES: Rules = Rules {
     no_use: &["tool_calls_requested"],
     cost: Cost::Dollars("cost"),
     free_if_error: true,
-    always_streams_usage: true,
+    stream_usage: StreamUsage::Always,
     ..Rules::PLAIN
 };

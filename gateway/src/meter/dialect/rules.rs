@@ -20,6 +20,17 @@ pub(super) enum Surplus {
     SoundCountedAsTime,
 }
 
+/// Whom a streamed chat tells its usage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StreamUsage {
+    /// Who asks with `stream_options.include_usage`, and nobody else.
+    IfAsked,
+    /// Everyone: asking changes nothing, and taking it out would change the answer.
+    Always,
+    /// Everyone beside a choice, or, some models of the provider, who asks, in a chunk without choices.
+    BesideChoiceOrIfAsked,
+}
+
 /// How a provider states what it charges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cost {
@@ -58,8 +69,8 @@ pub(super) struct Rules {
     pub(super) free_statuses: &'static [u16],
     /// An answer that ends with `finish_reason` `error` is not charged.
     pub(super) free_if_error: bool,
-    /// A streamed chat tells its usage to everyone.
-    pub(super) always_streams_usage: bool,
+    /// Whom a streamed chat tells its usage.
+    pub(super) stream_usage: StreamUsage,
 }
 
 impl Rules {
@@ -76,6 +87,6 @@ impl Rules {
         image_model: None,
         free_statuses: &[],
         free_if_error: false,
-        always_streams_usage: false,
+        stream_usage: StreamUsage::IfAsked,
     };
 }

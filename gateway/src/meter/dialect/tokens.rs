@@ -4,9 +4,13 @@
 //! dialect does otherwise stands in its rules.
 
 use schemas::{Api, Unit};
+use smallvec::SmallVec;
 
-use super::counts::{NotACount, Object, agree, count, count_of, has_stranger, is_odd, seconds_ms};
+use super::counts::{
+    NotACount, Object, agree, count, count_of, has_stranger, is_odd, seconds_ms, told,
+};
 use super::details::{Details, Part};
+use super::input;
 use super::rules::{Reasoning, Rules, Surplus};
 use super::side::Draft;
 
@@ -34,26 +38,10 @@ const TOOLS: &[&str] = &[
     "server_side_tool_usage_details",
     "num_sources_used",
 ];
-const INPUT_PARTS: &[Part] = &[
-    // The second is Alibaba's, the third `LiteLLM`'s.
-    (
-        Unit::CacheWrite,
-        &[
-            "cache_write_tokens",
-            "cache_creation_input_tokens",
-            "cache_creation_tokens",
-        ],
-    ),
-    (Unit::InputAudio, &["audio_tokens"]),
-    (Unit::InputImage, &["image_tokens"]),
-    (Unit::InputVideo, &["video_tokens"]),
-];
 const OUTPUT_PARTS: &[Part] = &[
     (Unit::OutputAudio, &["audio_tokens"]),
     (Unit::OutputImage, &["image_tokens"]),
 ];
-const CACHED: &str = "cached_tokens";
-const CACHED_DETAILS: &str = "cached_tokens_details";
 const REASONING: &str = "reasoning_tokens";
 /// Parts that are paid as the rest is: text, and predictions whether right or wrong.
 const NO_PART: &[&str] = &[
@@ -118,10 +106,10 @@ pub(super) fn read(usage: &Object, content: Content, rules: &Rules, draft: &mut 
     draft.inconsistent |= is_odd(usage, INPUT_DETAILS) || is_odd(usage, OUTPUT_DETAILS);
     let sides = Sides::read(usage, content);
     let details = Details::of(usage, INPUT_DETAILS);
-    draft.inconsistent |= details.have_odd(CACHED_DETAILS);
+    draft.inconsistent |= input::have_odd(usage, &details);
     if let Ok(Some(input)) = sides.input {
         let is_time = has_seconds && rules.surplus == Surplus::SoundCountedAsTime;
-        let mut parts = input_parts(usage, &details, input, rules);
+        let mut parts = input::parts(usage, &details, input, rules, draft);
         if let (true, Ok(parts), Ok(Some(surplus))) =
             (is_time, &mut parts, sides.surplus(sides.output))
         {
@@ -131,10 +119,7 @@ pub(super) fn read(usage: &Object, content: Content, rules: &Rules, draft: &mut 
         let rest = content.input_rest(details.are_told(), has_seconds);
         draft.divide(input, parts, rest);
     }
-    draft.unmapped |= details.have_stranger(
-        INPUT_PARTS,
-        &[&[CACHED, CACHED_DETAILS], NO_PART, rules.no_use],
-    );
+    draft.unmapped |= input::have_stranger(usage, &details, &[NO_PART, rules.no_use]);
     let details = Details::of(usage, OUTPUT_DETAILS);
     let reasoning = reasoning(usage, &details, rules);
     let output = sides.whole_output(reasoning, content, rules);
@@ -167,14 +152,14 @@ struct Sides {
 impl Sides {
     fn read(usage: &Object, content: Content) -> Self {
         let total = count(usage, TOTAL);
-        let input = count_of(usage, INPUT);
+        let (input, output) = told_sides(usage, total);
         Self {
             // Voyage, documentation, "Text embeddings", returns: the total alone, and nothing comes out.
             input: match input {
                 Ok(None) if content == Content::Embedding => total,
                 input => input,
             },
-            output: count_of(usage, OUTPUT),
+            output,
             total,
         }
     }
@@ -223,63 +208,36 @@ impl Sides {
     }
 }
 
+/// Input and output, each of which may go by several names; of figures that differ those that make the total.
+fn told_sides(usage: &Object, total: Figure) -> (Figure, Figure) {
+    let (inputs, outputs) = (told(usage, INPUT), told(usage, OUTPUT));
+    let one = |figures: &Result<SmallVec<[i64; 2]>, NotACount>| match figures.as_deref() {
+        Ok([]) => Ok(None),
+        Ok([figure]) => Ok(Some(*figure)),
+        Ok(_) | Err(_) => Err(NotACount),
+    };
+    let (input, output) = (one(&inputs), one(&outputs));
+    let (Ok(inputs), Ok(outputs), Ok(Some(total))) = (inputs, outputs, total) else {
+        return (input, output);
+    };
+    if input.is_ok() && output.is_ok() {
+        return (input, output);
+    }
+    let pairs = inputs
+        .iter()
+        .flat_map(|input| outputs.iter().map(move |output| (*input, *output)));
+    let mut sums = pairs.filter(|(input, output)| input + output == total);
+    match (sums.next(), sums.next()) {
+        (Some((input, output)), None) => (Ok(Some(input)), Ok(Some(output))),
+        _ => (input, output),
+    }
+}
+
 fn reasoning(usage: &Object, details: &Details<'_>, rules: &Rules) -> Figure {
     agree(
         details.count(&[REASONING])?,
         count_of(usage, rules.reasoning_names)?,
     )
-}
-
-/// The parts of the input. Cached sound and pictures are told apart only where `cached_tokens_details` does.
-fn input_parts(
-    usage: &Object,
-    details: &Details<'_>,
-    input: i64,
-    rules: &Rules,
-) -> Result<Vec<(Unit, i64)>, NotACount> {
-    let mut all = details.parts(INPUT_PARTS)?;
-    let told = all
-        .iter()
-        .find(|(unit, _)| *unit == Unit::CacheWrite)
-        .map(|(_, count)| *count);
-    let written = agree(told, count_of(usage, rules.written_names)?)?;
-    if told.is_none() {
-        all.extend(written.map(|count| (Unit::CacheWrite, count)));
-    }
-    let cached = agree(
-        details.count(&[CACHED])?,
-        count_of(usage, rules.cached_names)?,
-    )?;
-    let Some(mut cached) = cached else {
-        return Ok(all);
-    };
-    if let Some(name) = rules.uncached_name
-        && count(usage, name)?.is_some_and(|uncached| uncached + cached != input)
-    {
-        return Err(NotACount);
-    }
-    let kinds = [
-        (Unit::InputAudio, Unit::InputCachedAudio, "audio_tokens"),
-        (Unit::InputImage, Unit::InputCachedImage, "image_tokens"),
-    ];
-    if let Some(by_kind) = details.object(CACHED_DETAILS) {
-        for (unit, cached_unit, name) in kinds {
-            let part = count(by_kind, name)?.unwrap_or(0);
-            cached -= part;
-            let uncached = all.iter_mut().find(|(u, _)| *u == unit);
-            match uncached {
-                Some((_, whole)) => *whole -= part,
-                None if part > 0 => return Err(NotACount),
-                None => {}
-            }
-            all.push((cached_unit, part));
-        }
-    }
-    all.push((Unit::InputCached, cached));
-    if all.iter().any(|(_, count)| *count < 0) {
-        return Err(NotACount);
-    }
-    Ok(all)
 }
 
 /// Seconds of sound. Says whether there are any.
@@ -332,6 +290,8 @@ fn strangers(usage: &Object, rules: &Rules, draft: &mut Draft) {
             rules.written_names,
             rules.reasoning_names,
             rules.uncached_name.as_slice(),
+            // Read there.
+            input::WRITTEN_DETAILS,
         ],
     );
 }

@@ -98,6 +98,7 @@ fn read_listed(found: &Findings, own: Option<&Object>, draft: &mut Draft) {
         .and_then(|search| draft.count(search, "num_requests"));
     let searches = told.unwrap_or_else(|| calls.web_searches.into());
     draft.set_part(Unit::WebSearchCalls, searches);
+    draft.set_part(Unit::WebFetchCalls, calls.page_visits.into());
     draft.set_part(Unit::FileSearchCalls, calls.file_searches.into());
     draft.set_part(Unit::CodeInterpreterSessions, calls.code_sessions().into());
     draft.unmapped |= calls.others > 0;

@@ -1,0 +1,256 @@
+//! The parts of the input: what was read from a cache and written into one, and what was no text.
+//!
+//! Cached tokens are of any kind. OpenAI tells of which (`cached_tokens_details`), xAI does not: its `text_tokens`,
+//! `image_tokens` and `audio_tokens` divide the whole prompt, and `cached_tokens` runs across them (recorded: vercel/ai,
+//! `packages/xai/src/__fixtures__/xai-text.json`, 12 of text and 2 cached in a prompt of 12). So where the kinds make the whole, what was cached is taken out of them: out of the text
+//! as far as that goes, for it has the plain unit `input_cached`, then out of pictures and sound, which have units of
+//! their own. Where it could as well have been another kind, no figure says which, so that the units are not certain
+//! though their sum is: the record is `unmapped`. Where the kinds leave room (`LiteLLM` takes cached tokens out of
+//! `text_tokens`), all are apart.
+//!
+//! `LiteLLM` divides what was written by its lifetime, as Anthropic does: `cache_creation_token_details` among the details
+//! of the prompt (BerriAI/litellm, `litellm/types/utils.py`, `CacheCreationTokenDetails`; langchain-ai/langchain-litellm
+//! reads it so), `cache_creation` in what it passes on. The lifetimes sum to the whole; all of them 0 say nothing.
+//! What must not live here: totals (see `tokens`).
+
+use schemas::Unit;
+
+use super::counts::{NotACount, Object, agree, count, count_of, has_stranger, is_odd, object};
+use super::details::{Details, Part};
+use super::rules::Rules;
+use super::side::Draft;
+
+const PARTS: &[Part] = &[
+    // The second is Alibaba's, the third `LiteLLM`'s.
+    (
+        Unit::CacheWrite,
+        &[
+            "cache_write_tokens",
+            "cache_creation_input_tokens",
+            "cache_creation_tokens",
+        ],
+    ),
+    (Unit::InputAudio, &["audio_tokens"]),
+    (Unit::InputImage, &["image_tokens"]),
+    (Unit::InputVideo, &["video_tokens"]),
+];
+const TEXT: &str = "text_tokens";
+const CACHED: &str = "cached_tokens";
+const CACHED_DETAILS: &str = "cached_tokens_details";
+/// What was written, by its lifetime.
+pub(super) const WRITTEN_DETAILS: &[&str] = &["cache_creation_token_details", "cache_creation"];
+const LIFETIMES: &[(Unit, &str)] = &[
+    (Unit::CacheWrite5m, "ephemeral_5m_input_tokens"),
+    (Unit::CacheWrite1h, "ephemeral_1h_input_tokens"),
+];
+/// Kinds whose cached part has a unit of its own.
+const KINDS: [(Unit, Unit, &str); 2] = [
+    (Unit::InputImage, Unit::InputCachedImage, "image_tokens"),
+    (Unit::InputAudio, Unit::InputCachedAudio, "audio_tokens"),
+];
+
+type Parts = Vec<(Unit, i64)>;
+
+/// The parts of an input of so many tokens; what none of them names is left.
+pub(super) fn parts<'a>(
+    usage: &'a Object,
+    details: &Details<'a>,
+    input: i64,
+    rules: &Rules,
+    draft: &mut Draft,
+) -> Result<Parts, NotACount> {
+    let mut all = details.parts(PARTS)?;
+    divide_written(usage, details, rules, &mut all)?;
+    let cached = agree(
+        details.count(&[CACHED])?,
+        count_of(usage, rules.cached_names)?,
+    )?;
+    let Some(cached) = cached else {
+        return Ok(all);
+    };
+    if contradicts_misses(usage, cached, input, rules)? {
+        return Err(NotACount);
+    }
+    if let Some(by_kind) = details.object(CACHED_DETAILS) {
+        divide_cached(by_kind, cached, &mut all)?;
+    } else if is_overlapped(details, input, &all)? {
+        draft.unmapped |= !take_cached(cached, input, &mut all);
+    } else {
+        all.push((Unit::InputCached, cached));
+    }
+    if all.iter().any(|(_, count)| *count < 0) {
+        return Err(NotACount);
+    }
+    Ok(all)
+}
+
+/// Whether something that should divide the input cannot.
+pub(super) fn have_odd(usage: &Object, details: &Details<'_>) -> bool {
+    details.have_odd(CACHED_DETAILS)
+        || is_odd(usage, WRITTEN_DETAILS)
+        || WRITTEN_DETAILS.iter().any(|name| details.have_odd(name))
+}
+
+/// Whether the parts of the input have a figure above zero that has no unit and is not among `others`.
+pub(super) fn have_stranger<'a>(
+    usage: &'a Object,
+    details: &Details<'a>,
+    others: &[&[&str]],
+) -> bool {
+    let mut known: Vec<&[&str]> = vec![&[CACHED, CACHED_DETAILS], WRITTEN_DETAILS];
+    known.extend_from_slice(others);
+    let lifetimes: Vec<&str> = LIFETIMES.iter().map(|(_, name)| *name).collect();
+    details.have_stranger(PARTS, &known)
+        || by_lifetime(usage, details).is_some_and(|told| has_stranger(told, &[&lifetimes]))
+}
+
+/// Misses that do not make the prompt with what was cached. Where neither hits nor misses are above 0, a relay had no
+/// figure for them.
+fn contradicts_misses(
+    usage: &Object,
+    cached: i64,
+    input: i64,
+    rules: &Rules,
+) -> Result<bool, NotACount> {
+    let misses = rules.uncached_name.map(|name| count(usage, name));
+    let Some(misses) = misses.transpose()?.flatten() else {
+        return Ok(false);
+    };
+    let hits = count_of(usage, rules.cached_names)?.unwrap_or(0);
+    Ok((hits > 0 || misses > 0) && misses + cached != input)
+}
+
+fn by_lifetime<'a>(usage: &'a Object, details: &Details<'a>) -> Option<&'a Object> {
+    let inside = WRITTEN_DETAILS.iter().find_map(|name| details.object(name));
+    inside.or_else(|| object(usage, WRITTEN_DETAILS))
+}
+
+/// What was written, by its lifetime where that is told.
+fn divide_written<'a>(
+    usage: &'a Object,
+    details: &Details<'a>,
+    rules: &Rules,
+    all: &mut Parts,
+) -> Result<(), NotACount> {
+    let told = all.iter().position(|(unit, _)| *unit == Unit::CacheWrite);
+    let told = told.map(|at| all.remove(at).1);
+    let written = agree(told, count_of(usage, rules.written_names)?)?;
+    let mut lifetimes = Parts::new();
+    if let Some(by_lifetime) = by_lifetime(usage, details) {
+        for (unit, name) in LIFETIMES {
+            lifetimes.extend(count(by_lifetime, name)?.map(|count| (*unit, count)));
+        }
+    }
+    match lifetimes.iter().map(|(_, count)| count).sum::<i64>() {
+        0 => all.extend(written.map(|count| (Unit::CacheWrite, count))),
+        sum if written.is_none_or(|written| written == sum) => all.extend(lifetimes),
+        _ => return Err(NotACount),
+    }
+    Ok(())
+}
+
+/// What was cached, by kind as it is told.
+fn divide_cached(by_kind: &Object, mut cached: i64, all: &mut Parts) -> Result<(), NotACount> {
+    for (unit, cached_unit, name) in KINDS {
+        let part = count(by_kind, name)?.unwrap_or(0);
+        cached -= part;
+        let uncached = all.iter_mut().find(|(u, _)| *u == unit);
+        match uncached {
+            Some((_, whole)) => *whole -= part,
+            None if part > 0 => return Err(NotACount),
+            None => {}
+        }
+        all.push((cached_unit, part));
+    }
+    all.push((Unit::InputCached, cached));
+    Ok(())
+}
+
+/// Whether kinds of tokens make the whole input, so that what was cached is among them.
+fn is_overlapped(details: &Details<'_>, input: i64, all: &Parts) -> Result<bool, NotACount> {
+    let text = details.count(&[TEXT])?;
+    Ok(text.is_some_and(|text| text + others(all) == input))
+}
+
+fn is_kind(unit: Unit) -> bool {
+    matches!(unit, Unit::InputAudio | Unit::InputImage | Unit::InputVideo)
+}
+
+/// What is no text.
+fn others(all: &Parts) -> i64 {
+    let others = all.iter().filter(|(unit, _)| is_kind(*unit));
+    others.map(|(_, count)| count).sum()
+}
+
+/// Takes what was cached out of the kinds. Says whether it could not have been otherwise.
+fn take_cached(cached: i64, input: i64, all: &mut Parts) -> bool {
+    let others = others(all);
+    let named: i64 = all.iter().map(|(_, count)| count).sum();
+    // What is neither another kind nor written.
+    let text = input - named;
+    let of_text = cached.min(text.max(0));
+    let mut left = cached - of_text;
+    let kinds = all.iter().filter(|(u, count)| is_kind(*u) && *count > 0);
+    let must_be_text = (cached - others).max(0);
+    let is_told = left == 0 || left == others || kinds.count() == 1;
+    for (unit, cached_unit, _) in KINDS {
+        if let Some(at) = all.iter().position(|(u, _)| *u == unit) {
+            let part = left.min(all[at].1);
+            left -= part;
+            all[at].1 -= part;
+            all.push((cached_unit, part));
+        }
+    }
+    // Cached video has no unit of its own.
+    if let Some((_, video)) = all.iter_mut().find(|(u, _)| *u == Unit::InputVideo) {
+        *video -= left.min(*video);
+    }
+    all.push((Unit::InputCached, of_text + left));
+    must_be_text == of_text && is_told && left == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is taken where this many tokens of text, pictures, sound and video make the input, and this many were cached:
+    /// plainly cached, of pictures, of sound; and whether that is certain.
+    fn taken([text, image, audio, video]: [i64; 4], cached: i64) -> ([i64; 3], bool) {
+        let mut all = vec![
+            (Unit::InputImage, image),
+            (Unit::InputAudio, audio),
+            (Unit::InputVideo, video),
+        ];
+        let input = text + image + audio + video;
+        let is_certain = take_cached(cached, input, &mut all);
+        let of = |unit| -> i64 {
+            let parts = all.iter().filter(|(u, _)| *u == unit);
+            parts.map(|(_, count)| count).sum()
+        };
+        let named: i64 = all.iter().map(|(_, count)| count).sum();
+        assert!(named <= input, "{all:?}");
+        let units = [
+            Unit::InputCached,
+            Unit::InputCachedImage,
+            Unit::InputCachedAudio,
+        ];
+        (units.map(of), is_certain)
+    }
+
+    #[test]
+    fn what_was_cached_is_taken_out_of_the_kinds_and_only_what_must_be_so_is_certain() {
+        for (kinds, cached, of, is_certain) in [
+            ([12, 0, 0, 0], 2, [2, 0, 0], true),
+            ([100, 200, 0, 0], 0, [0, 0, 0], true),
+            ([100, 200, 0, 0], 50, [50, 0, 0], false),
+            ([100, 200, 0, 0], 250, [100, 150, 0], false),
+            ([100, 200, 0, 0], 300, [100, 200, 0], true),
+            ([0, 200, 0, 0], 128, [0, 128, 0], true),
+            ([0, 200, 50, 0], 128, [0, 128, 0], false),
+            ([10, 200, 50, 0], 260, [10, 200, 50], true),
+            ([10, 0, 0, 50], 40, [40, 0, 0], false),
+        ] {
+            assert_eq!(taken(kinds, cached), (of, is_certain), "{kinds:?} {cached}");
+        }
+    }
+}
