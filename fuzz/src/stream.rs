@@ -28,8 +28,14 @@ const ENVELOPE: &[&str] = &[
 pub(crate) fn check(data: &[u8]) {
     let asked = run(&[data], UsageFor::Client);
     let unasked = run(&[data], UsageFor::UsOnly);
+    let apart = run(&[data], UsageFor::UsApart);
     assert_eq!(asked.told, unasked.told, "stripping changes what is found");
-    for (usage_for, whole) in [(UsageFor::Client, &asked), (UsageFor::UsOnly, &unasked)] {
+    assert_eq!(asked.told, apart.told, "taking apart changes what is found");
+    for (usage_for, whole) in [
+        (UsageFor::Client, &asked),
+        (UsageFor::UsOnly, &unasked),
+        (UsageFor::UsApart, &apart),
+    ] {
         for parts in cuttings(data) {
             let cut = run(&parts, usage_for);
             assert_eq!(cut.told, whole.told, "{usage_for:?}, cut as {parts:?}");
@@ -84,6 +90,7 @@ fn event_by_event(data: &[u8], passed: &[u8]) {
         .position(|event| event.data.as_deref().is_some_and(is_done));
     let all = run(&parts, UsageFor::UsOnly);
     assert!(all.passed.concat() == passed, "cut by events");
+    let apart = run(&parts, UsageFor::UsApart);
     // What ends with CR is told with the next, for LF may belong to it.
     let ends_clean = |at: usize| at == 0 || parts[at - 1].ends_with(b"\n");
     for (at, event) in events.iter().enumerate() {
@@ -91,12 +98,15 @@ fn event_by_event(data: &[u8], passed: &[u8]) {
         if !ends_clean(at) || !(is_last || ends_clean(at + 1)) {
             continue;
         }
-        let of_last = if is_last {
-            all.passed[at + 1].as_slice()
-        } else {
-            &[]
+        let of = |run: &Run| {
+            let last = run.passed.get(at + 1).filter(|_| is_last);
+            [run.passed[at].as_slice(), last.map_or(&[], Vec::as_slice)].concat()
         };
-        let passed = [&all.passed[at], of_last].concat();
+        let (passed, apart) = (of(&all), of(&apart));
+        assert!(
+            apart == if passed.is_empty() { &[] } else { parts[at] },
+            "an event passes whole or not at all"
+        );
         if over.is_some_and(|over| at > over) {
             assert!(passed == parts[at], "what follows the end was changed");
             let until_end = run(&parts[..at], UsageFor::UsOnly);

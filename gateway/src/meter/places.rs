@@ -121,7 +121,7 @@ impl Scan {
                 found.data_items = found.data_items.saturating_add(1);
             }
             (Key::Output, 2, _) if begins == Begins::Object => {
-                self.item_begins = Some(Place::Listed)
+                self.item_begins = Some(Place::Listed);
             }
             _ => {}
         }

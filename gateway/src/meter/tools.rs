@@ -200,7 +200,7 @@ impl Item {
                 self.unfinished = matches!(text, b"in_progress" | b"failed" | b"incomplete");
             }
             ItemPart::Action => {
-                self.reads_a_page = matches!(text, b"open_page" | b"find_in_page" | b"find")
+                self.reads_a_page = matches!(text, b"open_page" | b"find_in_page" | b"find");
             }
             ItemPart::Container => {
                 let mut hasher = rustc_hash::FxHasher::default();

@@ -10,6 +10,9 @@
 //! Together's `cached_tokens`, `DeepSeek`'s hits and misses, the two of `LiteLLM` (documentation, "Prompt caching": both are
 //! part of the prompt), what Perplexity says it charges (`crmne/ruby_llm`,
 //! `spec/fixtures/vcr_cassettes/chat_*_perplexity_*`; `total_cost` is in US dollars).
+//! Relays (One API, New API) write both names of every total, and 0 under the one that they do not use: see `counts`.
+//! "Image streaming events": whether the usage of `image_generation.completed` is that of one picture or of all, where
+//! several were asked for, is not said; the last word stands.
 //! The image tool's default model: `responses/tool.py`, `ImageGeneration.model`.
 
 use super::rules::{Cost, Rules};
