@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use billing::Period;
-use billing::completeness::{AsOf, Completeness, Integrity, Request};
+use billing::completeness::{AsOf, Request};
 use billing::period::zone;
 use billing::statement::{Document, PublicKey, SigningKey, Subject};
 use clap::{Args, Subcommand};
@@ -24,7 +24,7 @@ Examples:
   tollgate statement --day 2026-11-24 --key statement.key --corrects 2026-11-24.statement --out 2026-11-24.2.statement
   tollgate statement verify 2026-11-24.statement --public-key example.com/tollgate+0123abcd+AX…
 
-Exit code 0 if a statement was made that has nothing missing or changed, or was checked and is good; 1 if not.";
+Exit code 0 if a statement was made that is complete, intact and final, or was checked and is good; 1 if not.";
 
 /// A signed statement of a day.
 #[derive(Debug, Args)]
@@ -226,15 +226,13 @@ impl Issue {
             Some(path) => write_new(path, note.as_bytes(), 0o644)?,
             None => print!("{note}"),
         }
-        let verdicts = report.verdicts;
-        let is_bad = verdicts.completeness == Completeness::Incomplete
-            || verdicts.integrity != Integrity::Intact;
-        if is_bad {
+        let is_good = report.verdicts.are_good() && report.is_final;
+        if !is_good {
             eprintln!(
-                "tollgate: the statement says that something is missing or changed; see `tollgate audit completeness`"
+                "tollgate: the statement does not say that the day is complete, intact and final; see `tollgate audit completeness`"
             );
         }
-        Ok(ExitCode::from(u8::from(is_bad)))
+        Ok(ExitCode::from(u8::from(!is_good)))
     }
 }
 

@@ -55,11 +55,12 @@ fn first_group(event: &UsageEvent, sku: &Sku) -> Group {
     };
     group.doubtful_calls = u8::try_from(event.doubtful_calls()).unwrap_or(u8::MAX);
     let reserved = event.estimated_units.iter();
-    group.reserve(
-        &reserved
-            .map(|(unit, count)| (unit, i128::from(count)))
-            .collect(),
-    );
+    let reserved = reserved.map(|(unit, count)| (unit, i128::from(count)));
+    let mut counted = BTreeMap::new();
+    for (unit, count) in event.lines.iter().flat_map(|line| counts(&line.units)) {
+        *counted.entry(unit).or_insert(0) += count;
+    }
+    group.reserve(&reserved.collect(), &counted);
     group
 }
 
@@ -88,10 +89,12 @@ fn bare_group(event: &UsageEvent) -> Group {
 /// The request's own names; model, tier, speed and geography are a line's, or those of a record without lines.
 fn sku_of(event: &UsageEvent) -> Sku {
     let text = |text: &Option<schemas::Text>| text.as_ref().map(ToString::to_string);
-    let model = named(event).unwrap_or(&event.model_requested);
+    let was_routed = event.route.is_some() || event.deployment.is_some();
+    let asked = Some(&event.model_requested).filter(|_| was_routed && !event.outcome.is_refusal());
+    let model = named(event).or(asked).map(ToString::to_string);
     Sku {
         provider: text(&event.provider).unwrap_or_default(),
-        model: model.to_string(),
+        model: model.unwrap_or_default(),
         zone: text(&event.data_zone).unwrap_or_default(),
         region: text(&event.region).unwrap_or_default(),
         capacity: event.capacity.map(|c| c.to_string()).unwrap_or_default(),

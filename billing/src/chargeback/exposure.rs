@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use schemas::price::Priced;
-use schemas::{Currency, Money, PriceBook, Unit};
+use schemas::{Currency, Money, PriceBook, Unit, UsageQuality};
 use serde::Serialize;
 
 use crate::BillingError;
@@ -15,13 +15,14 @@ use crate::chargeback::pricing;
 /// The requests that may still be billed, and the most they can cost.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Exposure {
-    /// Units: what the provider told, or else what admission reserved.
+    /// Units: what the provider told; or else what admission reserved, or of each side what was counted here, if that is more.
     pub units: BTreeMap<Unit, i128>,
     /// The most they can cost, one amount a currency.
     pub at_most: BTreeMap<Currency, Money>,
     /// Calls that failed and were made again, and that the provider may bill: of any request, also of a charged one.
     pub calls: i128,
-    /// Requests for which no such bound is known, because a price, the reservation or the name of the model is missing.
+    /// Requests for which no such bound is known, because a price, the reservation, the name of the model or a part of the
+    /// provider's figures is missing.
     pub unbounded_requests: i128,
 }
 
@@ -44,7 +45,7 @@ impl Exposure {
         Ok(())
     }
 
-    /// Takes requests of which only the reservation is known: its units, at the dearest price of their side. Says whether that
+    /// Takes requests of which the provider told nothing whole: the units that bound them, at the dearest price of their side. Says whether that
     /// bounds them.
     pub(super) fn take_reserved(
         &mut self,
@@ -66,13 +67,13 @@ impl Exposure {
     }
 
     /// Takes requests of which the provider told the units, but not whether it bills them: at their price. Says whether every
-    /// unit of this line has one.
+    /// unit of this line has one. Figures that do not add up, have no unit or are missing in part bound nothing.
     pub(super) fn take_counted(
         &mut self,
         group: &Group,
         book: &PriceBook,
     ) -> Result<bool, BillingError> {
-        let mut bounded = !group.units.is_empty();
+        let mut bounded = !group.units.is_empty() && group.quality == UsageQuality::Ok;
         for (unit, count) in &group.units {
             let price = pricing::price(book, &group.sku, *unit, group.at, group.context);
             bounded &= self.take(*unit, *count, price.ok())?;

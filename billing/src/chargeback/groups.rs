@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemas::units::Side;
 use schemas::{Billable, Outcome, Unit, UsageQuality, UsageSource};
 use serde::Deserialize;
 
@@ -97,7 +98,7 @@ pub(crate) struct Group {
     pub(crate) units: BTreeMap<Unit, i128>,
     /// Of each of these requests, the calls before the last that failed and that the provider may bill.
     pub(crate) doubtful_calls: u8,
-    /// What admission reserved, for each of these calls and once more where [`Self::is_bounded_by_reservation`].
+    /// What admission reserved, for each of these calls; and once more that, or what was counted, where [`Self::is_bounded_by_reservation`].
     pub(crate) estimated: BTreeMap<Unit, i128>,
 }
 
@@ -126,15 +127,33 @@ impl Group {
         self.outcome == Outcome::Unknown || (self.billable == Billable::Unclear && !is_reported)
     }
 
-    /// Takes what each of its requests reserved, as often as it bounds something.
-    pub(crate) fn reserve(&mut self, estimated: &BTreeMap<Unit, i128>) {
-        let times = i128::from(self.is_bounded_by_reservation()) + i128::from(self.doubtful_calls);
-        if times == 0 {
+    /// Takes what each of its requests reserved, as often as it bounds something. What was counted of a request may be more
+    /// than was reserved for it: of each side the greater bounds it. The store adds up the same: see `sql::bounds`.
+    pub(crate) fn reserve(
+        &mut self,
+        reserved: &BTreeMap<Unit, i128>,
+        counted: &BTreeMap<Unit, i128>,
+    ) {
+        let calls = i128::from(self.doubtful_calls);
+        let is_bounded = self.is_bounded_by_reservation();
+        if calls == 0 && !is_bounded {
             return;
         }
-        self.is_reserved = !estimated.is_empty();
+        self.is_reserved = !reserved.is_empty();
+        let of = |units: &BTreeMap<Unit, i128>, unit: Unit| units.get(&unit).copied().unwrap_or(0);
+        let bound = |unit: Unit| {
+            let (reserved_of, counted_of) = (of(reserved, unit), of(counted, unit));
+            match unit.side() {
+                Side::Apart => reserved_of.max(counted_of),
+                side if total(counted, side) > total(reserved, side) => counted_of,
+                _ => reserved_of,
+            }
+        };
         // A reservation is a 64-bit count and the calls are few.
-        let all = estimated.iter().map(|(unit, count)| (*unit, count * times));
+        let all = Unit::ALL.iter().map(|unit| {
+            let last = if is_bounded { bound(*unit) } else { 0 };
+            (*unit, of(reserved, *unit) * calls + last)
+        });
         self.estimated = all.filter(|(_, count)| *count != 0).collect();
     }
 
@@ -142,6 +161,11 @@ impl Group {
     pub(crate) fn is_all_zero(&self) -> bool {
         self.units.is_empty() && self.others.iter().all(|other| other.used.is_empty())
     }
+}
+
+fn total(units: &BTreeMap<Unit, i128>, side: Side) -> i128 {
+    let of_side = units.iter().filter(|(unit, _)| unit.side() == side);
+    of_side.map(|(_, count)| *count).sum()
 }
 
 impl TryFrom<RawGroup> for Group {

@@ -6,7 +6,8 @@
 //! | `refused_*` | any | counted; nothing was used |
 //! | any other | yes | charged |
 //! | any other | no | counted; free by the provider's rules |
-//! | any other | unclear | exposure: what the provider told, at its price; else what was reserved, at the dearest |
+//! | any other | unclear | exposure: what the provider told, at its price, and no bound if that is flawed; else of each side the |
+//! | | | greater of what was reserved and what was counted, at the dearest price |
 //!
 //! Beside it, whatever the outcome: a call that failed, was made again and is unclear is exposure, at what was reserved.
 

@@ -38,7 +38,8 @@ pub struct Report {
     /// Synthetic requests that were left out.
     pub synthetic_requests_left_out: i128,
     /// Records of the log that could not be read as events, and so are in no row and no total: those of batches whose
-    /// events belong to the period, or that have no event. They name no tenant, so a filter does not leave them out.
+    /// events belong to the period, or that have no event. They name no tenant, so a filter does not leave them out. Where
+    /// there are any, the totals are not complete.
     pub unreadable_records: i128,
     /// The log, up to which every record is in the report; later ones may be.
     pub position: Vec<LogPosition>,
@@ -64,7 +65,7 @@ pub struct PeriodSpan {
 /// A row of the report.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
-    /// Its columns, in the order of `by`; empty where there is none (a refusal has no model).
+    /// Its columns, in the order of `by`; empty where there is none (a name that led to no route is no model).
     pub columns: Vec<String>,
     /// Its figures.
     #[serde(flatten)]
@@ -120,9 +121,7 @@ pub async fn report(
     if groups.len() > sql::MAX_GROUPS {
         return Err(BillingError::TooManyGroups(sql::MAX_GROUPS));
     }
-    let mut report = assemble(&groups, book, request, position)?;
-    report.unreadable_records = unreadable;
-    Ok(report)
+    assemble(&groups, book, request, position, unreadable)
 }
 
 async fn unreadable(client: &Client, request: &Request) -> Result<i128, BillingError> {
@@ -156,6 +155,7 @@ pub(super) fn assemble(
     book: &PriceBook,
     request: &Request,
     position: Vec<LogPosition>,
+    unreadable_records: i128,
 ) -> Result<Report, BillingError> {
     let mut rows = BTreeMap::<&[String], Figures>::new();
     let mut left_out = Figures::none();
@@ -174,7 +174,9 @@ pub(super) fn assemble(
         totals.add(figures)?;
         state_zero(figures, book)?;
     }
-    state_zero(&mut totals, book)?;
+    // What could not be read may be on the bill, in whichever row.
+    totals.complete &= unreadable_records == 0;
+    add_zero(&mut totals, book)?;
     let row = |(columns, figures): (&[String], Figures)| Row {
         columns: columns.to_vec(),
         figures,
@@ -194,7 +196,7 @@ pub(super) fn assemble(
         rows: rows.into_iter().map(row).collect(),
         totals,
         synthetic_requests_left_out: left_out.requests,
-        unreadable_records: 0,
+        unreadable_records,
         position,
         price_version: book.version().to_owned(),
         report_hash: String::new(),
@@ -203,8 +205,16 @@ pub(super) fn assemble(
     Ok(report)
 }
 
-/// Where the book has one currency, a cost of nothing is stated in it.
+/// Where the book has one currency, a row that cost nothing costs zero of it: one that is charged, and of which every unit has a
+/// price. What has no price, or is not charged, has no cost.
 pub(crate) fn state_zero(figures: &mut Figures, book: &PriceBook) -> Result<(), BillingError> {
+    if figures.charged_requests == 0 || !figures.unpriced.is_empty() {
+        return Ok(());
+    }
+    add_zero(figures, book)
+}
+
+fn add_zero(figures: &mut Figures, book: &PriceBook) -> Result<(), BillingError> {
     match book.currencies().as_slice() {
         [currency] => figures.add_amount(&Amount {
             currency: *currency,

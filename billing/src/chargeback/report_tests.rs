@@ -70,7 +70,7 @@ fn request() -> Request {
 }
 
 fn made(groups: &[Group]) -> Report {
-    assemble(groups, &book(), &request(), Vec::new()).unwrap()
+    assemble(groups, &book(), &request(), Vec::new(), 0).unwrap()
 }
 
 fn cost(figures: &Figures) -> Vec<String> {
@@ -97,7 +97,7 @@ fn per_thousand_and_per_million_give_the_same_bill() {
     let groups = [group("a", "m", &[(Unit::InputText, 1_234_567)])];
     let bill = |rate, per| {
         let book = PriceBook::new(&[price("m", "input_text", rate, per, "USD")]).unwrap();
-        assemble(&groups, &book, &request(), Vec::new()).unwrap()
+        assemble(&groups, &book, &request(), Vec::new(), 0).unwrap()
     };
     let (million, thousand) = (bill("2.50", "1000000"), bill("0.0025", "1000"));
     assert_eq!(cost(&million.totals), ["3.0864175 USD"]);
@@ -265,6 +265,7 @@ fn synthetic_traffic_is_on_no_bill_and_is_counted_where_it_is_left_out() {
                 ..request()
             },
             Vec::new(),
+            0,
         )
         .unwrap()
     };
@@ -304,7 +305,7 @@ fn two_currencies_are_never_added() {
         group("a", "m", &[(Unit::InputText, 2)]),
         group("a", "e", &[(Unit::InputText, 3)]),
     ];
-    let report = assemble(&groups, &book, &request(), Vec::new()).unwrap();
+    let report = assemble(&groups, &book, &request(), Vec::new(), 0).unwrap();
     assert_eq!(cost(&report.totals), ["3.00 EUR", "2.00 USD"]);
     assert_eq!(cost(&report.rows[0].figures), ["3.00 EUR", "2.00 USD"]);
 }
@@ -321,13 +322,13 @@ fn sums_beyond_64_bits_are_exact_and_beyond_exact_money_an_error() {
             .contains("\"input_tokens\":36893488147419103228")
     );
     let absurd = [group("a", "m", &[(Unit::InputText, i128::MAX)])];
-    let error = assemble(&absurd, &book(), &request(), Vec::new()).unwrap_err();
+    let error = assemble(&absurd, &book(), &request(), Vec::new(), 0).unwrap_err();
     assert!(matches!(error, BillingError::TooLarge(_)), "{error}");
     let twice = [
         group("a", "m", &[(Unit::Pages, i128::MAX)]),
         group("a", "m", &[(Unit::Pages, 1)]),
     ];
-    assert!(assemble(&twice, &book(), &request(), Vec::new()).is_err());
+    assert!(assemble(&twice, &book(), &request(), Vec::new(), 0).is_err());
 }
 
 #[test]
@@ -338,7 +339,7 @@ fn the_hash_is_of_the_figures_and_not_of_when_they_were_taken() {
         partition: 0,
         last: 99,
     }];
-    let report = assemble(&groups, &book(), &request(), later).unwrap();
+    let report = assemble(&groups, &book(), &request(), later, 0).unwrap();
     assert_eq!(report.report_hash, made(&groups).report_hash);
     assert_eq!(report.report_hash.len(), 64);
     assert_ne!(
@@ -351,7 +352,7 @@ fn the_hash_is_of_the_figures_and_not_of_when_they_were_taken() {
     };
     assert_ne!(
         report.report_hash,
-        assemble(&groups, &book(), &tenant, Vec::new())
+        assemble(&groups, &book(), &tenant, Vec::new(), 0)
             .unwrap()
             .report_hash
     );

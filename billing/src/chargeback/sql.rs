@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use schemas::units::Side;
-use schemas::{PriceBook, Unit};
+use schemas::{Outcome, PriceBook, Unit};
 
 use crate::BillingError;
 use crate::chargeback::{Dimension, Request};
@@ -62,7 +62,7 @@ pub(crate) fn query(
          CAST(tuple(x_provider, l.model, l.tier, l.speed, l.geography, x_zone, x_region, x_capacity), \
          'Tuple(provider String, model String, tier String, speed String, geography String, zone String, region String, capacity String)') AS sku, \
          x_at AS at, l.context AS context, toString(outcome) AS outcome, toString(billable) AS billable, \
-         toString(usage_source) AS source, toString(usage_quality) AS quality, synthetic, toBool(notEmpty(x_estimated)) AS is_reserved, doubtful_calls, toBool(x_names_model) AS names_model, \
+         toString(usage_source) AS source, toString(usage_quality) AS quality, synthetic, toBool(x_times > 0 AND notEmpty(estimated_units)) AS is_reserved, doubtful_calls, toBool(x_names_model) AS names_model, \
          if(l.is_first, x_others, []) AS others, l.used AS used, \
          toString(sumIf(toInt128(count), l.is_first)) AS request_count, \
          [{first_sums}] AS unit_sums, \
@@ -72,7 +72,7 @@ pub(crate) fn query(
          ifNull(toString(capacity), '') AS x_capacity, {at} AS x_at, {contexts}, coalesce(model, priced_as, model_served) IS NOT NULL AS x_names_model, \
          toUInt8(arrayCount(b -> b = 'unclear', arraySlice(attempt_billables, 1, -1))) AS doubtful_calls, \
          toInt128({reserved_counts}) + doubtful_calls AS x_times, \
-         if(x_times > 0 AND notEmpty(estimated_units), arrayMap(n -> n * x_times, {estimated}), []) AS x_estimated, {later} AS x_later, \
+         {bounds}, {later} AS x_later, \
          arrayMap(l -> CAST(tuple(l.model, l.tier, l.speed, l.geography, l.context, l.used), {OTHERS}), x_later) AS x_others, \
          arrayConcat([{first}], x_later) AS x_lines \
          FROM usage_events FINAL \
@@ -83,7 +83,7 @@ pub(crate) fn query(
         at = at(request, book)?,
         contexts = contexts(book),
         reserved_counts = RESERVED_COUNTS,
-        estimated = counts_of("estimated_units"),
+        bounds = bounds(),
         first = first_line(),
         later = later_lines(),
         start = instant(request.period.start()),
@@ -95,19 +95,29 @@ pub(crate) fn query(
 
 /// How many records that could not be read belong to the period. Such a record has no time of its own: it stands in a
 /// batch, and has that of the batch's last event. A batch without any event belongs to every period.
+///
+/// Only places between the first and the last batch are looked at that may belong to the period, and each place counts once,
+/// however often it was written.
 pub(crate) fn unreadable(request: &Request) -> String {
+    let (start, end) = (
+        instant(request.period.start()),
+        instant(request.period.end()),
+    );
     format!(
-        "SELECT toString(sum(dead)) FROM (\
-         SELECT countIf(a.fate = 'dead_letter') AS dead, countIf(a.fate = 'event') AS events, \
+        "WITH spans AS (SELECT topic, partition, min(offset) AS low, max(offset) AS high, 1 AS has_events FROM audit_log \
+         WHERE fate = 'event' AND received >= {start} AND received < {end} GROUP BY topic, partition), \
+         batches AS (SELECT topic, partition, first, last FROM (SELECT * FROM cuts FINAL WHERE dead_letters > 0) AS all_batches \
+         LEFT JOIN spans USING (topic, partition) WHERE events = 0 OR (has_events = 1 AND last >= low AND first <= high)), \
+         (SELECT min(first) FROM batches) AS lowest, (SELECT max(last) FROM batches) AS highest \
+         SELECT toString(sum(dead)) FROM (\
+         SELECT uniqExactIf(a.offset, a.fate = 'dead_letter') AS dead, countIf(a.fate = 'event') AS events, \
          maxIf(a.received, a.fate = 'event') AS latest \
          FROM (SELECT topic, partition, offset, fate, received FROM audit_log \
-         WHERE (topic, partition) IN (SELECT topic, partition FROM cuts FINAL WHERE dead_letters > 0)) AS a \
-         ASOF INNER JOIN (SELECT topic, partition, first, last FROM cuts FINAL WHERE dead_letters > 0) AS c \
+         WHERE offset >= lowest AND offset <= highest AND (topic, partition) IN (SELECT topic, partition FROM batches)) AS a \
+         ASOF INNER JOIN batches AS c \
          ON a.topic = c.topic AND a.partition = c.partition AND a.offset >= c.first \
          WHERE a.offset <= c.last GROUP BY c.topic, c.partition, c.first) \
-         WHERE events = 0 OR (latest >= {start} AND latest < {end})",
-        start = instant(request.period.start()),
-        end = instant(request.period.end()),
+         WHERE events = 0 OR (latest >= {start} AND latest < {end})"
     )
 }
 
@@ -178,6 +188,43 @@ fn at(request: &Request, book: &PriceBook) -> Result<String, BillingError> {
     ))
 }
 
+/// What bounds an event: what was reserved for each doubtful call, and once more, of each side the greater of that and of what
+/// was counted on all lines, where the event itself is bounded by it. `Group::reserve` says the same.
+fn bounds() -> String {
+    let first: Vec<_> = Unit::ALL
+        .iter()
+        .map(|unit| format!("toInt128(ifNull({unit}, 0))"))
+        .collect();
+    let sides: Vec<_> = Unit::ALL
+        .iter()
+        .map(|unit| match unit.side() {
+            Side::Input => "1",
+            Side::Output => "2",
+            Side::Apart => "0",
+        })
+        .collect();
+    let sides = format!("[{}]", sides.join(", "));
+    let is_counted_of = |side: u8| {
+        format!(
+            "arraySum(arrayMap((r, c, s) -> if(s = {side}, c - r, toInt128(0)), x_reserved, x_counted, x_sides)) > 0"
+        )
+    };
+    // Of the many events that nothing is to be bounded of the arrays are empty.
+    format!(
+        "if(x_times > 0, {reserved}, []) AS x_reserved, if(x_times > 0, {sides}, []) AS x_sides, \
+         if(x_times > 0, arrayReduce('sumForEach', arrayConcat([[{first}]], arrayMap(u -> {extra}, extra_units))), []) AS x_counted, \
+         {input} AS x_input_is_counted, {output} AS x_output_is_counted, \
+         arrayMap((r, c, s) -> r * doubtful_calls + if(x_times > doubtful_calls, \
+         multiIf(s = 1, if(x_input_is_counted, c, r), s = 2, if(x_output_is_counted, c, r), greatest(r, c)), toInt128(0)), \
+         x_reserved, x_counted, x_sides) AS x_estimated",
+        reserved = counts_of("estimated_units"),
+        first = first.join(", "),
+        extra = counts_of("u"),
+        input = is_counted_of(1),
+        output = is_counted_of(2),
+    )
+}
+
 /// The region, where a price can depend on it: else one group would become many.
 fn region(book: &PriceBook) -> &'static str {
     if book.regions().is_empty() {
@@ -186,10 +233,24 @@ fn region(book: &PriceBook) -> &'static str {
     "ifNull(toString(region), '')"
 }
 
+/// Whether the name that was asked for is one of the routes'. Of a request that was refused, or never routed, it may be any text,
+/// and as many of them as somebody cares to send: none is a model, or a group of its own.
+fn was_routed() -> String {
+    let refusals = Outcome::ALL.iter().filter(|outcome| outcome.is_refusal());
+    let refusals: Vec<_> = refusals.map(|outcome| format!("'{outcome}'")).collect();
+    format!(
+        "outcome NOT IN ({}) AND (isNotNull(route) OR isNotNull(deployment))",
+        refusals.join(", ")
+    )
+}
+
 /// For each line the smallest count of its context band, from all input units of its model: `context_of` says the same.
 fn contexts(book: &PriceBook) -> String {
-    let names = "coalesce(toString(model), toString(priced_as), toString(model_served), toString(model_requested)) AS x_model, \
-                 arrayMap(m -> toString(m), extra_models) AS x_models";
+    let names = format!(
+        "coalesce(toString(model), toString(priced_as), toString(model_served), if({}, toString(model_requested), '')) AS x_model, \
+         arrayMap(m -> toString(m), extra_models) AS x_models",
+        was_routed()
+    );
     let bands = book.bands();
     if bands.is_empty() {
         return format!(

@@ -1,26 +1,20 @@
 //! A check from its beginning to its verdicts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use serde::Deserialize;
 use store::Client;
 
 use super::bytes::{Findings, Reading, Wanted};
 use super::claims::{self, Moment, Scope};
-use super::judge;
-use super::model::{BootReport, DeadLetter, Finding, HeldUp, Quick, Range, Report, State, Verdict};
+use super::dead_letters::{DeadLetters, dead_letters};
+use super::model::{BootReport, Finding, HeldUp, Quick, Range, Report, State, Verdict};
 use super::numbers::{self, Found};
 use super::places::{self, End, Stretch};
 use super::rows::{self, Which};
 use super::seen::Window;
+use super::{dense, judge, unclaimed};
 use crate::chargeback::PeriodSpan;
-use crate::sql::{instant, json_rows, quoted};
 use crate::{BillingError, Period};
-
-const TIMEOUT: Duration = Duration::from_secs(55);
-/// Dead letters that are listed.
-const MAX_DEAD_LETTERS: usize = 10_000;
 
 /// The moment that a check speaks of: what is claimed within a minute of it need not be there yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +41,7 @@ struct Numbers {
     moment: Moment,
     boots: Vec<BootReport>,
     held_up: Vec<HeldUp>,
-    dead_letters: Vec<DeadLetter>,
+    dead_letters: DeadLetters,
     /// Rows of `usage_events` that are short of the numbers found.
     short: i64,
     scopes: Vec<Scope>,
@@ -58,7 +52,7 @@ struct Numbers {
 /// Checks a period: numbers first, then every byte.
 pub async fn check(client: &Client, request: &Request) -> Result<Report, BillingError> {
     let stretches = places::stretches(client, &request.period).await?;
-    let numbers = count(client, request, &stretches).await?;
+    let numbers = count(client, request).await?;
     let moment = numbers.moment;
     let running = moment.is_running();
     let ends = places::ends(client).await?;
@@ -82,9 +76,17 @@ pub async fn check(client: &Client, request: &Request) -> Result<Report, Billing
     for boot in &numbers.boots {
         judge::of_boot(boot, &mut findings);
     }
-    judge::of_dead_letters(&numbers.dead_letters, &mut findings);
+    if let Some(more) = numbers.dead_letters.cut_off() {
+        findings.push(more);
+    }
+    judge::of_dead_letters(&numbers.dead_letters.list, &mut findings);
     findings.list.sort();
-    let verdicts = judge::verdicts(&findings, reading.not_whole, &numbers.held_up);
+    let verdicts = judge::verdicts(
+        &findings,
+        reading.not_whole,
+        &numbers.held_up,
+        &numbers.boots,
+    );
     Ok(Report {
         period: span(&request.period),
         producer: request.producer.clone(),
@@ -95,7 +97,7 @@ pub async fn check(client: &Client, request: &Request) -> Result<Report, Billing
         events: reading.events,
         boots: numbers.boots,
         partitions: reading.partitions,
-        dead_letters: numbers.dead_letters,
+        dead_letters: numbers.dead_letters.list,
         findings: findings.list,
         findings_left_out: findings.left_out,
     })
@@ -108,12 +110,11 @@ pub async fn quick(client: &Client, period: &Period, as_of: AsOf) -> Result<Quic
         producer: None,
         as_of,
     };
-    let stretches = places::stretches(client, period).await?;
-    let numbers = count(client, &request, &stretches).await?;
+    let numbers = count(client, &request).await?;
     let missing: i64 = numbers.boots.iter().map(|boot| boot.missing).sum();
     Ok(Quick {
         missing: missing + numbers.short,
-        dead_letters: i64::try_from(numbers.dead_letters.len()).unwrap_or(i64::MAX),
+        dead_letters: i64::try_from(numbers.dead_letters.list.len()).unwrap_or(i64::MAX),
         held_up: i64::try_from(numbers.held_up.len()).unwrap_or(i64::MAX),
     })
 }
@@ -127,11 +128,7 @@ fn span(period: &Period) -> PeriodSpan {
     }
 }
 
-async fn count(
-    client: &Client,
-    request: &Request,
-    stretches: &[Stretch],
-) -> Result<Numbers, BillingError> {
+async fn count(client: &Client, request: &Request) -> Result<Numbers, BillingError> {
     let newest = claims::newest(client).await?;
     let as_of = match (request.as_of, newest) {
         (AsOf::At(at), _) | (AsOf::NewestClaim, Some(at)) => at,
@@ -141,14 +138,14 @@ async fn count(
     let moment = Moment::new(&request.period, as_of);
     let producer = request.producer.as_deref();
     let mut scopes = claims::scopes(client, moment, producer).await?;
-    scopes.extend(unclaimed(client, request, &scopes).await?);
+    scopes.extend(unclaimed::scopes(client, moment, producer, &scopes).await?);
     scopes.sort_by(|a, b| (&a.producer, &a.boot).cmp(&(&b.producer, &b.boot)));
     let window = Window::of(moment, &scopes);
     let found = numbers::found(client, &scopes, window).await?;
-    let dead_letters = dead_letters(client, &scopes, stretches, producer).await?;
+    let dead_letters = dead_letters(client, moment, &scopes, producer).await?;
     let (mut boots, mut short) = (Vec::with_capacity(scopes.len()), 0);
     for (scope, found) in scopes.iter().zip(&found) {
-        let report = numbers::report(client, scope, found, &dead_letters, window).await?;
+        let report = numbers::report(client, scope, found, &dead_letters.list, window).await?;
         short += shortage(scope, &report, found);
         boots.push(report);
     }
@@ -157,27 +154,44 @@ async fn count(
         let closes_others = !differing.contains(scope.producer.as_str());
         numbers::balance(report, scope, found, closes_others);
     }
-    let held_up = scopes.iter().filter_map(|scope| {
-        Some(HeldUp {
-            producer: scope.producer.clone(),
-            boot: scope.boot.clone(),
-            why: scope.held_up.clone()?,
-        })
-    });
-    let nobody = newest.is_none().then(|| HeldUp {
-        producer: String::new(),
-        boot: String::new(),
-        why: "no gateway has claimed anything, so nothing says what there should be".to_owned(),
-    });
+    let mut held_up = dense::unknown_starts(client, moment, &scopes).await?;
+    held_up.extend(scopes.iter().filter_map(of_scope));
+    if held_up.is_empty() {
+        held_up.extend(nobody(moment, newest));
+    }
     Ok(Numbers {
         moment,
-        held_up: nobody.into_iter().chain(held_up).collect(),
+        held_up,
         boots,
         dead_letters,
         short,
         scopes,
         found,
         window,
+    })
+}
+
+fn of_scope(scope: &Scope) -> Option<HeldUp> {
+    Some(HeldUp {
+        producer: scope.producer.clone(),
+        boot: scope.boot.clone(),
+        why: scope.held_up.clone()?,
+    })
+}
+
+/// Where the claims end before the period does, there may have been starts that nobody has heard of.
+fn nobody(moment: Moment, newest: Option<i64>) -> Option<HeldUp> {
+    let why = match newest {
+        None => "no gateway has claimed anything, so nothing says what there should be",
+        Some(at) if at < moment.heard_until() => {
+            "no gateway has claimed anything since, so nothing says whether there was another start"
+        }
+        Some(_) => return None,
+    };
+    Some(HeldUp {
+        producer: String::new(),
+        boot: String::new(),
+        why: why.to_owned(),
     })
 }
 
@@ -208,118 +222,6 @@ fn producers_whose_kills_differ<'a>(scopes: &'a [Scope], found: &[Found]) -> BTr
         .into_iter()
         .filter(|(_, balance)| balance.is_some_and(|balance| balance != 0));
     differing.map(|(producer, _)| producer).collect()
-}
-
-/// Starts of which there are records in the period, and no claim at all.
-async fn unclaimed(
-    client: &Client,
-    request: &Request,
-    claimed: &[Scope],
-) -> Result<Vec<Scope>, BillingError> {
-    #[derive(Deserialize)]
-    struct Row {
-        p: String,
-        b: String,
-        first: i64,
-        last: i64,
-        claims: u64,
-    }
-    let only = request
-        .producer
-        .as_deref()
-        .map_or_else(String::new, |name| {
-            format!(" AND audit_log.producer = {}", quoted(name))
-        });
-    let sql = format!(
-        "SELECT p, b, first, last, claims FROM (SELECT toString(audit_log.producer) AS p, toString(audit_log.boot) AS b, \
-            toInt64(min(assumeNotNull(producer_seq))) AS first, toInt64(max(assumeNotNull(producer_seq))) AS last FROM audit_log \
-            WHERE received >= {} AND received < {} AND fate = 'event'{only} GROUP BY p, b) AS records \
-        LEFT JOIN (SELECT toString(producer_log.producer) AS p, toString(producer_log.boot) AS b, count() AS claims FROM producer_log \
-            WHERE kind NOT IN ('silent', 'declared_lost') GROUP BY p, b) AS claims USING (p, b) ORDER BY p, b",
-        instant(request.period.start()),
-        instant(request.period.end())
-    );
-    let rows: Vec<Row> = json_rows(client, &sql, TIMEOUT).await?;
-    let known = |row: &Row| {
-        claimed
-            .iter()
-            .any(|scope| scope.producer == row.p && scope.boot == row.b)
-    };
-    let unknown = rows.into_iter().filter(|row| !known(row));
-    Ok(unknown
-        .map(|row| Scope {
-            held_up: (row.claims == 0)
-                .then(|| "there are records of it, and it has claimed nothing".to_owned()),
-            state: if row.claims == 0 {
-                State::Unclaimed
-            } else {
-                State::Open
-            },
-            producer: row.p,
-            boot: row.b,
-            first: row.first,
-            last: row.last,
-            is_open: false,
-            due: i64::MAX,
-            before: None,
-            after: None,
-            lost: None,
-            last_claim_us: None,
-        })
-        .collect())
-}
-
-/// Records that could not be read: of the scopes' numbers where they still say one, else where they stand among the
-/// records of the period.
-async fn dead_letters(
-    client: &Client,
-    scopes: &[Scope],
-    stretches: &[Stretch],
-    producer: Option<&str>,
-) -> Result<Vec<DeadLetter>, BillingError> {
-    #[derive(Deserialize)]
-    struct Row {
-        topic: String,
-        partition: i32,
-        offset: i64,
-        reason: String,
-        p: String,
-        b: String,
-        number: i64,
-    }
-    let sql = format!(
-        "SELECT toString(audit_log.topic) AS topic, partition, offset, any(audit_log.reason) AS reason, \
-            any(JSONExtractString(bytes, 'producer')) AS p, any(JSONExtractString(bytes, 'boot')) AS b, \
-            any(if(JSONHas(bytes, 'producer_seq'), JSONExtractInt(bytes, 'producer_seq'), -1)) AS number \
-        FROM audit_log WHERE fate = 'dead_letter' AND received < {} GROUP BY topic, partition, offset \
-        ORDER BY topic, partition, offset LIMIT {MAX_DEAD_LETTERS}",
-        // A dead letter has no instant: it lies in the first month there is.
-        instant(schemas::Micros(1))
-    );
-    let rows: Vec<Row> = json_rows(client, &sql, TIMEOUT).await?;
-    let letters = rows.into_iter().filter_map(|row| {
-        let of = scopes
-            .iter()
-            .find(|scope| scope.producer == row.p && scope.boot == row.b);
-        let is_named = of.is_some_and(|scope| (scope.first..=scope.last).contains(&row.number));
-        let has_number = !row.p.is_empty() && row.number >= 0;
-        let stands_among = stretches.iter().any(|stretch| {
-            (&stretch.topic, stretch.partition) == (&row.topic, row.partition)
-                && (stretch.first..=stretch.last).contains(&row.offset)
-        });
-        let is_wanted = producer.is_none_or(|producer| row.p.is_empty() || row.p == producer);
-        let belongs = is_named || (!has_number && stands_among && is_wanted);
-        belongs.then_some(DeadLetter {
-            topic: row.topic,
-            partition: row.partition,
-            offset: row.offset,
-            reason: row.reason,
-            producer: Some(row.p).filter(|_| is_named),
-            boot: Some(row.b).filter(|_| is_named),
-            number: Some(row.number).filter(|_| is_named),
-        })
-    });
-    Ok(letters.collect())
 }
 
 async fn read(

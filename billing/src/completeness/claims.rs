@@ -85,6 +85,13 @@ pub(super) struct Scope {
     pub(super) last_claim_us: Option<i64>,
 }
 
+impl Scope {
+    /// Whether its claims say where its numbers of the period begin and end.
+    pub(super) fn is_bounded(&self) -> bool {
+        self.last_claim_us.is_some() && !self.is_open
+    }
+}
+
 /// The moment that a check speaks of.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
@@ -110,6 +117,11 @@ impl Moment {
     /// The period has not ended, or not for long enough.
     pub(super) fn is_running(self) -> bool {
         self.end + GRACE_US > self.as_of
+    }
+
+    /// Somebody must have spoken after this: else nobody knows whether there was another start.
+    pub(super) fn heard_until(self) -> i64 {
+        self.end.min(self.as_of - GRACE_US)
     }
 
     /// Claims before this are before the end.

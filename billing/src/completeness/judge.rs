@@ -63,11 +63,17 @@ pub(super) fn of_dead_letters(letters: &[DeadLetter], findings: &mut Findings) {
     }
 }
 
-/// The verdicts.
-pub(super) fn verdicts(findings: &Findings, not_whole: i64, held_up: &[HeldUp]) -> Verdicts {
+/// The verdicts. Of a start that was declared lost nobody knows what it did after its last sign of life, whatever was found.
+pub(super) fn verdicts(
+    findings: &Findings,
+    not_whole: i64,
+    held_up: &[HeldUp],
+    boots: &[BootReport],
+) -> Verdicts {
+    let is_lost = boots.iter().any(|boot| boot.lost.is_some());
     let completeness = if findings.missing {
         Completeness::Incomplete
-    } else if held_up.is_empty() {
+    } else if held_up.is_empty() && !is_lost {
         Completeness::Complete
     } else {
         Completeness::Unproven

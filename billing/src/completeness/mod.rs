@@ -7,6 +7,8 @@
 mod bytes;
 mod check;
 mod claims;
+mod dead_letters;
+mod dense;
 mod judge;
 mod merkle;
 mod model;
@@ -16,6 +18,7 @@ mod read;
 mod row_bytes;
 mod rows;
 mod seen;
+mod unclaimed;
 
 pub use check::{AsOf, Request, check, quick};
 pub use merkle::Tree;

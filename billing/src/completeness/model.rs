@@ -203,7 +203,7 @@ impl std::fmt::Display for Finding {
 pub enum Completeness {
     /// Everything that was claimed is there.
     Complete,
-    /// Nothing was found missing, and a start that was live has not said where it ended.
+    /// Nothing was found missing, and a start that was live has not said where it ended, or was declared lost, or is not known.
     Unproven,
     /// Something is missing.
     Incomplete,

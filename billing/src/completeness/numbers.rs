@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(55);
 /// Numbers of one stretch.
 const STRETCH: i64 = 65_536;
 /// Starts of one question.
-const SCOPES_AT_ONCE: usize = 400;
+pub(super) const SCOPES_AT_ONCE: usize = 400;
 /// Stretches that are looked at number by number; what is missing in further ones is counted.
 const MAX_STRETCHES: usize = 200;
 /// Stretches whose copies are compared in one question.
@@ -128,7 +128,8 @@ async fn found_of(
     Ok(found)
 }
 
-fn arrays(scopes: &[Scope], last: impl Fn(&Scope) -> i64) -> String {
+/// The scopes as arrays of a query: `ks`, `firsts`, `lasts`.
+pub(super) fn arrays(scopes: &[Scope], last: impl Fn(&Scope) -> i64) -> String {
     let (mut keys, mut firsts, mut lasts) = (String::new(), String::new(), String::new());
     for scope in scopes {
         let key = quoted(&format!("{} {}", scope.producer, scope.boot));

@@ -30,6 +30,12 @@ const MAX_PARTS: usize = 64;
 /// The columns that say where a row's record stands: copies of a record differ in them.
 const PLACE_COLUMNS: usize = 3;
 
+/// What is said of a row beside the one that its event's record gives.
+const BESIDE: &str =
+    "another row of its event is in usage_events beside the one that its record gives";
+/// What is said where all rows are there and their sum is not that of the records.
+const NO_ROW: &str = "in a part of an hour usage_events does not add up to what audit_log gives, and no row says why: unless something was \
+     written meanwhile, it was changed";
 /// What is said of a row that no record gives.
 pub(super) const SURPLUS: &str = "its row is in usage_events, and no record of audit_log gives it";
 
@@ -205,6 +211,8 @@ async fn spans(client: &Client, which: &Which<'_>) -> Result<Vec<(i64, i64)>, Bi
 }
 
 struct Given {
+    /// Another record of the event gives another row.
+    is_disputed: bool,
     version: u64,
     hash: u128,
     producer: String,
@@ -237,12 +245,16 @@ pub(super) async fn differences(
             ),
             part.1
         );
-        compare(
-            given(client, &condition, &which.written()).await?,
-            has(client, &condition).await?,
-            which.below.is_some(),
-            &mut findings,
-        );
+        let given = given(client, &condition, &which.written()).await?;
+        let has = has(client, &condition).await?;
+        let is_disputed = given.values().any(|given| given.is_disputed);
+        let growing = which.below.is_some();
+        let before = findings.len();
+        compare(given, has, growing, &mut findings);
+        // A part in which nothing differs any more has been written to while it was read, or something is not seen.
+        if findings.len() == before && !is_disputed && !growing {
+            findings.push(of_part(*part));
+        }
     }
     Ok((findings, parts.len().saturating_sub(MAX_PARTS)))
 }
@@ -272,7 +284,8 @@ async fn given(
         let Some((_, Some(row))) = rows_of(&nowhere, 0, bytes, &decoded) else {
             continue;
         };
-        let new = Given {
+        let mut new = Given {
+            is_disputed: false,
             version: row.head.version,
             hash: hash(&row),
             producer: event.producer.to_string(),
@@ -280,42 +293,65 @@ async fn given(
             number: event.producer_seq,
         };
         let id = event.event_id.to_string();
-        if given.get(&id).is_none_or(|old| old.version < new.version) {
-            given.insert(id, new);
+        match given.get_mut(&id) {
+            Some(old) if old.hash != new.hash => {
+                old.is_disputed = true;
+                new.is_disputed = true;
+                if old.version < new.version {
+                    *old = new;
+                }
+            }
+            Some(_) => {}
+            None => {
+                given.insert(id, new);
+            }
         }
     }
     Ok(given)
 }
 
-async fn has(client: &Client, condition: &str) -> Result<BTreeMap<String, Has>, BillingError> {
+/// The rows of `usage_events`, by event. Its sorting key is more than the event, so one event can have several.
+async fn has(client: &Client, condition: &str) -> Result<BTreeMap<String, Vec<Has>>, BillingError> {
     let sql = format!(
         "SELECT toString(event_id) AS id, toString({}) AS hash, toString(usage_events.producer) AS producer, \
             toString(usage_events.boot) AS boot, producer_seq AS number FROM usage_events FINAL WHERE {condition}",
         hash_sql()
     );
-    let rows: Vec<Has> = json_rows(client, &sql, TIMEOUT).await?;
-    Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
+    let mut has = BTreeMap::<String, Vec<Has>>::new();
+    for row in json_rows::<Has>(client, &sql, TIMEOUT).await? {
+        has.entry(row.id.clone()).or_default().push(row);
+    }
+    Ok(has)
 }
 
-/// Rows whose records are not written yet are no finding where batches are still `growing`. Pure.
+/// Rows whose records are not written yet are no finding where batches are still `growing`; a second row of an event is one
+/// always. Pure.
 fn compare(
     given: BTreeMap<String, Given>,
-    mut has: BTreeMap<String, Has>,
+    mut has: BTreeMap<String, Vec<Has>>,
     growing: bool,
     findings: &mut Vec<Finding>,
 ) {
     for (id, given) in given {
-        let (verdict, what) = match has.remove(&id) {
-            Some(row) if row.hash == given.hash.to_string() => continue,
-            Some(_) => (
-                Verdict::Integrity,
-                "its row in usage_events is not what its bytes in audit_log give",
-            ),
-            None => (
+        let mut rows = has.remove(&id).unwrap_or_default();
+        let hash = given.hash.to_string();
+        let (verdict, what) = match rows.iter().position(|row| row.hash == hash) {
+            Some(at) => {
+                rows.remove(at);
+                findings.extend(rows.into_iter().map(|row| of_row(row, BESIDE)));
+                continue;
+            }
+            None if rows.is_empty() => (
                 Verdict::Completeness,
                 "its record is in audit_log, its row is not in usage_events",
             ),
+            None => (
+                Verdict::Integrity,
+                "its row in usage_events is not what its bytes in audit_log give",
+            ),
         };
+        let further = rows.into_iter().skip(1);
+        findings.extend(further.map(|row| of_row(row, BESIDE)));
         findings.push(finding(
             verdict,
             given.producer,
@@ -324,16 +360,26 @@ fn compare(
             what,
         ));
     }
-    let surplus = has.into_values().filter(|_| !growing);
-    findings.extend(surplus.map(|row| {
-        finding(
-            Verdict::Integrity,
-            row.producer,
-            row.boot,
-            row.number,
-            SURPLUS,
-        )
-    }));
+    let surplus = has.into_values().flatten().filter(|_| !growing);
+    findings.extend(surplus.map(|row| of_row(row, SURPLUS)));
+}
+
+fn of_row(row: Has, what: &str) -> Finding {
+    finding(Verdict::Integrity, row.producer, row.boot, row.number, what)
+}
+
+fn of_part((hour, part): Part) -> Finding {
+    let at = chrono::DateTime::from_timestamp_micros(hour * HOUR_US);
+    let at = at.map_or_else(String::new, |at| at.to_rfc3339());
+    Finding {
+        verdict: Verdict::Integrity,
+        producer: None,
+        boot: None,
+        numbers: None,
+        partition: None,
+        places: None,
+        what: format!("{NO_ROW} (hour from {at}, part {part} of {PARTS})"),
+    }
 }
 
 fn finding(verdict: Verdict, producer: String, boot: String, number: i64, what: &str) -> Finding {

@@ -122,11 +122,8 @@ impl Record {
         };
         group.doubtful_calls = self.doubtful_calls;
         let reserved = self.estimated_units.iter();
-        group.reserve(
-            &reserved
-                .map(|(unit, count)| (*unit, i128::from(*count)))
-                .collect(),
-        );
+        let reserved = reserved.map(|(unit, count)| (*unit, i128::from(*count)));
+        group.reserve(&reserved.collect(), &self.counted());
         Line {
             number: u8::from(self.model.is_some()),
             group,
@@ -140,17 +137,33 @@ impl Record {
         all.map(|(unit, count)| (*unit, *count)).collect()
     }
 
+    /// What all lines together used.
+    fn counted(&self) -> BTreeMap<Unit, i128> {
+        let first = Unit::ALL.iter().zip(&self.units);
+        let first = first.map(|(unit, count)| (*unit, count.unwrap_or(0)));
+        let later = self.extra_units.iter().flatten();
+        let mut sums = BTreeMap::new();
+        for (unit, count) in first.chain(later.map(|(unit, count)| (*unit, *count))) {
+            *sums.entry(unit).or_insert(0) += i128::from(count);
+        }
+        sums
+    }
+
     /// The model that is priced where no line names one. Rows of the first draft have only what the provider called it.
     fn named(&self) -> Option<&String> {
         self.priced_as.as_ref().or(self.model_served.as_ref())
     }
 
     fn first_sku(&self) -> Sku {
-        let model = self.model.as_ref().or(self.named());
+        // The name that was asked for may be any text, unless it led to a route.
+        let was_routed = self.route.is_some() || self.deployment.is_some();
+        let asked =
+            Some(&self.model_requested).filter(|_| was_routed && !self.outcome.is_refusal());
+        let model = self.model.as_ref().or(self.named()).or(asked);
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         Sku {
             provider: text(&self.provider),
-            model: model.unwrap_or(&self.model_requested).clone(),
+            model: model.cloned().unwrap_or_default(),
             tier: text(&self.service_tier),
             speed: text(&self.speed),
             geography: text(&self.geography),

@@ -94,6 +94,40 @@ pub struct Refused {
     pub field: String,
     /// Why.
     pub reason: String,
+    /// Set where it is the price above a bound: what holds below the bound would hold above it, too.
+    #[serde(skip)]
+    above: Option<Above>,
+}
+
+/// What a price above a bound that was refused would have been.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Above {
+    provider: String,
+    model: String,
+    unit: Unit,
+    tier: String,
+    valid_from: String,
+    /// The bound; the greatest there is where it is not understood.
+    over: i64,
+}
+
+impl Above {
+    fn of(row: &RawPrice) -> Option<Self> {
+        Some(Self {
+            provider: row.provider.clone(),
+            model: row.model.clone(),
+            unit: row.unit.parse().ok()?,
+            tier: row.service_tier.clone(),
+            valid_from: row.valid_from.clone(),
+            over: row.context_over.parse().ok()?,
+        })
+    }
+
+    /// Whether a line of the same name would hold above the bound, or is what holds there.
+    fn concerns(&self, row: &RawPrice) -> bool {
+        (row.unit.as_str(), &row.service_tier, &row.valid_from)
+            == (self.unit.as_str(), &self.tier, &self.valid_from)
+    }
 }
 
 /// Reads a map.
@@ -120,6 +154,28 @@ struct Key<'a> {
     over: Option<i64>,
     valid_from: &'a str,
     valid_to: &'a str,
+}
+
+impl Key<'_> {
+    fn tier(&self) -> &str {
+        if self.tier.is_empty() {
+            "default"
+        } else {
+            self.tier
+        }
+    }
+
+    /// What is not taken where the price is not: nothing for a unit that nobody counts, and for a base price.
+    fn above(&self) -> Option<Above> {
+        Some(Above {
+            provider: self.provider.to_owned(),
+            model: self.model.to_owned(),
+            unit: self.unit?,
+            tier: self.tier().to_owned(),
+            valid_from: self.valid_from.to_owned(),
+            over: self.over?,
+        })
+    }
 }
 
 /// What a number of a map is for: `per` units, after it was multiplied by a power of ten.
@@ -179,11 +235,28 @@ impl<'a> Found<'a> {
     }
 
     fn refuse(&mut self, entry: &str, field: &str, reason: impl Into<String>) {
+        self.refuse_above(entry, field, reason, None);
+    }
+
+    /// Refuses what is a price above a bound, if it is one.
+    fn refuse_above(
+        &mut self,
+        entry: &str,
+        field: &str,
+        reason: impl Into<String>,
+        above: Option<Above>,
+    ) {
         self.refused.push(Refused {
             entry: entry.to_owned(),
             field: field.to_owned(),
             reason: reason.into(),
+            above,
         });
+    }
+
+    /// Refuses a line that was read.
+    fn refuse_row(&mut self, row: &RawPrice, place: &Refused, reason: impl Into<String>) {
+        self.refuse_above(&place.entry, &place.field, reason, Above::of(row));
     }
 
     /// Takes a number of the map, as it is written there, or says why not.
@@ -198,10 +271,11 @@ impl<'a> Found<'a> {
                     entry: key.entry.to_owned(),
                     field: key.field.to_owned(),
                     reason: String::new(),
+                    above: None,
                 };
                 self.rows.push((row, place));
             }
-            Err(reason) => self.refuse(key.entry, key.field, reason),
+            Err(reason) => self.refuse_above(key.entry, key.field, reason, key.above()),
         }
     }
 
@@ -218,12 +292,7 @@ impl<'a> Found<'a> {
             provider: key.provider.to_owned(),
             model: key.model.to_owned(),
             unit: unit.to_string(),
-            service_tier: if key.tier.is_empty() {
-                "default"
-            } else {
-                key.tier
-            }
-            .to_owned(),
+            service_tier: key.tier().to_owned(),
             region_class: self.request.region_class.clone(),
             context_over: key.over.map(|over| over.to_string()).unwrap_or_default(),
             per: scale.per.to_string(),
@@ -246,7 +315,7 @@ impl<'a> Found<'a> {
                 Ok(entry) => by_key.entry(entry.key()).or_default().push((entry, place)),
                 Err(errors) => {
                     let reasons: Vec<_> = errors.iter().map(|e| e.problem.to_string()).collect();
-                    self.refuse(&place.entry, &place.field, reasons.join("; "));
+                    self.refuse_row(&row, &place, reasons.join("; "));
                 }
             }
         }
@@ -258,44 +327,47 @@ impl<'a> Found<'a> {
                 continue;
             }
             let values: Vec<_> = values.into_iter().collect();
-            for (_, place) in entries {
+            for (entry, place) in entries {
                 let reason = format!("ambiguous: the map has {} for it", values.join(" and "));
-                self.refuse(&place.entry, &place.field, reason);
+                self.refuse_row(&entry.raw, &place, reason);
             }
         }
         self.without_contradictions(kept)
     }
 
-    /// Where an entry's price above a bound was refused, its price below would hold there too: it is left out, unless
-    /// another line says what holds above.
+    /// Where a name's price above a bound was refused, its prices below would hold there too: they are left out, unless
+    /// another line says what holds above that very bound.
     fn without_cut_off_bands(
         &mut self,
         kept: Vec<(RawPrice, Refused)>,
     ) -> Vec<(RawPrice, Refused)> {
-        let says_band = |field: &str| {
-            (field.contains("_above_") && field.contains("k_tokens"))
-                || field.contains("context_over")
-                || field.contains("tiers")
-        };
-        let cut_off: BTreeSet<String> = self
-            .refused
-            .iter()
-            .filter(|refused| says_band(&refused.field))
-            .map(|refused| refused.entry.clone())
-            .collect();
-        let upper: BTreeSet<(String, String)> = kept
-            .iter()
-            .filter(|(row, _)| !row.context_over.is_empty())
-            .map(|(row, place)| (place.entry.clone(), row.unit.clone()))
-            .collect();
-        let (out, rest) = kept.into_iter().partition::<Vec<_>, _>(|(row, place)| {
-            row.context_over.is_empty()
-                && cut_off.contains(&place.entry)
-                && !upper.contains(&(place.entry.clone(), row.unit.clone()))
-        });
+        let over = |row: &RawPrice| row.context_over.parse().unwrap_or(-1_i64);
+        let mut of_name = BTreeMap::<(&str, &str), Vec<(&RawPrice, i64)>>::new();
+        for (row, _) in &kept {
+            let rows = of_name.entry((&row.provider, &row.model)).or_default();
+            rows.push((row, over(row)));
+        }
+        let mut cut_off = BTreeSet::<usize>::new();
+        for refused in &self.refused {
+            let Some(above) = &refused.above else {
+                continue;
+            };
+            let Some(rows) = of_name.get(&(above.provider.as_str(), above.model.as_str())) else {
+                continue;
+            };
+            let concerned = || rows.iter().filter(|(row, _)| above.concerns(row));
+            if concerned().any(|(_, over)| *over == above.over) {
+                continue;
+            }
+            let below = concerned().filter(|(_, over)| *over < above.over);
+            cut_off.extend(below.map(|(row, _)| row.line));
+        }
+        let (out, rest) = kept
+            .into_iter()
+            .partition::<Vec<_>, _>(|(row, _)| cut_off.contains(&row.line));
         for (_, place) in out {
             let reason = "its price above a bound is refused, and this one would hold there too";
-            self.refuse(&place.entry, &place.field, reason.to_owned());
+            self.refuse(&place.entry, &place.field, reason);
         }
         rest
     }
@@ -312,7 +384,7 @@ impl<'a> Found<'a> {
             let mut rest = Vec::with_capacity(kept.len());
             for (row, place) in kept {
                 match wrong.get(&row.line) {
-                    Some(problem) => self.refuse(&place.entry, &place.field, problem.to_string()),
+                    Some(problem) => self.refuse_row(&row, &place, problem.to_string()),
                     None => rest.push((row, place)),
                 }
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{NaiveDate, TimeDelta};
-use schemas::price::{Entry, Item};
+use schemas::price::{Entry, HourBand, Item};
 use schemas::{Micros, PriceBook};
 
 use crate::chargeback::pricing;
@@ -81,27 +81,26 @@ fn other_tiers(book: &PriceBook, notices: &mut Vec<String>) {
     }
 }
 
-/// Where the hours of the day are not known any more, their prices are not either.
+/// Where the hours of the day are not known any more, their prices are not either, nor are those of what is otherwise.
 fn ending_hours(book: &PriceBook, today: NaiveDate, notices: &mut Vec<String>) {
-    let mut last = BTreeMap::<(&str, &str), Option<Micros>>::new();
+    let mut bands = BTreeMap::<(&str, &str), Vec<&HourBand>>::new();
     for (entry, band) in book.entries().iter().filter_map(hours) {
-        let end = band.origin.valid_to;
-        let known = last.entry((&entry.raw.provider, &band.name)).or_insert(end);
-        *known = known.and_then(|known| end.map(|end| end.max(known)));
+        let name = (entry.raw.provider.as_str(), band.name.as_str());
+        bands.entry(name).or_default().push(band);
     }
-    for ((provider, name), end) in last {
+    for ((provider, name), bands) in bands {
         let has_holidays = book.entries().iter().any(|entry| {
             matches!(&entry.item, Item::Holiday(day) if day.provider == provider && day.name == name)
         });
-        if end.is_none() && has_holidays {
+        let is_endless = bands.iter().any(|band| band.origin.valid_to.is_none());
+        if is_endless && has_holidays {
             notices.push(format!(
                 "{provider}: the hours `{name}` have holidays but no end: give them a valid_to where the list of holidays ends"
             ));
         }
-        let Some(end) = end.and_then(|end| chrono::DateTime::from_timestamp_micros(end.0)) else {
+        let Some(day) = first_end(&bands, today) else {
             continue;
         };
-        let day = end.date_naive();
         if (day - today).num_days() < CALENDAR_NOTICE_DAYS {
             notices.push(format!(
                 "{provider}: the hours `{name}` are known until {day}, then what is priced by them is unpriced: add the next holidays and a later valid_to"
@@ -110,7 +109,21 @@ fn ending_hours(book: &PriceBook, today: NaiveDate, notices: &mut Vec<String>) {
     }
 }
 
-fn hours(entry: &Entry) -> Option<(&Entry, &schemas::price::HourBand)> {
+/// The first day on which a line of a band ends and none begins. What ended before today is of interest only where nothing
+/// began later.
+fn first_end(bands: &[&HourBand], today: NaiveDate) -> Option<NaiveDate> {
+    let begins = |band: &&HourBand| band.origin.valid_from;
+    let ends = bands.iter().filter_map(|band| {
+        let end = band.origin.valid_to?;
+        let day = chrono::DateTime::from_timestamp_micros(end.0)?.date_naive();
+        let mut later = bands.iter().filter_map(begins).filter(|at| *at >= end);
+        let goes_on = later.any(|begin| begin == end || day <= today);
+        (!goes_on).then_some(day)
+    });
+    ends.min()
+}
+
+fn hours(entry: &Entry) -> Option<(&Entry, &HourBand)> {
     match &entry.item {
         Item::Hours(band) => Some((entry, band)),
         _ => None,
@@ -168,6 +181,21 @@ mod tests {
         let endless = PriceBook::new(&parse_csv(endless).unwrap()).unwrap();
         let told = notices(&endless, now, MAX_AGE_DAYS);
         assert!(told[0].contains("have holidays but no end"), "{told:?}");
+        // of two lines under a name the one that ends first counts, unless another begins where it ends
+        let lines = |last: &str| {
+            let csv = format!(
+                "kind,provider,hours,days,hours_utc,model,unit,service_tier,per,rate,currency,valid_from,valid_to,source,read_on\n\
+                 hours,deepseek,peak,mon-fri,01:00-02:00,,,,,,,2026-08-17,2027-01-01,page,2026-11-24\n\
+                 hours,deepseek,peak,sat,01:00-02:00,,,,,,,2026-08-17,2028-01-01,page,2026-11-24\n{last}"
+            );
+            let book = PriceBook::new(&parse_csv(&csv).unwrap()).unwrap();
+            notices(&book, now, MAX_AGE_DAYS)
+        };
+        let told = lines("");
+        assert!(told[0].contains("known until 2027-01-01"), "{told:?}");
+        let next =
+            "hours,deepseek,peak,mon-fri,03:00-04:00,,,,,,,2027-01-01,2028-01-01,page,2026-11-24\n";
+        assert_eq!(lines(next), [""; 0]);
         let years_ago = schemas::price::parse_instant("2026-01-03").unwrap();
         assert!(
             notices(&book, years_ago, 400)

@@ -8,7 +8,7 @@ use super::notes::notes;
 use super::table::{Column, draw};
 use super::text::{cell, grouped, shown};
 use super::{RenderError, csv_text};
-use crate::chargeback::{Amount, Figures, Report};
+use crate::chargeback::{Amount, Figures, Report, Row};
 
 /// A count of a row that the table shows if any row has it.
 type Count = (&'static str, fn(&Figures) -> i128);
@@ -80,11 +80,11 @@ pub(super) fn table(report: &Report, width: Option<u16>) -> String {
     text
 }
 
-/// Amounts line by line; a star where something is missing from them.
+/// Amounts line by line; a star where something is missing from them. What has no price has no cost.
 fn cost(figures: &Figures) -> String {
     let star = if figures.complete { "" } else { " *" };
     if figures.amounts.is_empty() {
-        return format!("0{star}");
+        return format!("-{star}");
     }
     let amounts: Vec<_> = figures
         .amounts
@@ -136,7 +136,7 @@ const BEFORE_UNITS: [Count; 19] = [
 ];
 
 /// One record a row and currency. Where a row has two currencies, its counts stand on the first record only, so
-/// that a column can be added up.
+/// that a column can be added up. So do the records that could not be read, on the first of all: they are of no row.
 pub(super) fn csv(report: &Report) -> Result<String, RenderError> {
     let mut header = report.by.clone();
     header.extend(
@@ -152,16 +152,24 @@ pub(super) fn csv(report: &Report) -> Result<String, RenderError> {
     header.extend(BEFORE_UNITS.iter().map(|(name, _)| (*name).to_owned()));
     // One of the units is called `requests`, so the names alone would not do.
     header.extend(Unit::ALL.iter().map(|unit| format!("unit_{unit}")));
-    header.extend(["unbounded_requests", "unpriced"].map(str::to_owned));
-    let records = report.rows.iter().flat_map(|row| {
+    header.extend(["unbounded_requests", "unpriced", "unreadable_records"].map(str::to_owned));
+    let mut unreadable = report.unreadable_records;
+    let nothing = (report.rows.is_empty() && unreadable != 0).then(|| Row {
+        columns: vec![String::new(); report.by.len()],
+        figures: Figures::none(),
+    });
+    let rows = report.rows.iter().chain(&nothing);
+    let records = rows.flat_map(|row| {
         let amounts = amounts(&row.figures);
         let columns: Vec<_> = row.columns.iter().map(|text| cell(text)).collect();
-        amounts.into_iter().enumerate().map(move |(at, amount)| {
+        let records = amounts.into_iter().enumerate().map(|(at, amount)| {
             let mut record = columns.clone();
             record.extend(amount);
             record.extend(counts(&row.figures, at == 0));
+            record.push(std::mem::take(&mut unreadable).to_string());
             record
-        })
+        });
+        records.collect::<Vec<_>>()
     });
     csv_text(&header, records)
 }
@@ -177,9 +185,11 @@ fn amounts(figures: &Figures) -> Vec<[String; 5]> {
         .collect();
     let complete = figures.complete.to_string();
     if currencies.is_empty() {
-        return vec![[String::new(), "0".into(), "0".into(), "0".into(), complete]];
+        let none = String::new;
+        return vec![[none(), none(), none(), none(), complete]];
     }
-    let text = |money: Option<schemas::Money>| money.unwrap_or_default().to_string();
+    // What has no price has no cost, and what is not bounded no bound: that is not 0.
+    let text = |money: Option<schemas::Money>| money.map_or(String::new(), |m| m.to_string());
     let record = |currency: &schemas::Currency| {
         let amount: Option<&Amount> = figures
             .amounts

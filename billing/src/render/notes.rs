@@ -70,6 +70,12 @@ fn missing(report: &Report, notes: &mut Vec<String>) {
             grouped(totals.flawed_requests)
         ));
     }
+    if report.unreadable_records != 0 {
+        notes.push(format!(
+            "  {} records of the log could not be read, and may be on the bill",
+            grouped(report.unreadable_records)
+        ));
+    }
     notes.extend(totals.unpriced.iter().take(MOST_UNPRICED).map(unpriced));
     if let Some(more) = totals
         .unpriced

@@ -305,7 +305,8 @@ async fn what_the_provider_did_not_tell_is_bounded_by_what_was_reserved() {
         .values()
         .map(ToString::to_string)
         .collect();
-    assert_eq!(bounds, ["12.50"]);
+    // what was counted of the one without a reservation is the least that it may add, and no bound
+    assert_eq!(bounds, ["12.5000175"]);
     assert_eq!(costs(&totals), ["0.00 USD"]);
 }
 

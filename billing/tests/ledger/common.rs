@@ -167,9 +167,11 @@ impl Ledger {
     }
 
     async fn cut(&self, first: i64, last: i64, dead_letters: i64) {
+        let records = last - first + 1;
         self.run(&format!(
-            "INSERT INTO cuts (topic, first, last, records, dead_letters) VALUES ('journal:p', {first}, {last}, {}, {dead_letters})",
-            last - first + 1
+            "INSERT INTO cuts (topic, first, last, records, events, dead_letters) \
+             VALUES ('journal:p', {first}, {last}, {records}, {}, {dead_letters})",
+            records - dead_letters
         ))
         .await;
     }

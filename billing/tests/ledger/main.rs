@@ -6,6 +6,7 @@ mod chargeback;
 mod common;
 mod completeness;
 mod coverage;
+mod doubtful;
 mod export;
 mod export_files;
 mod fractions;

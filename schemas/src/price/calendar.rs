@@ -31,11 +31,28 @@ impl Calendar {
         let known = || self.bands.iter().filter(|band| band.holds(at));
         let in_force = |band: &&HourBand| band.covers(at) && !self.is_holiday(&band.name, at);
         let otherwise = |band: &&HourBand| band.when == When::Otherwise;
-        // What is otherwise is known only while it is known what there is besides.
-        let is_known = known().any(|band| band.when != When::Otherwise);
-        let otherwise = || known().find(otherwise).filter(|_| is_known);
+        let otherwise = || {
+            let band = known().find(otherwise);
+            band.filter(|band| self.knows_the_others(band, at))
+        };
         let band = known().find(in_force).or_else(otherwise)?;
         Some(&band.name)
+    }
+
+    /// What is otherwise is known only while it is known what there is besides: some band holds, and each that began holds
+    /// still, or one of its name that follows it does. What had ended when the `otherwise` began was known to whoever wrote it.
+    fn knows_the_others(&self, otherwise: &HourBand, at: Micros) -> bool {
+        let others = || self.bands.iter().filter(|b| b.when != When::Otherwise);
+        let from = otherwise.origin.valid_from;
+        let is_over = |band: &HourBand, end: Micros| {
+            let follows = |next: &HourBand| {
+                let begins = next.origin.valid_from;
+                next.name == band.name && next.holds(at) && begins.is_some_and(|at| end <= at)
+            };
+            end <= at && from.is_none_or(|from| end > from) && !others().any(follows)
+        };
+        let mut ended = others().filter_map(|band| Some((band, band.origin.valid_to?)));
+        others().any(|band| band.holds(at)) && !ended.any(|(band, end)| is_over(band, end))
     }
 
     fn is_holiday(&self, name: &str, at: Micros) -> bool {
@@ -102,3 +119,7 @@ impl Calendar {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "calendar_tests.rs"]
+mod tests;

@@ -325,6 +325,30 @@ fn hours_days_and_holidays_decide_and_what_the_calendar_does_not_reach_is_unpric
 }
 
 #[test]
+fn an_uplift_for_a_place_that_no_request_is_looked_up_by_is_refused() {
+    for (column, text, wanted) in [
+        ("region_class", "data_zone", "write datazone"),
+        ("region_class", "zone", "write datazone"),
+        ("region_class", "region", "write regional"),
+        ("geography", "global", "leave it empty"),
+        ("geography", "not_available", "leave it empty"),
+    ] {
+        let columns = [
+            ("kind", "uplift"),
+            ("model", "*"),
+            ("unit", "tokens"),
+            ("rate", "1.1"),
+            ("region_class", "datazone"),
+        ];
+        let up = with(row(1, &columns), |r| {
+            text.clone_into(r.column_mut(column).unwrap())
+        });
+        let told = errors(&[up]);
+        assert!(told[0].contains(wanted), "{told:?}");
+    }
+}
+
+#[test]
 fn hours_that_collide_do_not_exist_or_cover_a_price_for_all_hours_are_refused() {
     let prices = [hourly(1, "peak", "2"), hourly(2, "off_peak", "1")];
     let with_lines = |more: Vec<RawPrice>| errors(&[&prices[..], &hours(3), &more].concat());

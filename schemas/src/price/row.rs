@@ -163,13 +163,28 @@ fn check_common(raw: &RawPrice, faults: &mut Faults<'_>) {
         ("speed", &raw.speed, "standard", ""),
         ("speed", &raw.speed, "default", ""),
         ("capacity", &raw.capacity, "paygo", ""),
-        ("geography", &raw.geography, "global", ""),
+    ];
+    refuse_spellings(&spellings, faults);
+    check_places(raw, faults);
+}
+
+/// The same of places, which uplifts name too.
+pub(super) fn check_places(raw: &RawPrice, faults: &mut Faults<'_>) {
+    let spellings = [
+        ("geography", raw.geography.as_str(), "global", ""),
         ("geography", &raw.geography, "not_available", ""),
         ("region_class", &raw.region_class, "data_zone", "datazone"),
         ("region_class", &raw.region_class, "zone", "datazone"),
         ("region_class", &raw.region_class, "region", "regional"),
     ];
-    for (column, text, spelling, write) in spellings {
+    refuse_spellings(&spellings, faults);
+}
+
+/// Column, what stands there, the spelling, what to write.
+type Spelling<'a> = (&'static str, &'a str, &'static str, &'static str);
+
+fn refuse_spellings(spellings: &[Spelling<'_>], faults: &mut Faults<'_>) {
+    for (column, text, spelling, write) in spellings.iter().copied() {
         if text == spelling {
             faults.push(Problem::OtherSpelling {
                 column,

@@ -57,6 +57,8 @@ impl Uplift {
         let nowhere = |text: &str| matches!(text, "" | "global");
         if nowhere(&raw.region_class) && nowhere(&raw.geography) {
             faults.push(Problem::NoPlace);
+        } else {
+            row::check_places(raw, &mut faults);
         }
         let unit = faults.keep(unit(&raw.unit));
         let factor = faults.keep(raw.rate.parse().map_err(Problem::from));

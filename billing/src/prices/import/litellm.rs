@@ -7,7 +7,7 @@ use schemas::Unit;
 use serde_json::value::RawValue;
 
 use super::once::Once;
-use super::{Found, ImportError, Key, Scale, cache_write};
+use super::{Above, Found, ImportError, Key, Scale, cache_write};
 
 /// Describes the others.
 const SAMPLE: &str = "sample_spec";
@@ -65,23 +65,23 @@ fn model(entry: &str, object: &Once, found: &mut Found<'_>) {
     if !found.wants(provider) {
         return;
     }
-    object.refuse_fields(entry, found);
-    if theirs.is_empty() {
-        return found.refuse(entry, "", "it does not name one provider");
-    }
+    let mode = object.string("mode");
     let prefix = format!("{theirs}/");
     let model = entry.strip_prefix(&prefix).unwrap_or(entry);
-    if provider == "azure" && (model.contains('/') || found.request.region_class.is_empty()) {
-        let reason = "the class of the deployment is not said, or stands in the name: name it with --region-class";
-        return found.refuse(entry, "", reason);
-    }
     let key = Key {
         entry,
         provider,
         model,
         ..Key::default()
     };
-    let mode = object.string("mode");
+    object.refuse_bands(entry, found, |field| above(&key, field, &mode));
+    if theirs.is_empty() {
+        return found.refuse(entry, "", "it does not name one provider");
+    }
+    if provider == "azure" && (model.contains('/') || found.request.region_class.is_empty()) {
+        let reason = "the class of the deployment is not said, or stands in the name: name it with --region-class";
+        return found.refuse(entry, "", reason);
+    }
     for (field, value) in &object.fields {
         let key = Key {
             field,
@@ -102,11 +102,9 @@ fn model(entry: &str, object: &Once, found: &mut Found<'_>) {
 
 fn cost(key: &Key<'_>, value: &RawValue, mode: &str, found: &mut Found<'_>) {
     let Some((kind, over, tier)) = parts(key.field) else {
-        return found.refuse(
-            key.entry,
-            key.field,
-            "a band or tier that is not understood",
-        );
+        let reason = "a band or tier that is not understood";
+        let above = above(key, key.field, mode);
+        return found.refuse_above(key.entry, key.field, reason, above);
     };
     match unit(kind, key.provider, mode) {
         Ok((unit, scale)) => {
@@ -120,6 +118,23 @@ fn cost(key: &Key<'_>, value: &RawValue, mode: &str, found: &mut Found<'_>) {
         }
         Err(reason) => found.refuse(key.entry, key.field, reason),
     }
+}
+
+/// What a field is the price of, if it is one above a bound.
+fn above(key: &Key<'_>, field: &str, mode: &str) -> Option<Above> {
+    let (kind, over, tier) = match parts(field) {
+        Some((kind, over, tier)) => (kind, over, tier),
+        // Above what is not understood, nor of which tier: it is taken for the common one's.
+        None => (field.split("_above_").next()?, Some(i64::MAX), ""),
+    };
+    let (unit, _) = unit(kind, key.provider, mode).ok()?;
+    Key {
+        unit: Some(unit),
+        tier,
+        over,
+        ..key.clone()
+    }
+    .above()
 }
 
 /// A field that is no cost by its name: listed if it may change what something costs.

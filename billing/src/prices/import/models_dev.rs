@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::once::Once;
-use super::{Found, ImportError, Key, Scale, cache_write};
+use super::{Above, Found, ImportError, Key, Scale, cache_write};
 
 const BANDS: &str = "tiers";
 const BOUND: &str = "tier";
@@ -94,18 +94,51 @@ fn bands(key: &Key<'_>, cost: &Once, found: &mut Found<'_>) {
         None => None,
     };
     prices(key, cost, found);
-    let over_of = |bands: &[Band]| bands.iter().any(|band| band.over == UPPER_BAND_OVER);
-    if let Some(older) = older {
-        if told.as_deref().is_none_or(over_of) {
-            band(key, UPPER_BAND_OVER, &older, found);
-        } else {
-            let reason = "the entry's own tiers begin elsewhere, and hold";
-            found.refuse(key.entry, UPPER_BAND, reason);
-        }
+    if let Some(mut older) = older {
+        without_told(key, &mut older, told.as_deref(), found);
+        band(key, UPPER_BAND_OVER, &older, found);
     }
     for of in told.unwrap_or_default() {
         band(key, of.over, &of.prices, found);
     }
+}
+
+/// Takes out of the older band what the entry's own tiers say: where the two differ, the tiers hold.
+fn without_told(key: &Key<'_>, older: &mut Once, told: Option<&[Band]>, found: &mut Found<'_>) {
+    let Some(told) = told else { return };
+    let same_bound = told.iter().find(|band| band.over == UPPER_BAND_OVER);
+    let Some(own) = same_bound else {
+        let reason = "the entry's own tiers begin elsewhere, and hold";
+        found.refuse(key.entry, UPPER_BAND, reason);
+        let says = |field: &str| told.iter().any(|band| band.prices.has(field));
+        // Of a unit that no tier has a price for, only this says that there is another above a bound.
+        for field in older.fields.keys().filter(|field| !says(field)) {
+            let above = above(key, field, UPPER_BAND_OVER);
+            found.refuse_above(key.entry, field, reason, above);
+        }
+        older.fields.clear();
+        return;
+    };
+    older.fields.retain(|field, value| {
+        let decimal = |value: &RawValue| super::Decimal::parse(value.get());
+        if let Some(tiers) = own.prices.fields.get(field)
+            && decimal(tiers) != decimal(value)
+        {
+            let reason = "above the same bound the entry's own tiers say otherwise, and hold";
+            found.refuse(key.entry, &format!("{UPPER_BAND}.{field}"), reason);
+        }
+        !own.prices.has(field)
+    });
+}
+
+fn above(key: &Key<'_>, field: &str, over: i64) -> Option<Above> {
+    let (unit, over) = (unit(field, key.provider), Some(over));
+    Key {
+        unit,
+        over,
+        ..key.clone()
+    }
+    .above()
 }
 
 fn told(bands: &RawValue) -> Option<Vec<Band>> {
@@ -120,7 +153,7 @@ fn told(bands: &RawValue) -> Option<Vec<Band>> {
 }
 
 fn band(key: &Key<'_>, over: i64, of: &Once, found: &mut Found<'_>) {
-    of.refuse_fields(key.entry, found);
+    of.refuse_bands(key.entry, found, |field| above(key, field, over));
     let key = Key {
         over: Some(over),
         ..key.clone()
@@ -130,22 +163,27 @@ fn band(key: &Key<'_>, over: i64, of: &Once, found: &mut Found<'_>) {
 
 fn prices(key: &Key<'_>, of: &Once, found: &mut Found<'_>) {
     for (field, value) in &of.fields {
-        let unit = match field.as_str() {
-            BANDS | BOUND | UPPER_BAND => continue,
-            "input" => Some(Unit::InputText),
-            "output" => Some(Unit::OutputText),
-            "reasoning" => Some(Unit::OutputReasoning),
-            "cache_read" => Some(Unit::InputCached),
-            "cache_write" => Some(cache_write(key.provider)),
-            "input_audio" => Some(Unit::InputAudio),
-            "output_audio" => Some(Unit::OutputAudio),
-            _ => None,
-        };
+        if matches!(field.as_str(), BANDS | BOUND | UPPER_BAND) {
+            continue;
+        }
         let key = Key {
             field,
-            unit,
+            unit: unit(field, key.provider),
             ..key.clone()
         };
         found.take(&key, value, Scale::MILLION, "USD");
+    }
+}
+
+fn unit(field: &str, provider: &str) -> Option<Unit> {
+    match field {
+        "input" => Some(Unit::InputText),
+        "output" => Some(Unit::OutputText),
+        "reasoning" => Some(Unit::OutputReasoning),
+        "cache_read" => Some(Unit::InputCached),
+        "cache_write" => Some(cache_write(provider)),
+        "input_audio" => Some(Unit::InputAudio),
+        "output_audio" => Some(Unit::OutputAudio),
+        _ => None,
     }
 }

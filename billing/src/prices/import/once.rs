@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Found, shortened};
+use super::{Above, Found, shortened};
 
 pub(super) type Fields = BTreeMap<String, Box<RawValue>>;
 
@@ -60,8 +60,18 @@ impl Once {
 
     /// Refuses each name that stands twice, as a field of an entry.
     pub(super) fn refuse_fields(&self, entry: &str, found: &mut Found<'_>) {
+        self.refuse_bands(entry, found, |_| None);
+    }
+
+    /// The same, where a field can be a price above a bound.
+    pub(super) fn refuse_bands(
+        &self,
+        entry: &str,
+        found: &mut Found<'_>,
+        above: impl Fn(&str) -> Option<Above>,
+    ) {
         for (field, values) in &self.doubles {
-            found.refuse(entry, field, twice(values));
+            found.refuse_above(entry, field, twice(values), above(field));
         }
     }
 

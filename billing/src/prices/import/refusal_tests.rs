@@ -118,6 +118,7 @@ fn models_devs_own_tiers_say_where_a_band_begins() {
         lines(&imported),
         [
             "openai differs input_text default 1000000 1",
+            "openai differs input_text default 200000 1000000 5",
             "openai later input_text default 1000000 1",
             "openai later input_text default 272000 1000000 2",
             "openai same input_text default 1000000 1",
@@ -127,7 +128,13 @@ fn models_devs_own_tiers_say_where_a_band_begins() {
     );
     let elsewhere = "the entry's own tiers begin elsewhere";
     assert_refused(&imported, "openai/later", "context_over_200k", elsewhere);
-    assert_refused(&imported, "openai/differs", "input", "ambiguous");
+    let tiers = "the entry's own tiers say otherwise";
+    assert_refused(
+        &imported,
+        "openai/differs",
+        "context_over_200k.input",
+        tiers,
+    );
     assert_refused(&imported, "openai/strange", "input", "are not understood");
 }
 
@@ -213,4 +220,63 @@ fn a_price_is_not_taken_for_all_sizes_where_the_one_above_a_bound_is_refused() {
         "input_cost_per_token",
         "its price above a bound is refused",
     );
+}
+
+/// Whatever map it is of, and whatever its fields are called: the base price would hold above the bound.
+#[test]
+fn no_map_loses_a_band_and_keeps_the_price_below_it_for_all_sizes() {
+    let tier = |size: u32, prices: &str| {
+        format!(r#"{{"tier": {{"type": "context", "size": {size}}}, {prices}}}"#)
+    };
+    let two = format!(
+        r#"{{"cost": {{"input": 1, "output": 4, "cache_read": 0.1, "tiers": [{}, {}, {}]}}}}"#,
+        tier(200_000, r#""input": 2, "output": 6"#),
+        tier(200_000, r#""input": 5, "output": 6.0"#),
+        tier(400_000, r#""input": 9, "output": 8"#),
+    );
+    let zero = format!(
+        r#"{{"cost": {{"input": 1, "output": 4, "tiers": [{}]}}}}"#,
+        tier(100_000, r#""input": 0, "output": 5"#)
+    );
+    let lost = format!(
+        r#"{{"cost": {{"input": 1, "cache_read": 0.1, "context_over_200k": {{"cache_read": 0.2}}, "tiers": [{}]}}}}"#,
+        tier(272_000, r#""input": 2"#)
+    );
+    let text =
+        format!(r#"{{"x": {{"models": {{"two": {two}, "zero": {zero}, "lost": {lost}}}}}}}"#);
+    let imported = of(Map::ModelsDev, &text);
+    assert_eq!(
+        lines(&imported),
+        [
+            "x lost input_text default 1000000 1",
+            "x lost input_text default 272000 1000000 2",
+            "x two input_cached default 1000000 0.1",
+            "x two input_text default 400000 1000000 9",
+            "x two output_text default 1000000 4",
+            "x two output_text default 200000 1000000 6",
+            "x two output_text default 400000 1000000 8",
+            "x zero output_text default 100000 1000000 5",
+            "x zero output_text default 1000000 4",
+        ]
+    );
+    let cut_off = "its price above a bound is refused";
+    assert_refused(&imported, "x/two", "input", cut_off);
+    assert_refused(&imported, "x/zero", "input", cut_off);
+    assert_refused(&imported, "x/lost", "cache_read", cut_off);
+
+    let genai = r#"[{"id": "x", "models": [{"id": "m", "prices": [{"prices": {"output_mtok": 3,
+        "input_mtok": {"base": 1, "tiers": [{"start": 200000, "price": 2}, {"start": 200000, "price": 5}]}}},
+        {"constraint": {"start_date": "2026-01-01"}, "prices": {"input_mtok": 1}}]}]}]"#;
+    let imported = of(Map::GenaiPrices, genai);
+    let kept: Vec<_> = imported
+        .rows
+        .iter()
+        .map(|row| (row.unit.as_str(), row.valid_from.as_str()))
+        .collect();
+    assert_eq!(kept, [("output_text", ""), ("input_text", "2026-01-01")]);
+    assert_refused(&imported, "x/m", "input_mtok", cut_off);
+
+    let litellm = r#"{"m": {"litellm_provider": "openai", "input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06,
+        "input_cost_per_token_above_200_pages": 2e-06, "output_cost_per_token_above_200k_tokens": 0}}"#;
+    assert_eq!(lines(&of(Map::LiteLlm, litellm)), [""; 0]);
 }

@@ -90,13 +90,18 @@ impl Books {
         let (timed, others): (Vec<_>, Vec<_>) =
             audit.into_iter().partition(|row| row.0.received > 0);
         for (name, rows) in [("timed", timed), ("others", others)] {
+            if rows.is_empty() {
+                continue;
+            }
             let token = format!("audit_log/{first}/{name}");
             let insert = writer.insert_block("audit_log", &token, &rows);
             insert.await.expect("audit rows");
         }
         let token = format!("usage_events/{first}");
-        let insert = writer.insert_block("usage_events", &token, &usage);
-        insert.await.expect("usage rows");
+        if !usage.is_empty() {
+            let insert = writer.insert_block("usage_events", &token, &usage);
+            insert.await.expect("usage rows");
+        }
         let token = format!("cuts/{first}");
         let cuts = [Stored(cut)];
         let insert = writer.insert_block("cuts", &token, &cuts);
@@ -138,8 +143,25 @@ impl Books {
             .await;
     }
 
-    /// A start that ended in order with twenty requests, three of them refused, in two batches.
+    /// The next start lives after the day, and its word is there.
+    pub(super) async fn speaks_on(&self) {
+        for (kind, clock) in [
+            ("live", NEXT_DAY + 61 * SECOND),
+            ("closed", LATER - 30 * SECOND),
+        ] {
+            let claim = self.claim(NEXT_BOOT, kind, clock, None, (0, 0, 0), (None, ""));
+            claim.await;
+        }
+    }
+
+    /// A quiet day, and the next start after it.
     pub(super) async fn quiet_day(&self) {
+        self.quiet_day_and_silence().await;
+        self.speaks_on().await;
+    }
+
+    /// A start that ended in order with twenty requests, three of them refused, in two batches. Nothing follows.
+    pub(super) async fn quiet_day_and_silence(&self) {
         let events: Vec<_> = (0..20)
             .map(|number| match number {
                 3 | 4 | 11 => refused(record(number)),

@@ -39,6 +39,7 @@ async fn dead_letters_declared_losses_and_what_nobody_claimed_are_not_complete()
              map('output_text', 500)"
         ))
         .await;
+    books.speaks_on().await;
     let report = books.check("2026-11-24").await;
     assert!(report.is_final, "{:?}", report.held_up_by);
     let boot = &report.boots[0];
@@ -61,5 +62,32 @@ async fn dead_letters_declared_losses_and_what_nobody_claimed_are_not_complete()
     assert_eq!(
         verdicts(&report),
         (Completeness::Incomplete, Integrity::Intact)
+    );
+}
+
+/// What was admitted after the last sign of life nobody knows, even if all is there that was claimed.
+#[tokio::test]
+async fn a_declared_loss_is_never_complete() {
+    let books = Books::open().await;
+    let events: Vec<_> = (0..4).map(record).collect();
+    books.events(0, &events).await;
+    let (alive, counts) = (NOON + HOUR, (5, 4, 1));
+    let claim = books.claim(BOOT, "heartbeat", alive, Some(3), counts, (Some(NOON), ""));
+    claim.await;
+    books
+        .ledger
+        .run(&format!(
+            "INSERT INTO producer_log (producer, boot, kind, clock, by_whom, why, exposure_missing, exposure_open, exposure_known_until) \
+             SELECT 'p', '{BOOT}', 'declared_lost', fromUnixTimestamp64Micro(toInt64({NEXT_DAY}), 'UTC'), 'ann', 'disk gone', 0, 1, \
+             fromUnixTimestamp64Micro(toInt64({alive}), 'UTC')"
+        ))
+        .await;
+    books.speaks_on().await;
+    let report = books.check("2026-11-24").await;
+    assert_eq!(said(&report, Verdict::Completeness), [""; 0]);
+    assert!(report.is_final, "{:?}", report.held_up_by);
+    assert_eq!(
+        verdicts(&report),
+        (Completeness::Unproven, Integrity::Intact)
     );
 }

@@ -4,5 +4,7 @@ mod books;
 mod claims;
 mod losses;
 mod measure;
+mod silence;
 mod statement;
 mod taken;
+mod unclaimed;

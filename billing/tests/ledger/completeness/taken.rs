@@ -167,6 +167,33 @@ async fn a_changed_byte_or_column_is_named_and_nothing_is_missing() {
     }
 }
 
+/// Rows are kept by tenant, hour and event: another tenant's row of the same event stands beside the real one, before it or after.
+#[tokio::test]
+async fn a_row_that_was_added_is_named_wherever_it_is_sorted() {
+    let books = Books::open().await;
+    books.quiet_day().await;
+    books.keep().await;
+    for tenant in ["aaa", "zzz"] {
+        for number in [0, 15] {
+            books
+                .change(&format!(
+                    "INSERT INTO usage_events SELECT * REPLACE('{tenant}' AS tenant, 'x' AS boot) FROM usage_events FINAL WHERE producer_seq = {number}"
+                ))
+                .await;
+            let report = books.check("2026-11-24").await;
+            let finding = format!(
+                "producer p, boot x, number {number}: another row of its event is in usage_events beside the one that its record gives"
+            );
+            assert_eq!(said(&report, Verdict::Integrity), [finding], "{tenant}");
+            assert_eq!(
+                verdicts(&report),
+                (Completeness::Complete, Integrity::Changed)
+            );
+            books.restore().await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn whoever_changes_the_leaf_as_well_meets_the_digest_of_the_cut() {
     let books = Books::open().await;
