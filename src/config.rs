@@ -154,6 +154,10 @@ fn default_database() -> String {
 pub struct ConsumerSettings {
     /// How often the store is audited, in seconds.
     pub audit_seconds: u64,
+    /// How often it is looked whether all numbers that gateways claim are in the store, in seconds.
+    pub watch_seconds: u64,
+    /// A gateway that gives no sign of life for so long, and did not say that it ends, is silent, in seconds.
+    pub silent_seconds: u64,
     /// `tollgate consumer`: the group that shares the partitions.
     pub group: String,
     /// `tollgate consumer`: a member that is silent for so long loses its partitions, in milliseconds.
@@ -166,6 +170,8 @@ impl Default for ConsumerSettings {
     fn default() -> Self {
         Self {
             audit_seconds: 30,
+            watch_seconds: 15,
+            silent_seconds: 60,
             group: "tollgate".to_owned(),
             session_timeout_ms: 10_000,
             ops: None,
@@ -211,6 +217,15 @@ impl ArchiveSettings {
             boundaries: consumer::rebuild::boundaries_of(topic),
             metrics: consumer::ArchiveMetrics::default(),
         })
+    }
+}
+
+impl ConsumerSettings {
+    /// Puts what both forms share into the consumer's options.
+    pub fn choose(&self, options: &mut consumer::Options) {
+        options.audit_every = Duration::from_secs(self.audit_seconds);
+        options.watch_every = Duration::from_secs(self.watch_seconds.max(1));
+        options.silent_after = Duration::from_secs(self.silent_seconds.max(1));
     }
 }
 

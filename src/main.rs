@@ -4,6 +4,7 @@ mod alone;
 mod api;
 mod cli;
 mod config;
+mod declared;
 mod ledger;
 mod retire;
 mod sample;

@@ -18,7 +18,7 @@ use store::supervisor::Supervisor;
 use crate::api::Beside;
 use crate::cli::Usage;
 use crate::config::Config;
-use crate::{retire, sample, traces};
+use crate::{declared, retire, sample, traces};
 
 /// How often the configuration file is looked at.
 const RELOAD_EVERY: Duration = Duration::from_millis(500);
@@ -112,6 +112,11 @@ async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
         running.clone(),
         safe(consumer.clone(), archiver.clone()),
         config.journal.keep_bytes(),
+        shutdown.clone(),
+    ));
+    helpers.spawn(declared::take_up(
+        journal.clone(),
+        config.data_dir.clone(),
         shutdown.clone(),
     ));
     let parts = Parts {
@@ -208,6 +213,7 @@ async fn work(
     let started = start_consumer(config, parts.engine, parts.journal, producer, shutdown).await?;
     let Some(handle) = started else { return Ok(()) };
     parts.running.show_metrics(handle.registry().clone());
+    parts.running.show_gaps(handle.gaps_page());
     *parts.consumer.lock() = Some(handle);
     if let Some(duration) = up.sample {
         sample::show(config, duration, parts.running, parts.consumer, shutdown).await?;
@@ -376,7 +382,7 @@ fn spawn_consumer(
     let source = consumer::JournalSource::new(journal.clone(), producer);
     let cursor = config.data_dir.join(fs_names::CONSUMER_CURSOR);
     let mut options = consumer::Options::new(client, cursor);
-    options.audit_every = Duration::from_secs(config.consumer.audit_seconds);
+    config.consumer.choose(&mut options);
     consumer::spawn(source, options)
 }
 

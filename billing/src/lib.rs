@@ -12,6 +12,7 @@ pub mod export;
 pub mod import;
 pub mod period;
 pub mod prices;
+pub mod producers;
 pub mod render;
 mod sql;
 pub mod statement;

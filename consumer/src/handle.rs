@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::archiving::{Archiving, archive_log};
 use crate::error::Halt;
+use crate::lives::{Board, Report};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::run::run;
@@ -32,6 +33,7 @@ pub struct Handle {
     abort: CancellationToken,
     status: watch::Receiver<Status>,
     registry: Arc<Registry>,
+    board: Board,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -92,6 +94,7 @@ fn spawn_with<S: Source>(
         CancellationToken::new(),
         news.subscribe(),
     );
+    let board = news.board.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -109,6 +112,7 @@ fn spawn_with<S: Source>(
         abort,
         status,
         registry: Arc::new(registry),
+        board,
         thread: Some(thread),
     })
 }
@@ -139,6 +143,17 @@ impl Handle {
     /// Its metrics.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
+    }
+
+    /// Which numbers of producers are missing, and who is silent. Empty where lives stand in another log.
+    pub fn producers(&self) -> Report {
+        self.board.read()
+    }
+
+    /// The same as JSON, for whoever shows it.
+    pub fn gaps_page(&self) -> Arc<dyn Fn() -> String + Send + Sync> {
+        let board = self.board.clone();
+        Arc::new(move || board.read().json())
     }
 
     /// Waits until everything before `position` is settled; `false` if the consumer ended before.

@@ -16,6 +16,7 @@ mod group_model;
 mod handle;
 mod horizon;
 pub mod letters;
+mod lives;
 mod metrics;
 #[cfg(test)]
 mod model;
@@ -42,11 +43,13 @@ pub use decode::{ByMonth, Newer, Rows};
 pub use error::Halt;
 pub use handle::{Handle, THREAD_NAME, spawn, spawn_archiver};
 pub use horizon::horizon_findings;
+pub use lives::{Gap, Lives, ProducerNews, Report};
 pub use options::{Hold, Options};
 pub use replay::{ReplayError, Replayed, replay};
 pub use source::{
     Delivered, Group, GroupProgress, GroupStatus, JournalSource, KafkaLog, KafkaOptions, Kept,
     LetterBox, NotToBeRead, Original, Progress, Read, Reader, Record, Source, SourceError,
+    say_of_producer,
 };
 pub use start::NotThisLog;
 pub use status::{State, Status};

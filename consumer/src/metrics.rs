@@ -45,6 +45,10 @@ pub(crate) struct Metrics {
     pub unrepairable: Gauge,
     pub surplus_copies: Gauge,
     pub sequence_gaps: Gauge,
+    pub silent_producers: Gauge,
+    pub looks: Counter,
+    pub lives: Counter,
+    pub unreadable_lives: Counter,
     pub lost_positions: Counter,
     pub lag_positions: Gauge,
     pub oldest_unwritten: Gauge<f64, AtomicU64>,
@@ -59,7 +63,6 @@ impl Metrics {
         Self {
             unrepairable: Gauge::default(),
             surplus_copies: Gauge::default(),
-            sequence_gaps: Gauge::default(),
             lag_positions: Gauge::default(),
             oldest_unwritten: Gauge::default(),
             ..self.clone()
@@ -151,8 +154,28 @@ impl Metrics {
         );
         registry.register(
             "sequence_gaps",
-            "Producer numbers that are missing between those that arrived",
+            "Numbers that producers claim and that are not in the store",
             self.sequence_gaps.clone(),
+        );
+        registry.register(
+            "silent_producers",
+            "Starts of producers that ended without saying so",
+            self.silent_producers.clone(),
+        );
+        registry.register(
+            "looks",
+            "Looks for the numbers that producers claim",
+            self.looks.clone(),
+        );
+        registry.register(
+            "lives",
+            "Heartbeats and steps of lives written to the store",
+            self.lives.clone(),
+        );
+        registry.register(
+            "unreadable_lives",
+            "Heartbeats and steps of lives that can not be read, by batch and reason",
+            self.unreadable_lives.clone(),
         );
         registry.register(
             "lost_positions",

@@ -28,13 +28,19 @@ pub struct Options {
     pub retry_most: Duration,
     /// How long the store is trusted to know a token: so often it is looked whether another writes the same.
     pub token_trust: Duration,
+    /// How often it is looked whether all numbers that producers claim are in the store.
+    pub watch_every: Duration,
+    /// A producer that gives no sign of life for so long, and did not say that it ends, is silent.
+    pub silent_after: Duration,
+    /// The time of day in microseconds, for what is said of others.
+    pub clock: fn() -> i64,
     /// For tests: where to stand still.
     pub hold: Option<Hold>,
 }
 
 impl Options {
     /// The usual settings: a linger of 500 ms, an audit every 30 s, pauses from 50 ms to 5 s, a minute's
-    /// trust in tokens.
+    /// trust in tokens, numbers looked for every 15 s, silence after a minute.
     pub fn new(client: Client, cursor: impl Into<PathBuf>) -> Self {
         Self {
             client,
@@ -44,6 +50,9 @@ impl Options {
             retry_first: Duration::from_millis(50),
             retry_most: Duration::from_secs(5),
             token_trust: Duration::from_mins(1),
+            watch_every: Duration::from_secs(15),
+            silent_after: Duration::from_mins(1),
+            clock: runtime::clock::now_us,
             hold: None,
         }
     }

@@ -10,6 +10,7 @@ use crate::begin::{Begun, begin};
 use crate::commit::{Commit, InWork, Mark};
 use crate::decode::Rows;
 use crate::error::Halt;
+use crate::lives::{self, watch_journal};
 use crate::options::Options;
 use crate::read::Reading;
 use crate::signals::Signals;
@@ -20,6 +21,8 @@ use crate::write::Writer;
 
 /// How often the end of the log is looked at while nothing else happens.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long what producers say of themselves waits for a batch to go with.
+const LIVES_EVERY: Duration = Duration::from_secs(5);
 
 /// Consumes `source` until it is asked to end, the source closes, or a person is needed.
 pub(crate) async fn run<S: Source>(
@@ -28,6 +31,7 @@ pub(crate) async fn run<S: Source>(
     news: News,
     signals: Signals,
 ) -> Result<(), Halt> {
+    let (of_watch, news_of_watch) = (options.clone(), news.clone());
     let working = async {
         let writer = Writer::new(options.clone(), news.clone(), signals.stop.clone());
         // Before the store is asked what is there.
@@ -43,6 +47,7 @@ pub(crate) async fn run<S: Source>(
             writer,
             commit,
             auditor,
+            lives_at: started + LIVES_EVERY,
             signals,
         };
         hands.work().await
@@ -50,6 +55,7 @@ pub(crate) async fn run<S: Source>(
     tokio::select! {
         ended = working => ended,
         () = look_at_the_end(source, &news) => Ok(()),
+        () = watch_journal(source, &of_watch, &news_of_watch) => Ok(()),
     }
 }
 
@@ -69,11 +75,21 @@ struct Hands<'a, S: Source> {
     writer: Writer,
     commit: Commit,
     auditor: Auditor<'a, S>,
+    lives_at: Instant,
     signals: Signals,
 }
 
 impl<S: Source> Hands<'_, S> {
     async fn work(mut self) -> Result<(), Halt> {
+        let ended = self.work_to_the_end().await;
+        // What a producer said last, it said after its last record.
+        if ended.is_ok() && self.lives().await.is_err() {
+            tracing::info!("the store is away: the next start writes what producers said last");
+        }
+        ended
+    }
+
+    async fn work_to_the_end(&mut self) -> Result<(), Halt> {
         loop {
             match self.worker.output() {
                 Some(Output::Begin(rows)) => self.begin(&rows)?,
@@ -111,13 +127,51 @@ impl<S: Source> Hands<'_, S> {
             self.audit().await?;
             return Ok(None);
         }
+        if self.lives_at <= Instant::now() {
+            self.lives().await?;
+            return Ok(None);
+        }
         tokio::select! {
             biased;
             () = self.signals.stop.cancelled() => {}
             () = self.reading.go_on(&mut self.worker) => {}
             () = self.auditor.due() => {}
+            () = tokio::time::sleep_until(self.lives_at) => {}
         }
         Ok(None)
+    }
+
+    /// Writes what producers said of themselves, as far as it was read. What the store refuses is an alarm, but no reason to leave
+    /// what they were paid for unwritten.
+    async fn lives(&mut self) -> Result<(), Halt> {
+        self.lives_at = Instant::now() + LIVES_EVERY;
+        let Some(read) = self.source.lives() else {
+            return Ok(());
+        };
+        let mut read = std::mem::take(&mut *read.lock());
+        let news = &self.writer.news;
+        for why in read.take_unreadable() {
+            news.metrics.unreadable_lives.inc();
+            news.alarm(format!(
+                "what a producer says of itself can not be read: {why}"
+            ));
+        }
+        if read.is_empty() {
+            return Ok(());
+        }
+        let writing = self
+            .writer
+            .until_answered("insert into producer_log", async |client| {
+                lives::insert(&client, &read).await
+            });
+        match self.reading.meanwhile(&mut self.worker, writing).await {
+            Ok(()) => {
+                news.metrics.lives.inc_by(read.len() as u64);
+            }
+            Err(halt @ Halt::Rejected { .. }) => news.alarm(halt.to_string()),
+            Err(halt) => return Err(halt),
+        }
+        Ok(())
     }
 
     /// The next page of the audit. One that the store refuses is an alarm, but no reason to leave what comes in unwritten.
@@ -171,6 +225,7 @@ impl<S: Source> Hands<'_, S> {
     }
 
     async fn commit(&mut self, rows: &Rows) -> Result<(), Halt> {
+        self.lives().await?;
         let options = &self.writer.options;
         options.pass("consumer.between_insert_and_commit").await;
         self.commit.finish(self.source.written_by(rows.last()))?;

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::lives::Board;
 use crate::metrics::Metrics;
 
 /// The most alarms that are kept; later ones are only counted and logged.
@@ -80,6 +81,7 @@ pub(crate) struct News {
     status: watch::Sender<Status>,
     unwritten: Arc<Mutex<Unwritten>>,
     pub(crate) metrics: Metrics,
+    pub(crate) board: Board,
 }
 
 impl News {
@@ -88,11 +90,17 @@ impl News {
             status: watch::Sender::new(Status::default()),
             unwritten: Arc::default(),
             metrics,
+            board: Board::default(),
         }
     }
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
+    }
+
+    /// Everything before this place is in the store or was passed over.
+    pub(crate) fn settled(&self) -> i64 {
+        self.status.borrow().settled
     }
 
     /// The last request for an audit that was answered.

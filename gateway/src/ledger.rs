@@ -226,6 +226,32 @@ impl Ledger {
         Ok(())
     }
 
+    /// Says of an earlier start of this producer, which was killed, that nothing follows its last number.
+    pub fn close_start(
+        &self,
+        boot: Boot,
+        last_producer_seq: Option<i64>,
+        now: Micros,
+    ) -> Result<(), AppendError> {
+        let record = ProducerRecord {
+            wire: Text::cut(WIRE_VERSION),
+            producer: self.producer.clone(),
+            boot,
+            state: ProducerState::Closed,
+            last_producer_seq,
+            synced_position: Some(signed(self.journal.stats().synced_end)),
+            clock_us: now,
+            by: Some(Text::cut(&self.boot.to_string())),
+            why: Some(Text::cut(
+                "killed; its journal was recovered by a later start",
+            )),
+            exposure: None,
+        };
+        self.journal
+            .append(RecordKind::Producer as u8, &record.encode())?;
+        Ok(())
+    }
+
     /// Writes a sign of life.
     pub fn beat(&self, now: Micros) -> Result<Ticket, AppendError> {
         self.journal

@@ -1,4 +1,5 @@
-//! The operators' door: `/livez`, `/readyz`, `/backends`, `/metrics`, `/coverage`, on a port of its own.
+//! The operators' door: `/livez`, `/readyz`, `/backends`, `/metrics`, `/coverage`, on a port of its own; and `/gaps`, where
+//! another part of the process looks for missing records.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +25,12 @@ pub struct Ops {
     pub registries: RwLock<Vec<Arc<Registry>>>,
     /// For the journal's state.
     pub gate: Arc<Gate>,
+    /// What the part that looks for missing records says, as JSON.
+    pub gaps: RwLock<Option<Page>>,
 }
+
+/// What another part of the process shows.
+pub type Page = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// Serves until `stop`.
 pub async fn serve(listener: TcpListener, ops: Arc<Ops>, stop: CancellationToken) {
@@ -34,6 +40,7 @@ pub async fn serve(listener: TcpListener, ops: Arc<Ops>, stop: CancellationToken
         .route("/backends", get(backends))
         .route("/metrics", get(metrics))
         .route("/coverage", get(coverage))
+        .route("/gaps", get(gaps))
         .with_state(ops);
     let served = axum::serve(listener, router)
         .with_graceful_shutdown(stop.cancelled_owned())
@@ -87,6 +94,19 @@ const COVERAGE: &str = include_str!("../corpus/coverage.json");
 
 async fn coverage() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], COVERAGE)
+}
+
+async fn gaps(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
+    let page = ops.gaps.read().clone();
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    match page {
+        Some(page) => (StatusCode::OK, kind, page()),
+        None => (
+            StatusCode::NOT_FOUND,
+            kind,
+            r#"{"error":"the consumer looks for missing records; ask it"}"#.to_owned(),
+        ),
+    }
 }
 
 async fn metrics(State(ops): State<Arc<Ops>>) -> impl IntoResponse {

@@ -298,6 +298,7 @@ impl Prepared {
             ready: AtomicBool::new(true),
             registries: parking_lot::RwLock::new(vec![registry]),
             gate: self.gate.clone(),
+            gaps: parking_lot::RwLock::default(),
         });
         let services = TaskTracker::new();
         self.gate.say(ProducerState::Live);
@@ -373,6 +374,11 @@ impl Running {
     /// Shows the metrics of another part of the process.
     pub fn show_metrics(&self, registry: Arc<Registry>) {
         self.ops.registries.write().push(registry);
+    }
+
+    /// Shows what another part of the process says of missing records.
+    pub fn show_gaps(&self, page: ops::Page) {
+        *self.ops.gaps.write() = Some(page);
     }
 
     /// Counts a configuration that was refused, whether it could not be read or not be used.

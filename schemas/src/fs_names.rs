@@ -16,3 +16,5 @@ pub const CONSUMER_CURSOR: &str = "consumer.cursor";
 pub const PUBLISHER_CURSOR: &str = "publisher.cursor";
 /// The gateway's own cursor: every admission before it is settled.
 pub const SETTLED_CURSOR: &str = "settled.cursor";
+/// What operators declared about producers and the log does not have yet.
+pub const DECLARED_DIR: &str = "declared";

@@ -30,6 +30,73 @@ pub enum ProducerState {
     DeclaredLost,
 }
 
+impl ProducerState {
+    /// The name on the wire and in the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::Live => "live",
+            Self::Draining => "draining",
+            Self::Closed => "closed",
+            Self::Silent => "silent",
+            Self::DeclaredLost => "declared_lost",
+        }
+    }
+}
+
+impl std::fmt::Display for ProducerState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What the records of a boot say together. Positions are [`ProducerRecord::synced_position`]; -1 stands for a record without
+/// one, `None` for no record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The last heartbeat.
+    pub heard: Option<i64>,
+    /// The last heartbeat about which somebody said that silence followed it.
+    pub silent: Option<i64>,
+    /// The last heartbeat that a declared loss stands on.
+    pub lost: Option<i64>,
+    /// It said that it takes no new requests.
+    pub is_draining: bool,
+    /// It said that nothing follows.
+    pub is_closed: bool,
+}
+
+impl Standing {
+    /// Takes in what other records of the boot say.
+    pub fn merge(&mut self, other: &Self) {
+        self.heard = self.heard.max(other.heard);
+        self.silent = self.silent.max(other.silent);
+        self.lost = self.lost.max(other.lost);
+        self.is_draining |= other.is_draining;
+        self.is_closed |= other.is_closed;
+    }
+
+    /// What the boot is: a heartbeat after a silence or a declared loss takes that back.
+    #[must_use]
+    pub fn state(&self) -> ProducerState {
+        let holds = |said: Option<i64>| said.is_some() && said >= self.heard;
+        if holds(self.lost) {
+            ProducerState::DeclaredLost
+        } else if self.is_closed {
+            ProducerState::Closed
+        } else if holds(self.silent) {
+            ProducerState::Silent
+        } else if self.is_draining {
+            ProducerState::Draining
+        } else if self.heard.is_some() {
+            ProducerState::Live
+        } else {
+            ProducerState::Registered
+        }
+    }
+}
+
 /// What may be lost at most with a producer that is declared lost, as far as the log knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -68,7 +135,7 @@ pub struct ProducerRecord {
     pub synced_position: Option<i64>,
     /// The clock of who says it.
     pub clock_us: Micros,
-    /// Who says it, where it is not the producer itself.
+    /// Who says it, where it is not this start itself: a later one of the producer (its boot), a consumer, an operator.
     #[serde(deserialize_with = "present")]
     pub by: Option<Text>,
     /// Why, in the words of who says it.
@@ -87,5 +154,35 @@ impl ProducerRecord {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a record always has a JSON form")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heartbeat_takes_back_what_was_said_before_it_and_an_end_in_order_does_not_come_back() {
+        let mut boot = Standing::default();
+        assert_eq!(boot.state(), ProducerState::Registered);
+        let heard = |position| Standing {
+            heard: Some(position),
+            ..Standing::default()
+        };
+        boot.merge(&heard(4));
+        assert_eq!(boot.state(), ProducerState::Live);
+        boot.silent = Some(4);
+        assert_eq!(boot.state(), ProducerState::Silent);
+        boot.merge(&heard(5));
+        boot.merge(&heard(2));
+        assert_eq!(boot.state(), ProducerState::Live);
+        boot.lost = Some(5);
+        assert_eq!(boot.state(), ProducerState::DeclaredLost);
+        boot.merge(&heard(6));
+        boot.is_draining = true;
+        assert_eq!(boot.state(), ProducerState::Draining);
+        boot.is_closed = true;
+        boot.silent = Some(9);
+        assert_eq!(boot.state(), ProducerState::Closed);
     }
 }

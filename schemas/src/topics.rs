@@ -135,6 +135,9 @@ struct Head<'a> {
     admitted_us: Option<i64>,
     #[serde(default)]
     clock_us: Option<i64>,
+    /// Who speaks of a producer, where it is another.
+    #[serde(borrow, default)]
+    by: Option<Cow<'a, str>>,
 }
 
 impl Head<'_> {
@@ -172,6 +175,11 @@ pub fn envelope<'a>(kind: RecordKind, bytes: &'a [u8], written: Written<'_>) -> 
         (RecordKind::Admission, Some(event_id)) => {
             let id = format!("{event_id}/admitted");
             (event_id, id.into())
+        }
+        // Said of a boot by another, whose own positions are not the boot's.
+        (RecordKind::Producer, _) if head.by.is_some() => {
+            let at = head.clock_us.unwrap_or_default();
+            (producer, format!("{boot}/said/{at}").into())
         }
         _ => (producer, format!("{boot}/{}", written.position).into()),
     };
@@ -250,6 +258,16 @@ mod tests {
         assert_eq!(admission.key, usage.key);
         assert_ne!(admission.id, usage.id);
         assert_eq!(admission.subject, None);
+    }
+
+    #[test]
+    fn what_others_say_of_a_boot_has_identities_of_its_own() {
+        let own = br#"{"producer":"gw-2","boot":"4-0000000000000000","clock_us":5,"by":null}"#;
+        let said = br#"{"producer":"gw-2","boot":"4-0000000000000000","clock_us":5,"by":"ada"}"#;
+        let of = |bytes| envelope(RecordKind::Producer, bytes, WRITTEN);
+        assert_eq!(&*of(own).id, "4-0000000000000000/17");
+        assert_eq!(&*of(said).id, "4-0000000000000000/said/5");
+        assert_eq!((&*of(said).key, of(said).time.is_some()), ("gw-2", true));
     }
 
     #[test]

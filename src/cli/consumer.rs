@@ -69,7 +69,7 @@ async fn serve(config: &Config, kafka: &Kafka) -> anyhow::Result<()> {
         return Ok(());
     };
     let mut options = Options::new(client, config.data_dir.join("unused.cursor"));
-    options.audit_every = Duration::from_secs(config.consumer.audit_seconds);
+    config.consumer.choose(&mut options);
     let partitions = usize::try_from(kafka.partitions).unwrap_or(1);
     let findings = consumer::horizon_findings(&options.client, partitions, &options).await?;
     anyhow::ensure!(
@@ -189,6 +189,7 @@ pub(super) fn reading(config: &Config, kafka: &Kafka) -> anyhow::Result<KafkaOpt
         group: config.consumer.group.clone(),
         topic: Topic::Usage.name(&kafka.topic_prefix),
         dead_letters: Topic::DeadLetters.name(&kafka.topic_prefix),
+        producers: Topic::Producers.name(&kafka.topic_prefix),
         session_timeout: Duration::from_millis(config.consumer.session_timeout_ms),
     })
 }

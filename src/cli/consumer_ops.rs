@@ -1,4 +1,4 @@
-//! What a consumer shows to operators: `/livez`, `/readyz`, `/metrics`, `/partitions`. Four short answers to GET need no framework.
+//! What a consumer shows to operators: `/livez`, `/readyz`, `/metrics`, `/partitions`, `/gaps`. Five short answers to GET need no framework.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -53,6 +53,10 @@ async fn answer(mut stream: TcpStream, groups: &[Arc<Group>]) -> std::io::Result
                 .first()
                 .map_or_else(String::new, |group| partitions(group)),
         ),
+        (Some("GET"), Some("/gaps")) => {
+            let gaps = groups.first().map(|group| group.producers().json());
+            ("200 OK", gaps.unwrap_or_default())
+        }
         _ => ("404 Not Found", "not here\n".to_owned()),
     };
     let answer = format!(

@@ -21,6 +21,7 @@ mod migrate;
 mod prices;
 mod prices_import;
 mod prices_used;
+mod producers;
 mod ready;
 mod rebuild;
 mod rebuild_bills;
@@ -156,6 +157,9 @@ tables as they were and is begun again. Exit code 1 if the tables differ and wer
     /// Records that nobody could read: list, show, put back
     #[command(subcommand)]
     Dlq(dlq::Dlq),
+    /// Gateways: what they claim, what of it is in the store, who never comes back
+    #[command(subcommand)]
+    Producers(producers::Producers),
     /// The price book
     #[command(subcommand)]
     Prices(prices::Prices),
@@ -221,6 +225,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Archive(command) => command.run(),
         Command::Rebuild(command) => command.run(),
         Command::Dlq(command) => command.run(),
+        Command::Producers(command) => command.run(),
         Command::Prices(command) => command.run(),
         Command::Key(command) => command.run().map(done),
         Command::Completions { shell } => {

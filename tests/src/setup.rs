@@ -85,6 +85,8 @@ pub struct Setup {
     pub audit_seconds: u64,
     /// Whether the provider's traffic is on no bill.
     pub synthetic: bool,
+    /// More lines of `[consumer]`.
+    pub consumer: String,
     /// Keys that are switched off, by name.
     pub disabled_keys: Vec<String>,
     /// How the provider behaves.
@@ -107,6 +109,7 @@ impl Default for Setup {
             refusals_mib: 256,
             audit_seconds: 30,
             synthetic: false,
+            consumer: String::new(),
             disabled_keys: Vec::new(),
             simulator: simulator::Settings::default(),
             provider_url: None,
@@ -123,12 +126,13 @@ impl Setup {
         let prices = Path::new(env!("CARGO_MANIFEST_DIR")).join("../prices.csv");
         let mut text = format!(
             "data_dir = \"data\"\nprices = \"{prices}\"\n\n[journal]\nsegment_mib = 16\ncapacity_mib = 4096\nrefusals_mib = {refusals}\n\n\
-             [consumer]\naudit_seconds = {audit}\n\n[gateway]\nlisten = \"{app}\"\nops_listen = \"{ops}\"\n{gateway}\n\n\
+             [consumer]\naudit_seconds = {audit}\n{consumer}\n\n[gateway]\nlisten = \"{app}\"\nops_listen = \"{ops}\"\n{gateway}\n\n\
              [gateway.drain]\n{drain}\n\n[[deployments]]\nid = \"simulator\"\nprovider = \"openai\"\n\
              base_url = \"{provider_url}\"\nauth = \"none\"\nsynthetic = {synthetic}\n",
             prices = prices.display(),
             refusals = self.refusals_mib,
             audit = self.audit_seconds,
+            consumer = self.consumer,
             gateway = self.gateway,
             drain = self.drain,
             synthetic = self.synthetic,

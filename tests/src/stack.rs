@@ -85,6 +85,11 @@ impl Stack {
             .toml(self.app, self.ops, &self.simulator.base_url())
     }
 
+    /// A page of the operators' door.
+    pub fn ops_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.ops)
+    }
+
     /// Where apps send chat calls.
     pub fn chat_url(&self) -> String {
         format!("http://{}/v1/chat/completions", self.app)
@@ -105,7 +110,7 @@ impl Stack {
     /// # Panics
     /// If the process ends instead.
     pub async fn ready(&mut self) {
-        let url = format!("http://{}/readyz", self.ops);
+        let url = self.ops_url("/readyz");
         let http = self.http.clone();
         eventually("the gateway is ready", async || {
             if let Some(status) = self.serving.ended() {
@@ -119,7 +124,7 @@ impl Stack {
 
     /// The status and text of `/readyz`, if the operators' door is open.
     pub async fn readyz(&self) -> Option<(u16, String)> {
-        let url = format!("http://{}/readyz", self.ops);
+        let url = self.ops_url("/readyz");
         let answer = self.http.get(url).send().await.ok()?;
         Some((answer.status().as_u16(), answer.text().await.ok()?))
     }

@@ -7,6 +7,7 @@ mod imported;
 mod notes;
 mod plain;
 mod prices;
+mod producers;
 mod table;
 mod text;
 
@@ -20,6 +21,7 @@ pub use imported::{import_refusals, imported};
 pub use notes::notes;
 pub use plain::plain;
 pub use prices::{price_diff, prices, refusals};
+pub use producers::producers;
 pub(crate) use text::cell;
 
 /// How to print.

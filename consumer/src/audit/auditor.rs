@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use super::facts::{self, Page};
 use super::older::{self, Counts};
 use super::repair::{Repaired, Wanted, repair};
-use super::sequence::{Hole, Sequences};
 use super::verdict::{Finding, Verdict, judge};
 use crate::commit::Commit;
 use crate::error::Halt;
@@ -47,9 +46,6 @@ struct Proof {
     counts: Counts,
     surplus: i64,
     events: i64,
-    sequences: Sequences,
-    /// Holes at the end of the last pass; a number may still be on its way.
-    holes: Vec<Hole>,
     /// First places of what could not be repaired.
     given_up: BTreeSet<i64>,
     /// The first place that is in the log and not whole in the store: nothing from here on counts as safe.
@@ -73,8 +69,6 @@ impl Proof {
             counts: Counts::default(),
             surplus: 0,
             events: 0,
-            sequences: Sequences::default(),
-            holes: Vec::new(),
             given_up: BTreeSet::new(),
             unsafe_from: None,
             look_again: false,
@@ -208,14 +202,6 @@ impl<'a, S: Source> Auditor<'a, S> {
         // Others were there when they were counted: they are verified again.
         proof.look_again |= counts.cuts() != page.cuts.len() as u64;
         proof.counts.add(&counts);
-        if verdict.end > from && self.source.has_all_numbers() {
-            let place = self.source.place();
-            let runs =
-                writer.until_answered("audit: producer numbers", async |client: store::Client| {
-                    facts::runs(&client, place, from, verdict.end - 1).await
-                });
-            proof.sequences.add(runs.await?);
-        }
         proof.verified = verdict.end;
         proof.surplus += verdict.surplus;
         proof.events += verdict.events;
@@ -318,9 +304,6 @@ impl<'a, S: Source> Auditor<'a, S> {
     }
 
     fn end_pass(&mut self, proof: &mut Proof, writer: &Writer) {
-        let holes = proof.sequences.holes();
-        report_holes(writer, &proof.holes, &holes);
-        proof.holes = holes;
         if !proof.look_again {
             self.tries.clear();
         }
@@ -351,29 +334,4 @@ fn give_up(proof: &mut Proof, writer: &Writer, finding: &Finding, why: &str) {
     writer.news.alarm(format!(
         "the store has lost records that can not be repaired: {finding}: {why}"
     ));
-}
-
-/// Tells of numbers that were missing at the end of this pass and of the one before.
-fn report_holes(writer: &Writer, before: &[Hole], now: &[Hole]) {
-    let mut missing = 0;
-    for hole in now {
-        let since_before = before.iter().any(|old| {
-            (&old.producer, &old.boot) == (&hole.producer, &hole.boot)
-                && old.first <= hole.last
-                && hole.first <= old.last
-        });
-        if since_before {
-            let Hole {
-                producer,
-                boot,
-                first,
-                last,
-            } = hole;
-            missing += last - first + 1;
-            writer.news.alarm(format!(
-                "producer {producer}, boot {boot}: numbers {first} to {last} never arrived"
-            ));
-        }
-    }
-    writer.news.metrics.sequence_gaps.set(missing);
 }

@@ -187,29 +187,6 @@ async fn missing_events(
     query.bind(earliest).bind(latest).fetch_all().await
 }
 
-/// Stretches of producer numbers without a hole, as `(producer, boot, first, last)`.
-pub(crate) type Run = (String, String, i64, i64);
-
-/// The producer numbers of the events from `first` to `last`.
-pub(crate) async fn runs(
-    client: &Client,
-    place: &Place,
-    first: i64,
-    last: i64,
-) -> Result<Vec<Run>, StoreError> {
-    const SQL: &str = "SELECT producer, boot, min(seq), max(seq) FROM (\
-            SELECT producer, boot, seq, seq - toInt64(row_number() OVER (PARTITION BY producer, boot ORDER BY seq)) AS island \
-            FROM (SELECT DISTINCT toString(audit_log.producer) AS producer, toString(audit_log.boot) AS boot, \
-                    assumeNotNull(producer_seq) AS seq \
-                FROM audit_log WHERE topic = ? AND partition = ? AND offset >= ? AND offset <= ? AND fate = 'event')) \
-        GROUP BY producer, boot, island";
-    let query = client
-        .query(SQL)
-        .bind(place.topic.as_str())
-        .bind(place.partition);
-    query.bind(first).bind(last).fetch_all().await
-}
-
 fn count(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }

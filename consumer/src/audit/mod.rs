@@ -5,7 +5,6 @@ mod auditor;
 mod facts;
 mod older;
 mod repair;
-mod sequence;
 mod verdict;
 
 pub(crate) use self::auditor::Auditor;

@@ -1,8 +1,11 @@
 //! The gateway's journal as a log: offset = journal position, topic = `journal:<producer>:<identity>`, partition 0.
 //! The identity is the journal's own: records of a journal that was begun anew are never taken for those of another.
-//! Only the synced prefix is read; what is not published is passed over.
+//! Only the synced prefix is read; what is not published is passed over, and what producers say of themselves is put aside.
+
+use std::sync::Arc;
 
 use journal::{AppendError, BOOT_KIND, Item, Journal, ReadError};
+use parking_lot::Mutex;
 use schemas::RecordKind;
 use schemas::name::{MAX_TEXT_BYTES, Text};
 use schemas::rows::Source as Place;
@@ -11,6 +14,7 @@ use schemas::wire::CUT_RECORD;
 use super::{Read, Reader, Record, Source, SourceError};
 use crate::commit::{CursorFile, Keeper};
 use crate::decode::Rows;
+use crate::lives::Lives;
 use crate::options::Options;
 use crate::worker::Fate;
 
@@ -23,12 +27,17 @@ pub struct JournalSource {
     journal: Journal,
     place: Place,
     takes: fn(RecordKind) -> bool,
+    /// Where signs of life are put aside for the store.
+    lives: Option<Arc<Mutex<Lives>>>,
 }
 
 impl JournalSource {
     /// The journal of `producer`.
     pub fn new(journal: Journal, producer: &str) -> Self {
-        Self::taking(journal, producer, RecordKind::is_published)
+        Self {
+            lives: Some(Arc::default()),
+            ..Self::taking(journal, producer, RecordKind::is_published)
+        }
     }
 
     /// The same, with the signs of life among the records: what is archived of a journal.
@@ -45,6 +54,15 @@ impl JournalSource {
                 partition: 0,
             },
             takes,
+            lives: None,
+        }
+    }
+
+    fn append(&self, kind: RecordKind, bytes: &[u8]) -> Result<(), SourceError> {
+        match self.journal.append(kind as u8, bytes) {
+            Ok(_) => Ok(()),
+            Err(AppendError::Closed) => Err(SourceError::Closed),
+            Err(error) => Err(SourceError::NoCut(error.to_string())),
         }
     }
 }
@@ -88,15 +106,29 @@ impl Source for JournalSource {
         JournalReader {
             frames: self.journal.reader(position_of(offset)),
             takes: self.takes,
+            lives: self.lives.clone(),
         }
     }
 
-    fn append_cut(&self) -> Result<(), SourceError> {
-        match self.journal.append(RecordKind::Cut as u8, CUT_RECORD) {
-            Ok(_) => Ok(()),
-            Err(AppendError::Closed) => Err(SourceError::Closed),
-            Err(error) => Err(SourceError::NoCut(error.to_string())),
+    /// What stands between the records of a repair was written before.
+    fn read_again(&self, offset: i64) -> JournalReader {
+        JournalReader {
+            frames: self.journal.reader(position_of(offset)),
+            takes: self.takes,
+            lives: None,
         }
+    }
+
+    fn lives(&self) -> Option<&Mutex<Lives>> {
+        self.lives.as_deref()
+    }
+
+    fn say(&self, record: &[u8]) -> Result<(), SourceError> {
+        self.append(RecordKind::Producer, record)
+    }
+
+    fn append_cut(&self) -> Result<(), SourceError> {
+        self.append(RecordKind::Cut, CUT_RECORD)
     }
 
     fn keeper(&self, options: &Options) -> Box<dyn Keeper> {
@@ -114,6 +146,7 @@ impl Source for JournalSource {
 pub struct JournalReader {
     frames: journal::Reader,
     takes: fn(RecordKind) -> bool,
+    lives: Option<Arc<Mutex<Lives>>>,
 }
 
 impl Reader for JournalReader {
@@ -144,6 +177,10 @@ impl Reader for JournalReader {
                     kind: frame.kind,
                 });
             };
+            if let (RecordKind::Heartbeat | RecordKind::Producer, Some(lives)) = (kind, &self.lives)
+            {
+                lives.lock().take(kind, &frame.payload);
+            }
             if (self.takes)(kind) {
                 return Ok(Read::Record(Record {
                     offset,

@@ -8,12 +8,14 @@ use std::future::Future;
 
 use archive::Envelope;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use schemas::RecordKind;
 use schemas::rows::Source as Place;
 
 use crate::commit::Keeper;
 use crate::decode::Rows;
 use crate::letters::LetterPlace;
+use crate::lives::Lives;
 use crate::options::Options;
 use crate::worker::Fate;
 
@@ -21,7 +23,7 @@ pub use self::journal::JournalSource;
 pub(crate) use self::journal::topic as journal_topic_of;
 pub use self::kafka::{
     Delivered, Group, GroupProgress, GroupStatus, KafkaLog, KafkaOptions, LetterBox, NotToBeRead,
-    Original, Progress,
+    Original, Progress, say_of_producer,
 };
 pub(crate) use self::kafka::{contradiction_of, replay_of};
 
@@ -124,9 +126,16 @@ pub trait Source: Send + 'static {
         self.read_from(offset)
     }
 
-    /// Whether all records of a producer are in this partition, so that a missing number is a missing record.
-    fn has_all_numbers(&self) -> bool {
-        true
+    /// Where reading puts what producers say of themselves, if their heartbeats stand between the records of this log.
+    fn lives(&self) -> Option<&Mutex<Lives>> {
+        None
+    }
+
+    /// Writes what is said of a producer into the log, where heartbeats stand in it.
+    fn say(&self, _record: &[u8]) -> Result<(), SourceError> {
+        Err(SourceError::Failed(
+            "lives of producers stand in another log".to_owned(),
+        ))
     }
 
     /// Appends a cut record: everything before it becomes a batch, for everybody alike.

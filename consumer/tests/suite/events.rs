@@ -6,8 +6,8 @@ use schemas::enums::{CacheKind, CacheStatus, LimitKind, LimitLevel};
 use schemas::event::{CacheUse, seal};
 use schemas::{
     Api, Attempt, AuthMethod, Billable, Boot, Capacity, ClockQuality, Durability, EventId,
-    LimitHit, Line, Micros, Outcome, RouteReason, Text, Unit, Units, UsageEvent, UsageQuality,
-    UsageSource,
+    Heartbeat, LimitHit, Line, Micros, Outcome, ProducerRecord, ProducerState, RouteReason, Text,
+    Unit, Units, UsageEvent, UsageQuality, UsageSource, WIRE_VERSION,
 };
 
 /// 2026-11-15T12:00:00Z
@@ -88,7 +88,7 @@ fn attempt(deployment: &str, outcome: Outcome) -> Attempt {
 pub(crate) fn event(number: u64) -> UsageEvent {
     let signed = i64::try_from(number).unwrap();
     UsageEvent {
-        wire: text(schemas::WIRE_VERSION),
+        wire: text(WIRE_VERSION),
         event_id: id(number),
         request_id: text(&format!("request-{number}")),
         producer: text("gw-1"),
@@ -217,4 +217,39 @@ pub(crate) fn encode(event: &UsageEvent) -> Vec<u8> {
     let mut bytes = event.encode_unsealed();
     seal(&mut bytes, event.producer_seq);
     bytes
+}
+
+/// A heartbeat of the events' boot that claims the numbers up to `last`.
+pub(crate) fn beat(producer: &str, position: i64, last: Option<i64>) -> Heartbeat {
+    Heartbeat {
+        wire: text(WIRE_VERSION),
+        producer: text(producer),
+        boot: boot(),
+        last_producer_seq: last,
+        admitted: 7,
+        settled: 4,
+        open: 3,
+        oldest_open_us: Some(Micros(MID_NOVEMBER_US)),
+        reserved_bytes: 49_152,
+        reserved_units: units(&[(Unit::OutputText, 90)]),
+        synced_position: position,
+        control_position: None,
+        clock_us: Micros(MID_NOVEMBER_US + position),
+    }
+}
+
+/// A step of the life of the events' boot.
+pub(crate) fn life(producer: &str, position: i64, state: ProducerState) -> ProducerRecord {
+    ProducerRecord {
+        wire: text(WIRE_VERSION),
+        producer: text(producer),
+        boot: boot(),
+        state,
+        last_producer_seq: None,
+        synced_position: Some(position),
+        clock_us: Micros(MID_NOVEMBER_US + position),
+        by: None,
+        why: None,
+        exposure: None,
+    }
 }

@@ -9,6 +9,8 @@ mod events;
 #[cfg(test)]
 mod flow;
 #[cfg(test)]
+mod producers;
+#[cfg(test)]
 mod replaced;
 #[cfg(test)]
 mod rows;

@@ -105,8 +105,12 @@ impl World {
         }
     }
 
+    pub(crate) fn append_of(&self, kind: RecordKind, bytes: &[u8]) {
+        self.journal.append(kind as u8, bytes).unwrap();
+    }
+
     pub(crate) fn append_bytes(&self, bytes: &[u8]) {
-        self.journal.append(RecordKind::Usage as u8, bytes).unwrap();
+        self.append_of(RecordKind::Usage, bytes);
     }
 
     /// Syncs, and waits until everything is in the store.

@@ -90,6 +90,11 @@ impl Flight {
         inner.first + inner.sent.len() - 1
     }
 
+    /// Whether everything before this one is acknowledged.
+    pub(crate) fn is_first(&self, number: usize) -> bool {
+        self.inner.lock().first == number
+    }
+
     /// The last one begun was not sent after all.
     pub(crate) fn take_back(&self) {
         let mut inner = self.inner.lock();
@@ -216,6 +221,7 @@ mod tests {
         flight.pass(6);
         flight.acknowledge(second, at(8));
         assert_eq!(*acked.borrow(), 2);
+        assert!(flight.is_first(first) && !flight.is_first(second));
         flight.acknowledge(first, at(7));
         assert_eq!(*acked.borrow(), 6);
         assert_eq!(flight.ends(), [0, 9]);

@@ -69,15 +69,11 @@ pub fn publish_dir(dir: &Path, kafka: &Kafka, runtime: &Handle) -> Result<Publis
     let flight = std::sync::Arc::new(flight);
     let connected =
         connect(kafka, &options, flight.clone(), runtime).map_err(|error| failed(&error))?;
-    let mut sender = Sender {
-        connected: &connected,
-        flight: &flight,
-        producer: &producer,
-        boot: Boot {
-            counter: 0,
-            nonce: [0; 8],
-        },
+    let nobody = Boot {
+        counter: 0,
+        nonce: [0; 8],
     };
+    let mut sender = Sender::new(&connected, &flight, &producer, nobody);
     let mut published = Published::default();
     let mut admitted = std::collections::BTreeSet::new();
     let mut reader = open()?;
@@ -93,6 +89,7 @@ pub fn publish_dir(dir: &Path, kafka: &Kafka, runtime: &Handle) -> Result<Publis
         }
     }
     while !flight.is_empty() {
+        sender.release().map_err(|error| failed(&error))?;
         flight.wait(REST);
         if let Some(failure) = flight.failure() {
             return Err(NotPublished::Kafka(failure));

@@ -1,7 +1,7 @@
 //! One connection's worth of publishing: look at the cluster and its topics, then send the journal from the acknowledged
 //! position on, until the stop or a trouble. After a trouble the next session begins again from there: copies collapse.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ use super::topics::{Found, Wanted, findings, wanted};
 
 /// The longest rest between two looks at what should happen.
 const REST: Duration = Duration::from_millis(50);
+/// The same while something waits for an acknowledgement to be sent, and others for it.
+const HELD_REST: Duration = Duration::from_millis(2);
 /// What a record takes in the client's memory beside its own bytes.
 const OVERHEAD_BYTES: usize = 512;
 
@@ -140,15 +142,83 @@ pub(crate) fn connect(
     })
 }
 
-/// Sends frames; knows who wrote them.
+/// Sends frames; knows who wrote them. What a producer says of itself counts records that came before, and lies in another topic
+/// than they do: it is held back until all of them are acknowledged, so that whoever reads it finds them.
 pub(crate) struct Sender<'a> {
-    pub connected: &'a Connected,
-    pub flight: &'a Flight,
-    pub producer: &'a str,
-    pub boot: Boot,
+    connected: &'a Connected,
+    flight: &'a Flight,
+    producer: &'a str,
+    boot: Boot,
+    held: VecDeque<Held>,
 }
 
-impl Sender<'_> {
+/// Part of the flight already, not sent yet.
+struct Held {
+    number: usize,
+    frame: Frame,
+    kind: RecordKind,
+    boot: Boot,
+}
+
+impl<'a> Sender<'a> {
+    pub(crate) fn new(
+        connected: &'a Connected,
+        flight: &'a Flight,
+        producer: &'a str,
+        boot: Boot,
+    ) -> Self {
+        Self {
+            connected,
+            flight,
+            producer,
+            boot,
+            held: VecDeque::new(),
+        }
+    }
+
+    /// Whether something is held back.
+    fn holds(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Sends what was held back, as far as everything before it is acknowledged.
+    pub(crate) fn release(&mut self) -> Result<(), Trouble> {
+        while let Some(held) = self.held.front() {
+            if !self.flight.is_first(held.number) {
+                return Ok(());
+            }
+            match self.try_send(&held.frame, held.kind, held.boot, held.number) {
+                Ok(()) => drop(self.held.pop_front()),
+                Err(NotSent::Full) => return Ok(()),
+                Err(NotSent::Failed(error)) => return Err(Trouble::Delivery(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn try_send(
+        &self,
+        frame: &Frame,
+        kind: RecordKind,
+        boot: Boot,
+        number: usize,
+    ) -> Result<(), NotSent> {
+        let written = Written {
+            producer: self.producer,
+            boot,
+            position: frame.position,
+        };
+        let envelope = envelope(kind, &frame.payload, written);
+        let topic = Topic::of(kind).and_then(|topic| self.connected.topics.get(&topic));
+        let record = Record {
+            topic: topic.map_or("", String::as_str),
+            key: &envelope.key,
+            value: &frame.payload,
+            headers: envelope.headers(),
+        };
+        self.connected.link.send(&record, number)
+    }
+
     /// Sends what is to be sent of a frame, waiting for room. `is_over` ends the wait.
     pub(crate) fn frame(
         &mut self,
@@ -177,26 +247,15 @@ impl Sender<'_> {
     }
 
     fn send(
-        &self,
+        &mut self,
         frame: &Frame,
         kind: RecordKind,
         topic: Topic,
         is_over: impl Fn() -> bool,
     ) -> Result<(), Trouble> {
-        let written = Written {
-            producer: self.producer,
-            boot: self.boot,
-            position: frame.position,
-        };
-        let envelope = envelope(kind, &frame.payload, written);
-        let record = Record {
-            topic: self.connected.topics.get(&topic).map_or("", String::as_str),
-            key: &envelope.key,
-            value: &frame.payload,
-            headers: envelope.headers(),
-        };
         let bytes = frame.payload.len() + OVERHEAD_BYTES;
         loop {
+            self.release()?;
             if let Some(failure) = self.flight.failure() {
                 return Err(Trouble::Delivery(failure));
             }
@@ -208,7 +267,16 @@ impl Sender<'_> {
                 continue;
             }
             let number = self.flight.begin(frame.position + 1, topic, bytes);
-            match self.connected.link.send(&record, number) {
+            if topic == Topic::Producers && !self.flight.is_first(number) {
+                self.held.push_back(Held {
+                    number,
+                    frame: frame.clone(),
+                    kind,
+                    boot: self.boot,
+                });
+                return Ok(());
+            }
+            match self.try_send(frame, kind, self.boot, number) {
                 Ok(()) => return Ok(()),
                 Err(NotSent::Full) => {
                     self.flight.take_back();
@@ -290,16 +358,13 @@ fn publish(
     let start = shared.acked();
     let mut reader = shared.journal.reader(start);
     let boot = shared.journal.written_by(start);
-    let mut sender = Sender {
-        connected,
-        flight,
-        producer: shared.producer.as_str(),
-        boot: Boot {
-            counter: boot.map_or(0, |boot| boot.counter),
-            nonce: boot.map_or([0; 8], |boot| boot.nonce),
-        },
+    let boot = Boot {
+        counter: boot.map_or(0, |boot| boot.counter),
+        nonce: boot.map_or([0; 8], |boot| boot.nonce),
     };
+    let mut sender = Sender::new(connected, flight, shared.producer.as_str(), boot);
     loop {
+        sender.release()?;
         if shared.stop_now.is_cancelled() {
             return Ok(());
         }
@@ -314,6 +379,12 @@ fn publish(
                 flight.pass(damage.next_position);
             }
             None if shared.drain.is_cancelled() && flight.is_empty() => return Ok(()),
+            None if sender.holds() => {
+                if let Some(failure) = flight.failure() {
+                    return Err(Trouble::Delivery(failure));
+                }
+                flight.wait(HELD_REST);
+            }
             None => rest(shared, flight, &reader, runtime)?,
         }
     }

@@ -10,11 +10,17 @@ mod events;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+#[path = "../kafka/stand.rs"]
+#[expect(dead_code, reason = "the publisher's own suite uses the rest")]
+mod gateway;
+#[cfg(test)]
 mod letters;
 #[cfg(test)]
 mod member;
 #[cfg(test)]
 mod places;
+#[cfg(test)]
+mod producers;
 #[cfg(test)]
 mod secure;
 #[cfg(test)]

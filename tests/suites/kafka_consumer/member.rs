@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -45,12 +45,20 @@ fn start(config: &PathBuf, log: &PathBuf) -> Child {
 impl Member {
     /// Starts a member of the configuration's group under a name.
     pub(crate) fn start(stand: &super::stand::Stand, name: &str) -> Self {
-        Self::start_with(stand, name, "")
+        Self::start_with(stand, name, super::stand::PREFIX, "")
     }
 
-    fn start_with(stand: &super::stand::Stand, name: &str, more: &str) -> Self {
+    /// The same on the topics of another prefix.
+    pub(crate) fn start_on(stand: &super::stand::Stand, name: &str, prefix: &str) -> Self {
+        Self::start_with(stand, name, prefix, "")
+    }
+
+    fn start_with(stand: &super::stand::Stand, name: &str, prefix: &str, more: &str) -> Self {
         let ops = free_address();
-        Self::with(stand, name, ops, &(stand.toml(name, ops) + more))
+        let of = |prefix: &str| format!("topic_prefix = \"{prefix}\"");
+        let toml = stand.toml(name, ops);
+        let toml = toml.replace(&of(super::stand::PREFIX), &of(prefix));
+        Self::with(stand, name, ops, &(toml + more))
     }
 
     /// The same by a configuration of one's own.
@@ -77,12 +85,16 @@ impl Member {
             "[archive]\ndir = \"{}\"\nage_seconds = 1\n",
             stand.archive().display()
         );
-        Self::start_with(stand, name, &archive)
+        Self::start_with(stand, name, super::stand::PREFIX, &archive)
     }
 
     /// Its configuration file.
-    pub(crate) fn config(&self) -> &PathBuf {
+    pub(crate) fn config(&self) -> &Path {
         &self.config
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.ops)
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -112,7 +124,7 @@ impl Member {
 
     /// What it answers; nothing while it does not.
     pub(crate) async fn ask(&self, path: &str) -> Option<(u16, String)> {
-        let url = format!("http://{}{path}", self.ops);
+        let url = self.url(path);
         let client = reqwest::Client::new();
         let asked = client.get(url).timeout(Duration::from_secs(2)).send();
         let answer = asked.await.ok()?;

@@ -97,7 +97,7 @@ impl Stand {
             "data_dir = \"{}\"\n\
              [log.kafka]\nbootstrap = \"{servers}\"\ntopic_prefix = \"{PREFIX}\"\npartitions = {PARTITIONS}\nreplication = 1\nmin_in_sync = 1\n{more}\n\
              [store]\nurl = \"http://{}\"\nuser = \"{}\"\npassword_file = \"{}\"\n\
-             [consumer]\ngroup = \"{GROUP}\"\nsession_timeout_ms = {}\nops = \"{ops}\"\n",
+             [consumer]\ngroup = \"{GROUP}\"\nsession_timeout_ms = {}\nwatch_seconds = 1\nsilent_seconds = 4\nops = \"{ops}\"\n",
             data_dir.display(),
             self.engine_address,
             User::Writer.name(),
@@ -146,6 +146,18 @@ impl Stand {
         bytes: &[u8],
         change: impl FnOnce(&mut Vec<(&'static str, String)>),
     ) {
+        self.send_of(RecordKind::Usage, Topic::Usage, partition, bytes, change);
+    }
+
+    /// Sends a record of any kind.
+    pub(crate) fn send_of(
+        &self,
+        kind: RecordKind,
+        topic: Topic,
+        partition: Option<i32>,
+        bytes: &[u8],
+        change: impl FnOnce(&mut Vec<(&'static str, String)>),
+    ) {
         let written = Written {
             producer: "gw-1",
             boot: Boot {
@@ -154,7 +166,7 @@ impl Stand {
             },
             position: 0,
         };
-        let envelope = envelope(RecordKind::Usage, bytes, written);
+        let envelope = envelope(kind, bytes, written);
         let headers = envelope.headers().into_iter();
         let mut headers: Vec<_> = headers
             .map(|(name, value)| (name, value.to_owned()))
@@ -168,7 +180,7 @@ impl Stand {
                     value: Some(value),
                 })
             });
-        let topic = Self::topic(Topic::Usage);
+        let topic = Self::topic(topic);
         let mut record = BaseRecord::to(&topic)
             .key(envelope.key.as_ref())
             .payload(bytes)

@@ -10,16 +10,18 @@ use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use schemas::Boot;
 
+use super::lives::read_lives;
 use super::options::KafkaOptions;
 use super::owner::Owner;
 use super::sending::Sending;
 use crate::archiving::Archiving;
+use crate::lives::{Board, Report};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::status::{State, Status};
 
 /// The pause before the brokers are tried again.
-const AGAIN: Duration = Duration::from_secs(1);
+pub(super) const AGAIN: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(20);
 
 /// What a member says of itself.
@@ -62,6 +64,8 @@ pub(super) struct Shared {
     pub kafka: KafkaOptions,
     pub work: Work,
     pub metrics: Metrics,
+    /// What the watch found.
+    pub board: Board,
     stop: AtomicBool,
     failure: Mutex<Option<String>>,
     status: Mutex<GroupStatus>,
@@ -70,6 +74,14 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
+    }
+
+    /// Waits, unless it is asked to stop.
+    pub(super) fn rest(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        while Instant::now() < until && !self.is_stopping() {
+            std::thread::park_timeout(TICK);
+        }
     }
 
     /// The member can not go on and must join anew.
@@ -108,7 +120,7 @@ impl Shared {
 pub struct Group {
     shared: Arc<Shared>,
     registry: Arc<Registry>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Group {
@@ -151,22 +163,39 @@ impl Group {
             kafka,
             work,
             metrics,
+            board: Board::default(),
             stop: AtomicBool::new(false),
             failure: Mutex::default(),
             status: Mutex::default(),
         });
-        let (of_thread, member) = (shared.clone(), member.to_owned());
-        let thread = std::thread::Builder::new()
-            .name("tg-group".to_owned())
-            .spawn(move || {
-                own(&of_thread, &member, boot);
-                of_thread.status.lock().has_ended = true;
-            })?;
-        Ok(Self {
-            shared,
+        let mut group = Self {
+            shared: shared.clone(),
             registry: Arc::new(registry),
-            thread: Some(thread),
-        })
+            threads: Vec::new(),
+        };
+        let (of_owner, name) = (shared.clone(), member.to_owned());
+        group.start("tg-group", move || {
+            own(&of_owner, &name, boot);
+            of_owner.status.lock().has_ended = true;
+        })?;
+        if let Work::Store(options) = &shared.work {
+            let (options, member) = (options.clone(), member.to_owned());
+            let of_lives = shared.clone();
+            let work = move || read_lives(&of_lives, &options, &member, boot);
+            group.start("tg-lives", work)?;
+        }
+        Ok(group)
+    }
+
+    fn start(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        let builder = std::thread::Builder::new().name(name.to_owned());
+        self.threads.push(builder.spawn(work)?);
+        Ok(())
+    }
+
+    /// Which numbers of producers are missing, and who is silent, where this member watches.
+    pub fn producers(&self) -> Report {
+        self.shared.board.read()
     }
 
     /// How it is doing now.
@@ -188,10 +217,10 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.stop();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the member's thread panicked");
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the member panicked");
+            }
         }
     }
 }
@@ -204,10 +233,7 @@ fn own(shared: &Arc<Shared>, member: &str, boot: Boot) {
             tracing::warn!(error, "not in the group; joining again");
             shared.heard(error);
             shared.publish(BTreeMap::new(), 0);
-            let until = Instant::now() + AGAIN;
-            while Instant::now() < until && !shared.is_stopping() {
-                std::thread::park_timeout(TICK);
-            }
+            shared.rest(AGAIN);
         }
     }
 }

@@ -1,16 +1,18 @@
 //! Kafka as a log: a member of a group, whose partitions each have a worker of their own. Only `owner`, `client`, `asking`,
-//! `letters`, `log`, `progress`, `sending` and `topic_id` name the client library. What must not live here: what a record means.
+//! `letters`, `lives`, `log`, `progress`, `reach`, `sending` and `topic_id` name the client library. What must not live here: what a record means.
 
 mod asking;
 mod client;
 mod group;
 mod letters;
+mod lives;
 mod log;
 mod options;
 mod owner;
 mod partition;
 mod progress;
 mod queue;
+mod reach;
 mod sending;
 mod slot;
 mod topic_id;
@@ -21,3 +23,4 @@ pub use self::letters::{Delivered, LetterBox, Original};
 pub use self::log::{KafkaLog, NotToBeRead};
 pub use self::options::KafkaOptions;
 pub use self::progress::{GroupProgress, Progress};
+pub use self::sending::say_of_producer;

@@ -26,6 +26,8 @@ pub struct KafkaOptions {
     pub topic: String,
     /// The topic of those that nobody could read.
     pub dead_letters: String,
+    /// The topic of what producers say of themselves.
+    pub producers: String,
     /// A member of which the group hears nothing for so long loses its partitions.
     pub session_timeout: Duration,
 }
@@ -72,6 +74,28 @@ impl KafkaOptions {
         self.reading().chain(own)
     }
 
+    /// The group that reads what producers say of themselves.
+    pub(crate) fn lives_group(&self) -> String {
+        format!("{}-producers", self.group)
+    }
+
+    /// What the member of that group takes. Without an offset it begins where the topic begins, never at its end. All partitions
+    /// are given up at each change of the group, and with them what was read of them and not written.
+    pub(crate) fn joining_lives(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let session = self.session_timeout.as_millis();
+        let own = [
+            ("group.id", self.lives_group()),
+            ("auto.offset.reset", "earliest".into()),
+            ("partition.assignment.strategy", "range".into()),
+            ("session.timeout.ms", session.to_string()),
+            ("heartbeat.interval.ms", (session / 6).max(200).to_string()),
+            ("max.poll.interval.ms", MAX_POLL_INTERVAL_MS.into()),
+            // A topic that is made later is found within this.
+            ("topic.metadata.refresh.interval.ms", "5000".into()),
+        ];
+        self.reading().chain(own)
+    }
+
     /// What the sender of cuts and dead letters takes.
     pub(crate) fn sending(&self) -> impl Iterator<Item = (&'static str, String)> {
         let own = [
@@ -106,10 +130,14 @@ mod tests {
             group: "g".into(),
             topic: "t".into(),
             dead_letters: "d".into(),
+            producers: "p".into(),
             session_timeout: Duration::from_secs(10),
         };
         let joining: Vec<_> = options.joining().collect();
         assert!(joining.contains(&("auto.offset.reset", "error".into())));
         assert!(joining.contains(&("enable.auto.commit", "false".into())));
+        let mut lives: std::collections::BTreeMap<_, _> = options.joining_lives().collect();
+        assert_eq!(lives.remove("auto.offset.reset").unwrap(), "earliest");
+        assert_eq!(lives.remove("group.id").unwrap(), "g-producers");
     }
 }

@@ -87,11 +87,6 @@ impl Source for KafkaPartition {
             }
         }
     }
-
-    /// A producer's records are spread over all partitions.
-    fn has_all_numbers(&self) -> bool {
-        false
-    }
 }
 
 /// The group's offset of the partition.

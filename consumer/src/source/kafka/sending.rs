@@ -1,5 +1,5 @@
-//! What a consumer sends: cut records into the partition that it reads, and records that nobody can read to whoever mends them.
-//! Both may be sent twice; neither matters for what is counted.
+//! What a consumer sends: cut records into the partition that it reads, records that nobody can read to whoever mends them, and
+//! what is said of producers that are no longer heard of. All may be sent twice; none matters for what is counted.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedPro
 use runtime::kafka::TokenFile;
 use schemas::topics::{Written, envelope};
 use schemas::wire::CUT_RECORD;
-use schemas::{Boot, RecordKind};
+use schemas::{Boot, ProducerRecord, RecordKind, Text};
 use tokio::sync::Notify;
 
 use super::client::shown;
@@ -24,6 +24,7 @@ pub(crate) struct Sending {
     producer: ThreadedProducer<Told>,
     topic: String,
     dead_letters: String,
+    producers: String,
     member: String,
     boot: Boot,
     sent: AtomicU64,
@@ -94,6 +95,7 @@ impl Sending {
             producer,
             topic: options.topic.clone(),
             dead_letters: options.dead_letters.clone(),
+            producers: options.producers.clone(),
             member,
             boot,
             sent: AtomicU64::new(0),
@@ -112,6 +114,41 @@ impl Sending {
             .partition(partition)
             .key(envelope.key.as_ref())
             .payload(CUT_RECORD)
+            .headers(headers(envelope.headers().into_iter()));
+        self.producer
+            .send(record)
+            .map_err(|(error, _)| shown(&error))
+    }
+
+    /// Says something of a producer, beside what it says of itself. Does not wait.
+    pub(crate) fn life(&self, record: &ProducerRecord) -> Result<(), String> {
+        self.send_life(record, Flight::of(1))
+    }
+
+    /// Says something of a producer, and waits until it is taken.
+    pub(crate) async fn life_taken(&self, record: &ProducerRecord) -> Result<(), String> {
+        let flight = Flight::of(1);
+        self.send_life(record, flight.clone())?;
+        while flight.left.load(Ordering::Acquire) > 0 {
+            flight.landed.notified().await;
+        }
+        if flight.failed.load(Ordering::Acquire) {
+            return Err(format!("topic {} did not take it", self.producers));
+        }
+        Ok(())
+    }
+
+    fn send_life(&self, record: &ProducerRecord, flight: Arc<Flight>) -> Result<(), String> {
+        let bytes = record.encode();
+        let written = Written {
+            producer: &self.member,
+            boot: self.boot,
+            position: self.sent.fetch_add(1, Ordering::Relaxed),
+        };
+        let envelope = envelope(RecordKind::Producer, &bytes, written);
+        let record = BaseRecord::with_opaque_to(&self.producers, flight)
+            .key(envelope.key.as_ref())
+            .payload(&bytes)
             .headers(headers(envelope.headers().into_iter()));
         self.producer
             .send(record)
@@ -149,6 +186,21 @@ impl Sending {
         }
         Ok(())
     }
+}
+
+/// Writes what somebody says of a producer into the log, and waits until the brokers have taken it.
+pub async fn say_of_producer(
+    options: &KafkaOptions,
+    record: &ProducerRecord,
+) -> Result<(), String> {
+    let who = record.by.as_ref().map_or("", Text::as_str).to_owned();
+    let nobody = Boot {
+        counter: 0,
+        nonce: [0; 8],
+    };
+    Sending::open(options, who, nobody)?
+        .life_taken(record)
+        .await
 }
 
 fn headers<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> OwnedHeaders {

@@ -1,0 +1,17 @@
+//! What producers say of themselves, on its way into the store; and what of it the store does not have. Reading the log that it
+//! comes from must not live here.
+
+mod boot;
+mod facts;
+mod gaps;
+mod intake;
+mod journal;
+mod report;
+mod watch;
+
+pub use intake::Lives;
+pub(crate) use intake::insert;
+pub(crate) use journal::watch_journal;
+pub(crate) use report::Board;
+pub use report::{Gap, ProducerNews, Report};
+pub(crate) use watch::{Log, Watch};

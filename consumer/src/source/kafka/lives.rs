@@ -1,0 +1,284 @@
+//! What producers say of themselves, from its own topic into the store: a member of a classic group of its own. Read, insert,
+//! then commit: what is read twice is inserted twice, which changes nothing. Who has partition 0 also watches.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::Offset;
+use rdkafka::client::{ClientContext, OAuthToken};
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use runtime::kafka::TokenFile;
+use schemas::{Boot, RecordKind};
+use store::Class;
+use tokio::runtime::Runtime;
+
+use super::client::{Keeping, log, record_of, shown, token};
+use super::group::{AGAIN, Shared};
+use super::reach::{Mark, Reach};
+use super::sending::Sending;
+use crate::lives::{Lives, Watch, insert};
+use crate::options::Options;
+
+/// The longest wait for a message.
+const POLL: Duration = Duration::from_millis(100);
+/// How long heartbeats wait to be written together; of each boot's only the last is.
+const BEATS_WAIT: Duration = Duration::from_secs(2);
+/// How long a step of a life waits.
+const STEPS_WAIT: Duration = Duration::from_millis(200);
+/// So many records are written at once.
+const MAX_READ: usize = 10_000;
+
+/// Hears that partitions are taken away.
+pub(super) struct Told {
+    revoked: AtomicBool,
+    token_file: Option<TokenFile>,
+}
+
+impl ClientContext for Told {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        token(self.token_file.as_ref())
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+}
+
+impl ConsumerContext for Told {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if !matches!(rebalance, Rebalance::Assign(_)) {
+            self.revoked.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// Reads until it is asked to stop, joining again after each trouble.
+pub(super) fn read_lives(shared: &Shared, options: &Options, member: &str, boot: Boot) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return shared.heard(format!("no runtime for producers' lives: {error}")),
+    };
+    while !shared.is_stopping() {
+        let read = Member::join(shared, options, &runtime, member, boot).and_then(Member::run);
+        if let Err(error) = read {
+            tracing::warn!(
+                error,
+                "what producers say of themselves is not read; joining again"
+            );
+            shared.rest(AGAIN);
+        }
+    }
+}
+
+struct Member<'a> {
+    shared: &'a Shared,
+    options: &'a Options,
+    runtime: &'a Runtime,
+    consumer: Arc<BaseConsumer<Told>>,
+    sending: Sending,
+    watch: Watch<Mark>,
+    read: Lives,
+    records: usize,
+    /// The place after the last that was read, by partition.
+    next: BTreeMap<i32, i64>,
+    /// Since when something waits to be written.
+    since: Option<Instant>,
+    /// The store did not take it: not tried before this.
+    not_before: Option<Instant>,
+}
+
+impl<'a> Member<'a> {
+    fn join(
+        shared: &'a Shared,
+        options: &'a Options,
+        runtime: &'a Runtime,
+        member: &str,
+        boot: Boot,
+    ) -> Result<Self, String> {
+        let mut config = ClientConfig::new();
+        for (name, value) in shared.kafka.joining_lives() {
+            config.set(name, value);
+        }
+        let told = Told {
+            revoked: AtomicBool::new(false),
+            token_file: shared.kafka.token_file(),
+        };
+        let consumer =
+            BaseConsumer::from_config_and_context(&config, told).map_err(|error| shown(&error))?;
+        consumer
+            .subscribe(&[&shared.kafka.producers])
+            .map_err(|error| shown(&error))?;
+        let sending = Sending::open(&shared.kafka, member.to_owned(), boot)?;
+        let (board, metrics) = (shared.board.clone(), shared.metrics.clone());
+        Ok(Self {
+            shared,
+            options,
+            runtime,
+            consumer: Arc::new(consumer),
+            sending,
+            watch: {
+                let _in = runtime.enter();
+                Watch::new(options, member, board, metrics)
+            },
+            read: Lives::default(),
+            records: 0,
+            next: BTreeMap::new(),
+            since: None,
+            not_before: None,
+        })
+    }
+
+    fn run(mut self) -> Result<(), String> {
+        let consumer = self.consumer.clone();
+        while !self.shared.is_stopping() {
+            let polled = consumer.poll(POLL);
+            if self
+                .consumer
+                .context()
+                .revoked
+                .swap(false, Ordering::AcqRel)
+            {
+                self.forget();
+            }
+            match polled {
+                Some(Ok(message)) => {
+                    take(&message, &mut self.read, &mut self.next);
+                    self.records += 1;
+                    self.since.get_or_insert_with(Instant::now);
+                }
+                // The topic may not be there yet, brokers come back.
+                Some(Err(error)) => tracing::debug!(error = shown(&error), "producers' topic"),
+                None => {}
+            }
+            if self.is_due() {
+                self.write()?;
+            }
+            self.look();
+        }
+        self.write()?;
+        self.consumer.unsubscribe();
+        Ok(())
+    }
+
+    /// What was read is another's to write now.
+    fn forget(&mut self) {
+        self.read = Lives::default();
+        self.next.clear();
+        (self.records, self.since) = (0, None);
+        self.shared.board.leave();
+    }
+
+    fn is_due(&self) -> bool {
+        let Some(since) = self.since else {
+            return false;
+        };
+        if self.not_before.is_some_and(|at| Instant::now() < at) {
+            return false;
+        }
+        let wait = if self.read.has_steps() {
+            STEPS_WAIT
+        } else {
+            BEATS_WAIT
+        };
+        self.records >= MAX_READ || since.elapsed() >= wait
+    }
+
+    /// Insert, then commit. What the store can not take now stays; the partitions rest meanwhile.
+    fn write(&mut self) -> Result<(), String> {
+        let metrics = &self.shared.metrics;
+        for why in self.read.take_unreadable() {
+            metrics.unreadable_lives.inc();
+            tracing::error!(why, "what a producer says of itself can not be read");
+        }
+        let written = self
+            .runtime
+            .block_on(insert(&self.options.client, &self.read));
+        match written {
+            Ok(()) => {
+                metrics.lives.inc_by(self.read.len() as u64);
+            }
+            Err(error) if error.class() == Class::Rejected => {
+                return Err(format!("insert into producer_log: {error}"));
+            }
+            Err(error) => {
+                tracing::info!(%error, "what producers say waits for the store");
+                self.not_before = Some(Instant::now() + AGAIN);
+                return self.rest_partitions(self.records >= MAX_READ);
+            }
+        }
+        let mut list = TopicPartitionList::new();
+        for (partition, next) in &self.next {
+            list.add_partition_offset(
+                &self.shared.kafka.producers,
+                *partition,
+                Offset::Offset(*next),
+            )
+            .map_err(|error| shown(&error))?;
+        }
+        if list.count() > 0
+            && let Err(error) = self.consumer.commit(&list, CommitMode::Sync)
+        {
+            // Not kept is read again, which changes nothing.
+            tracing::info!(
+                error = shown(&error),
+                "a commit of producers' lives was not taken"
+            );
+        }
+        self.read = Lives::default();
+        (self.records, self.since, self.not_before) = (0, None, None);
+        self.rest_partitions(false)
+    }
+
+    fn rest_partitions(&self, rest: bool) -> Result<(), String> {
+        let done = self.consumer.assignment().and_then(|assigned| {
+            if rest {
+                self.consumer.pause(&assigned)
+            } else {
+                self.consumer.resume(&assigned)
+            }
+        });
+        done.map_err(|error| shown(&error))
+    }
+
+    /// Watches, if it is this member's part.
+    fn look(&mut self) {
+        if tokio::time::Instant::now() < self.watch.due_at() {
+            return;
+        }
+        let assigned = self.consumer.assignment().ok();
+        let is_ours = assigned.is_some_and(|assigned| {
+            let elements = assigned.elements();
+            elements.iter().any(|element| element.partition() == 0)
+        });
+        if is_ours {
+            let reach = Reach {
+                consumer: &self.consumer,
+                sending: &self.sending,
+                options: &self.shared.kafka,
+            };
+            self.runtime.block_on(self.watch.look(&reach));
+        }
+    }
+}
+
+fn take(message: &BorrowedMessage<'_>, read: &mut Lives, next: &mut BTreeMap<i32, i64>) {
+    let record = record_of(message, Keeping::Bytes);
+    next.insert(message.partition(), record.offset + 1);
+    // What has no kind is tried as a step of a life, and told as one that can not be read.
+    let kind = match record.kind {
+        RecordKind::Heartbeat => RecordKind::Heartbeat,
+        _ => RecordKind::Producer,
+    };
+    read.take(kind, &record.bytes);
+}

@@ -1,0 +1,172 @@
+//! What producers say of themselves, against the real engine: it reaches the store, missing numbers are named and close again,
+//! and who falls silent is written down.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use consumer::{Gap, Handle, Options, Report};
+use schemas::{ProducerState, RecordKind};
+
+use crate::events::{beat, boot, encode, event, life};
+use crate::world::{DEADLINE, PRODUCER, World};
+
+fn watching(world: &World) -> Options {
+    Options {
+        watch_every: Duration::from_millis(40),
+        ..world.options()
+    }
+}
+
+/// Waits until the watch says so.
+async fn until(consumer: &Handle, what: &str, holds: impl Fn(&Report) -> bool) -> Report {
+    let waiting = async {
+        loop {
+            let report = consumer.producers();
+            if holds(&report) {
+                return report;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waited = tokio::time::timeout(DEADLINE, waiting).await;
+    waited.unwrap_or_else(|_| panic!("not {what}: {:?}", consumer.producers()))
+}
+
+fn gap(first: i64, last: i64) -> Gap {
+    Gap {
+        producer: PRODUCER.to_owned(),
+        boot: boot().to_string(),
+        first,
+        last,
+    }
+}
+
+fn say(world: &World, position: i64, last: i64) {
+    let beat = beat(PRODUCER, position, Some(last));
+    world.append_of(RecordKind::Heartbeat, &beat.encode());
+}
+
+#[tokio::test]
+async fn what_producers_say_is_in_the_store_once_however_often_it_is_written() {
+    let world = World::new().await;
+    world.append(0..3);
+    say(&world, 3, 1);
+    say(&world, 4, 2);
+    let closed = life(PRODUCER, 5, ProducerState::Closed);
+    world.append_of(RecordKind::Producer, &closed.encode());
+    world.append(3..4);
+    let reached = Arc::new(AtomicBool::new(false));
+    let of_hold = reached.clone();
+    let options = Options {
+        hold: Some(Arc::new(move |point| {
+            let is_there = point == "consumer.between_insert_and_commit";
+            of_hold.fetch_or(is_there, Ordering::AcqRel);
+            is_there
+        })),
+        ..world.options()
+    };
+    world.journal.sync_now().await.unwrap();
+    let dying = consumer::spawn(world.source(), options).unwrap();
+    while !reached.load(Ordering::Acquire) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    dying.abort();
+    dying.ended().await;
+    let written = "SELECT count() FROM producer_log FINAL WHERE producer = 'gw-1'";
+    assert_eq!(world.count(written).await, 2, "before the commit");
+
+    let consumer = world.consume();
+    world.settle(&consumer).await;
+    assert_eq!(world.count(written).await, 2, "written again");
+    let beat = "SELECT count() FROM producer_log FINAL WHERE kind = 'heartbeat' AND last_producer_seq = 2 AND admitted = 7 \
+        AND settled = 4 AND open = 3 AND reserved_units['output_text'] = 90 AND synced_position = 4 \
+        AND toUnixTimestamp64Micro(oldest_open) = 1794744000000000 AND bytes LIKE '{\"wire\":%'";
+    assert_eq!(world.count(beat).await, 1);
+    let closed = "SELECT count() FROM producer_log FINAL WHERE kind = 'closed' AND admitted IS NULL AND by_whom = ''";
+    assert_eq!(world.count(closed).await, 1);
+    world.close(consumer).await;
+}
+
+#[tokio::test]
+async fn a_missing_number_is_named_and_the_gap_closes_when_it_turns_up() {
+    let world = World::new().await;
+    world.append(0..4);
+    world.append(5..8);
+    say(&world, 1, 9);
+    let consumer = consumer::spawn(world.source(), watching(&world)).unwrap();
+    let report = until(&consumer, "three numbers missing", |report| {
+        report.missing > 0
+    })
+    .await;
+    assert_eq!(report.gaps, [gap(4, 4), gap(8, 9)]);
+    assert_eq!(report.missing, 3);
+    assert!(report.json().contains(r#""first":8,"last":9"#));
+
+    for number in [4, 9] {
+        world.append_bytes(&encode(&event(number)));
+    }
+    say(&world, 2, 9);
+    until(&consumer, "one number missing", |report| {
+        report.gaps == [gap(8, 8)]
+    })
+    .await;
+    world.append(8..9);
+    let report = until(&consumer, "nothing missing", |report| report.missing == 0).await;
+    assert_eq!(report.producers[0].checked, Some(9));
+    world.close(consumer).await;
+}
+
+#[tokio::test]
+async fn a_tail_that_was_claimed_before_this_start_is_missed_too() {
+    let world = World::new().await;
+    world.append(0..3);
+    say(&world, 1, 2);
+    let consumer = consumer::spawn(world.source(), watching(&world)).unwrap();
+    until(&consumer, "three numbers found", |report| {
+        report.producers.iter().any(|of| of.checked == Some(2))
+    })
+    .await;
+    say(&world, 2, 5);
+    until(&consumer, "a tail missing", |report| {
+        report.gaps == [gap(3, 5)]
+    })
+    .await;
+    consumer.stop();
+    consumer.ended().await;
+    let again = consumer::spawn(world.source(), watching(&world)).unwrap();
+    until(&again, "a tail missing", |report| {
+        report.gaps == [gap(3, 5)]
+    })
+    .await;
+    world.close(again).await;
+}
+
+#[tokio::test]
+async fn silence_is_written_down_once_and_a_sign_of_life_takes_it_back() {
+    let world = World::new().await;
+    let options = Options {
+        silent_after: Duration::from_millis(200),
+        ..watching(&world)
+    };
+    say(&world, 1, -1);
+    world.append(0..1);
+    let consumer = consumer::spawn(world.source(), options).unwrap();
+    let is = |state: &'static str| {
+        move |report: &Report| report.producers.iter().any(|of| of.state == state)
+    };
+    until(&consumer, "silent", is("silent")).await;
+    let silent = "SELECT count() FROM producer_log FINAL WHERE kind = 'silent' AND synced_position = 1 \
+        AND by_whom LIKE 'journal:gw-1:%' AND why LIKE 'no sign of life%'";
+    assert_eq!(world.count(silent).await, 1);
+    say(&world, 2, 0);
+    until(&consumer, "live", is("live")).await;
+    until(&consumer, "silent again", is("silent")).await;
+    let closed = life(PRODUCER, 3, ProducerState::Closed);
+    world.append_of(RecordKind::Producer, &closed.encode());
+    world.append(1..2);
+    until(&consumer, "closed", is("closed")).await;
+    let all = "SELECT count() FROM producer_log FINAL WHERE kind = 'silent'";
+    assert_eq!(world.count(all).await, 2);
+    world.close(consumer).await;
+}
