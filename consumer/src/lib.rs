@@ -43,7 +43,7 @@ pub use decode::{ByMonth, Newer, Rows};
 pub use error::Halt;
 pub use handle::{Handle, THREAD_NAME, spawn, spawn_archiver};
 pub use horizon::horizon_findings;
-pub use lives::{Gap, Lives, ProducerNews, Report};
+pub use lives::{Aside, Gap, ProducerNews, Report};
 pub use options::{Hold, Options};
 pub use replay::{ReplayError, Replayed, replay};
 pub use source::{

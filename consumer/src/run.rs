@@ -92,7 +92,7 @@ impl<S: Source> Hands<'_, S> {
     async fn work_to_the_end(&mut self) -> Result<(), Halt> {
         loop {
             match self.worker.output() {
-                Some(Output::Begin(rows)) => self.begin(&rows)?,
+                Some(Output::Begin(rows)) => self.begin(&rows).await?,
                 Some(Output::Step {
                     rows,
                     step,
@@ -145,10 +145,10 @@ impl<S: Source> Hands<'_, S> {
     /// what they were paid for unwritten.
     async fn lives(&mut self) -> Result<(), Halt> {
         self.lives_at = Instant::now() + LIVES_EVERY;
-        let Some(read) = self.source.lives() else {
+        let Some(aside) = self.source.lives() else {
             return Ok(());
         };
-        let mut read = std::mem::take(&mut *read.lock());
+        let mut read = aside.lock().hand_out();
         let news = &self.writer.news;
         for why in read.take_unreadable() {
             news.metrics.unreadable_lives.inc();
@@ -157,6 +157,7 @@ impl<S: Source> Hands<'_, S> {
             ));
         }
         if read.is_empty() {
+            aside.lock().written(&read);
             return Ok(());
         }
         let writing = self
@@ -171,6 +172,7 @@ impl<S: Source> Hands<'_, S> {
             Err(halt @ Halt::Rejected { .. }) => news.alarm(halt.to_string()),
             Err(halt) => return Err(halt),
         }
+        aside.lock().written(&read);
         Ok(())
     }
 
@@ -189,9 +191,11 @@ impl<S: Source> Hands<'_, S> {
         }
     }
 
-    /// The mark names the batch before the first insert, and forgets it after the last.
-    fn begin(&mut self, rows: &Rows) -> Result<(), Halt> {
+    /// The mark names the batch before the first insert, and forgets it after the last. What producers said before the batch's end
+    /// goes in first: whoever finds the batch's cut need not read it again.
+    async fn begin(&mut self, rows: &Rows) -> Result<(), Halt> {
         check_unchanged(self.commit.mark(), rows)?;
+        self.lives().await?;
         self.reading.note(&self.worker);
         Ok(self.commit.begin(InWork {
             first: rows.first(),
@@ -225,7 +229,6 @@ impl<S: Source> Hands<'_, S> {
     }
 
     async fn commit(&mut self, rows: &Rows) -> Result<(), Halt> {
-        self.lives().await?;
         let options = &self.writer.options;
         options.pass("consumer.between_insert_and_commit").await;
         self.commit.finish(self.source.written_by(rows.last()))?;

@@ -40,6 +40,21 @@ pub struct Ledger {
     metrics: Arc<Metrics>,
 }
 
+/// How an earlier start ended that was killed, as its journal says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// The start.
+    pub boot: Boot,
+    /// The last number that it gave.
+    pub last_producer_seq: Option<i64>,
+    /// Requests that it let in; unknown where its journal is not kept that far back, like the next two.
+    pub admitted: Option<i64>,
+    /// Of those, closed by it.
+    pub settled: Option<i64>,
+    /// Of those, closed as unknown by later starts.
+    pub open: Option<i64>,
+}
+
 #[derive(Clone, Debug)]
 struct OpenSince {
     admission: Arc<Admission>,
@@ -166,79 +181,81 @@ impl Ledger {
             .min(end)
     }
 
-    /// The sign of life of this moment.
-    #[must_use]
-    pub fn heartbeat(&self, now: Micros) -> Heartbeat {
+    /// Writes what `record` makes of the sign of life of this moment. Nothing is numbered and nobody is let in meanwhile: what
+    /// stands before it in the journal is what it counts, no more and no less.
+    fn claim(
+        &self,
+        now: Micros,
+        kind: RecordKind,
+        record: impl FnOnce(Heartbeat) -> Option<Vec<u8>>,
+    ) -> Result<Option<Ticket>, AppendError> {
         let stats = self.journal.stats();
-        // Held while the requests are counted, and always taken before the lock of the open ones.
+        // Always taken in this order.
         let next_seq = self.next_seq.lock();
+        let open = self.open.lock();
         let last_seq = *next_seq - 1;
-        let (admitted, settled, open) = self.counted();
-        drop(next_seq);
-        Heartbeat {
+        let count = |counter: &AtomicU64| signed(counter.load(Ordering::Relaxed));
+        let running = || open.values().map(|since| &since.admission);
+        let heartbeat = Heartbeat {
             wire: Text::cut(WIRE_VERSION),
             producer: self.producer.clone(),
             boot: self.boot,
             last_producer_seq: (last_seq >= 0).then_some(last_seq),
-            admitted: signed(admitted),
-            settled: signed(settled),
+            admitted: count(&self.admitted),
+            settled: count(&self.settled),
             open: signed(open.len() as u64),
-            oldest_open_us: open.iter().map(|admission| admission.received_us).min(),
+            oldest_open_us: running().map(|admission| admission.received_us).min(),
             reserved_bytes: signed(stats.reserved * schemas::wire::MAX_EVENT_BYTES as u64),
-            reserved_units: reserved(&open),
+            reserved_units: reserved(running()),
             synced_position: signed(stats.synced_end),
             control_position: None,
             clock_us: now,
-        }
-    }
-
-    /// Admitted, settled and open requests at one moment.
-    fn counted(&self) -> (u64, u64, Vec<Arc<Admission>>) {
-        let open = self.open.lock();
-        let running = open.values().map(|since| since.admission.clone()).collect();
-        (
-            self.admitted.load(Ordering::Relaxed),
-            self.settled.load(Ordering::Relaxed),
-            running,
-        )
+        };
+        let appended = record(heartbeat)
+            .map(|record| self.journal.append(kind as u8, &record))
+            .transpose();
+        drop(open);
+        drop(next_seq);
+        appended
     }
 
     /// Writes what this producer is from now on. `Closed` is said only when nothing is open any more.
     pub fn live(&self, state: ProducerState, now: Micros) -> Result<(), AppendError> {
-        let heartbeat = self.heartbeat(now);
-        if state == ProducerState::Closed && heartbeat.open > 0 {
-            return Ok(());
-        }
-        let record = ProducerRecord {
-            wire: heartbeat.wire,
-            producer: heartbeat.producer,
-            boot: heartbeat.boot,
-            state,
-            last_producer_seq: heartbeat.last_producer_seq,
-            synced_position: Some(heartbeat.synced_position),
-            clock_us: now,
-            by: None,
-            why: None,
-            exposure: None,
-        };
-        self.journal
-            .append(RecordKind::Producer as u8, &record.encode())?;
+        self.claim(now, RecordKind::Producer, |heartbeat| {
+            if state == ProducerState::Closed && heartbeat.open > 0 {
+                return None;
+            }
+            let record = ProducerRecord {
+                wire: heartbeat.wire,
+                producer: heartbeat.producer,
+                boot: heartbeat.boot,
+                state,
+                last_producer_seq: heartbeat.last_producer_seq,
+                admitted: Some(heartbeat.admitted),
+                settled: Some(heartbeat.settled),
+                open: Some(heartbeat.open),
+                synced_position: Some(heartbeat.synced_position),
+                clock_us: now,
+                by: None,
+                why: None,
+                exposure: None,
+            };
+            Some(record.encode())
+        })?;
         Ok(())
     }
 
     /// Says of an earlier start of this producer, which was killed, that nothing follows its last number.
-    pub fn close_start(
-        &self,
-        boot: Boot,
-        last_producer_seq: Option<i64>,
-        now: Micros,
-    ) -> Result<(), AppendError> {
+    pub fn close_start(&self, end: &End, now: Micros) -> Result<(), AppendError> {
         let record = ProducerRecord {
             wire: Text::cut(WIRE_VERSION),
             producer: self.producer.clone(),
-            boot,
+            boot: end.boot,
             state: ProducerState::Closed,
-            last_producer_seq,
+            last_producer_seq: end.last_producer_seq,
+            admitted: end.admitted,
+            settled: end.settled,
+            open: end.open,
             synced_position: Some(signed(self.journal.stats().synced_end)),
             clock_us: now,
             by: Some(Text::cut(&self.boot.to_string())),
@@ -253,18 +270,17 @@ impl Ledger {
     }
 
     /// Writes a sign of life.
-    pub fn beat(&self, now: Micros) -> Result<Ticket, AppendError> {
-        self.journal
-            .append(RecordKind::Heartbeat as u8, &self.heartbeat(now).encode())
+    pub fn beat(&self, now: Micros) -> Result<Option<Ticket>, AppendError> {
+        self.claim(now, RecordKind::Heartbeat, |heartbeat| {
+            Some(heartbeat.encode())
+        })
     }
 }
 
 /// What was reserved for all of these. A sum that leaves 64 bits stays at their end.
-fn reserved(open: &[Arc<Admission>]) -> Units {
+fn reserved<'a>(open: impl Iterator<Item = &'a Arc<Admission>>) -> Units {
     let mut sum = Units::default();
-    let estimates = open
-        .iter()
-        .flat_map(|admission| admission.estimated_units.iter());
+    let estimates = open.flat_map(|admission| admission.estimated_units.iter());
     for (unit, count) in estimates {
         if sum.add(unit, count).is_err() {
             // Never refused: it is not below 0.

@@ -24,7 +24,8 @@ pub async fn beat(gate: Arc<Gate>, settled: Cursor, stop: CancellationToken) {
         gate.estimator.rest();
         match gate.ledger.beat(gate.clock.now()) {
             Ok(ticket) => {
-                confirmed = store_settled(&gate, &settled, confirmed, ticket.position()).await;
+                let beat = ticket.map_or(0, |ticket| ticket.position());
+                confirmed = store_settled(&gate, &settled, confirmed, beat).await;
             }
             // Whoever reads from the cursor must find a sign of life behind it: it stays.
             Err(error) => tracing::warn!(%error, "no sign of life was written"),

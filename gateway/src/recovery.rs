@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use journal::cursor::Cursor;
-use journal::{Frame, Item, ReadError};
+use journal::{BOOT_KIND, Frame, Item, ReadError};
 use schemas::name::Text;
 use schemas::{Admission, Boot, Clock, EventId, Outcome, ProducerState, RecordKind, UsageEvent};
 use serde::Deserialize;
 
-use crate::ledger::Ledger;
+use crate::ledger::{End, Ledger};
+
+/// What is said of a request whose gateway was killed.
+const GATEWAY_DIED: &str = "gateway_died";
 
 /// Why a start could not close what the last one left open.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +35,16 @@ struct Closed {
     event_id: EventId,
     boot: Boot,
     producer_seq: i64,
+    deployment: Option<Text>,
+    outcome_detail: Option<Text>,
+}
+
+impl Closed {
+    /// It closes a request that the same start had let in.
+    fn is_own(&self) -> bool {
+        let detail = self.outcome_detail.as_ref().map(Text::as_str);
+        self.deployment.is_some() && detail != Some(GATEWAY_DIED)
+    }
 }
 
 /// What a heartbeat or a step of a life says of a start's end.
@@ -42,15 +55,46 @@ struct Said {
     last_producer_seq: Option<i64>,
     #[serde(default)]
     state: Option<ProducerState>,
+    #[serde(default)]
+    admitted: Option<i64>,
+    #[serde(default)]
+    settled: Option<i64>,
 }
 
 /// What earlier starts left.
 #[derive(Default)]
 struct Left {
-    open: BTreeMap<EventId, Admission>,
-    /// Of each start the last number that it gave, and whether it ended in order.
-    starts: BTreeMap<Boot, (Option<i64>, bool)>,
+    /// By whom each was let in; nobody where that frame is gone.
+    open: BTreeMap<EventId, (Option<Boot>, Admission)>,
+    starts: BTreeMap<Boot, Past>,
     is_damaged: bool,
+}
+
+/// What a start left of itself.
+#[derive(Default)]
+struct Past {
+    /// The last number that it gave.
+    last: Option<i64>,
+    is_closed: bool,
+    /// Requests let in and settled, as its last claim counts them and what follows it adds; nothing where neither a claim of it
+    /// nor its beginning was read.
+    counts: Option<(i64, i64)>,
+    /// Of its requests those that other starts close.
+    unknown: i64,
+}
+
+impl Past {
+    fn admits(&mut self) {
+        if let Some((admitted, _)) = &mut self.counts {
+            *admitted += 1;
+        }
+    }
+
+    fn settles(&mut self) {
+        if let Some((_, settled)) = &mut self.counts {
+            *settled += 1;
+        }
+    }
 }
 
 /// Closes every request that an earlier start admitted and nobody closed. Says how many.
@@ -59,19 +103,24 @@ pub fn close_orphans(
     clock: &dyn Clock,
     settled: &Cursor,
 ) -> Result<usize, RecoveryError> {
-    let left = find_left(ledger, read_cursor(settled)?)?;
-    close_starts(ledger, clock, &left);
-    let count = left.open.len();
-    for admission in left.open.into_values() {
+    let mut left = find_left(ledger, read_cursor(settled)?)?;
+    let open = std::mem::take(&mut left.open);
+    let count = open.len();
+    for (by, admission) in open.into_values() {
         let event = UsageEvent {
             outcome: Outcome::Unknown,
-            outcome_detail: Some(Text::cut("gateway_died")),
+            outcome_detail: Some(Text::cut(GATEWAY_DIED)),
             completed_us: clock.now(),
             ..admission.open_event(ledger.producer(), ledger.boot())
         };
         tracing::warn!(event_id = %event.event_id, tenant = event.tenant.as_str(), "a request of an earlier start was never closed: recorded as unknown");
         ledger.record(event)?;
+        if let Some(by) = by {
+            left.starts.entry(by).or_default().unknown += 1;
+        }
     }
+    // Last: were this start killed before, the next one closes them, and counts what was closed here.
+    close_starts(ledger, clock, &left);
     Ok(count)
 }
 
@@ -88,16 +137,22 @@ fn read_cursor(settled: &Cursor) -> Result<u64, RecoveryError> {
 /// A start that was killed said nothing of its end: what it gave is in this journal, and nothing follows. Where the journal is
 /// damaged nobody knows its last number, so it stays without an end until a person has looked.
 fn close_starts(ledger: &Ledger, clock: &dyn Clock, left: &Left) {
-    let starts = left.starts.iter();
-    for (boot, (last, is_closed)) in starts.filter(|(boot, _)| **boot != ledger.boot()) {
-        if *is_closed {
+    for (boot, past) in &left.starts {
+        if past.is_closed || *boot == ledger.boot() {
             continue;
         }
         if left.is_damaged {
             tracing::error!(%boot, "the journal is damaged: how far this earlier start came is not known");
             continue;
         }
-        if let Err(error) = ledger.close_start(*boot, *last, clock.now()) {
+        let end = End {
+            boot: *boot,
+            last_producer_seq: past.last,
+            admitted: past.counts.map(|(admitted, _)| admitted),
+            settled: past.counts.map(|(_, settled)| settled),
+            open: past.counts.map(|_| past.unknown),
+        };
+        if let Err(error) = ledger.close_start(&end, clock.now()) {
             tracing::warn!(%error, %boot, "the end of an earlier start was not written");
         }
     }
@@ -110,7 +165,7 @@ fn find_left(ledger: &Ledger, from: u64) -> Result<Left, RecoveryError> {
         .reader(from.max(ledger.journal().stats().first));
     while let Some(item) = reader.read()? {
         match item {
-            Item::Frame(frame) => left.note(&frame, ledger.producer()),
+            Item::Frame(frame) => left.note(&frame, ledger),
             Item::Damaged(_) => left.is_damaged = true,
         }
     }
@@ -118,41 +173,76 @@ fn find_left(ledger: &Ledger, from: u64) -> Result<Left, RecoveryError> {
 }
 
 impl Left {
-    fn note(&mut self, frame: &Frame, producer: &Text) {
+    fn note(&mut self, frame: &Frame, ledger: &Ledger) {
+        let written_by = ledger.journal().written_by(frame.position);
+        let written_by = written_by.map(|boot| Boot {
+            counter: boot.counter,
+            nonce: boot.nonce,
+        });
+        if frame.kind == BOOT_KIND
+            && let Some(boot) = written_by
+        {
+            self.past(boot).counts = Some((0, 0));
+        }
         match RecordKind::from_byte(frame.kind) {
-            Some(RecordKind::Admission) => match Admission::decode(&frame.payload) {
-                Ok(admission) => {
-                    self.open.insert(admission.event_id, admission);
-                }
-                Err(error) => {
-                    tracing::error!(
-                        position = frame.position,
-                        line = error.line(),
-                        column = error.column(),
-                        "an admission cannot be read"
-                    );
-                }
-            },
+            Some(RecordKind::Admission) => self.admission(frame, written_by),
             Some(RecordKind::Usage) => {
                 if let Ok(closed) = serde_json::from_slice::<Closed>(&frame.payload) {
-                    self.open.remove(&closed.event_id);
-                    self.heard(closed.boot, Some(closed.producer_seq), false);
+                    self.closed(&closed);
                 }
             }
             Some(RecordKind::Heartbeat | RecordKind::Producer) => {
                 let said = serde_json::from_slice::<Said>(&frame.payload).ok();
-                if let Some(said) = said.filter(|said| said.producer == *producer) {
-                    let is_closed = said.state == Some(ProducerState::Closed);
-                    self.heard(said.boot, said.last_producer_seq, is_closed);
+                if let Some(said) = said.filter(|said| said.producer == *ledger.producer()) {
+                    self.said(&said, written_by);
                 }
             }
             Some(RecordKind::Cut) | None => {}
         }
     }
 
-    fn heard(&mut self, boot: Boot, last: Option<i64>, is_closed: bool) {
-        let start = self.starts.entry(boot).or_default();
-        start.0 = start.0.max(last);
-        start.1 |= is_closed;
+    fn past(&mut self, boot: Boot) -> &mut Past {
+        self.starts.entry(boot).or_default()
+    }
+
+    fn admission(&mut self, frame: &Frame, written_by: Option<Boot>) {
+        match Admission::decode(&frame.payload) {
+            Ok(admission) => {
+                self.open
+                    .insert(admission.event_id, (written_by, admission));
+                if let Some(boot) = written_by {
+                    self.past(boot).admits();
+                }
+            }
+            Err(error) => {
+                tracing::error!(
+                    position = frame.position,
+                    line = error.line(),
+                    column = error.column(),
+                    "an admission cannot be read"
+                );
+            }
+        }
+    }
+
+    fn closed(&mut self, closed: &Closed) {
+        let past = self.past(closed.boot);
+        past.last = past.last.max(Some(closed.producer_seq));
+        match self.open.remove(&closed.event_id) {
+            Some((Some(by), _)) if by != closed.boot => self.past(by).unknown += 1,
+            // It may have been let in before the first frame that is read.
+            _ if closed.is_own() => self.past(closed.boot).settles(),
+            _ => {}
+        }
+    }
+
+    /// A claim stands behind all that it counts.
+    fn said(&mut self, said: &Said, written_by: Option<Boot>) {
+        let past = self.past(said.boot);
+        past.last = past.last.max(said.last_producer_seq);
+        past.is_closed |= said.state == Some(ProducerState::Closed);
+        if written_by == Some(said.boot) {
+            past.counts = said.admitted.zip(said.settled).or(past.counts);
+        }
     }
 }

@@ -129,6 +129,15 @@ pub struct ProducerRecord {
     /// The last `producer_seq` given; null before the first. When closed, nothing comes after it.
     #[serde(deserialize_with = "present")]
     pub last_producer_seq: Option<i64>,
+    /// Requests admitted in this boot; null in what others say of it, like the next two.
+    #[serde(deserialize_with = "present")]
+    pub admitted: Option<i64>,
+    /// Of those, closed by a usage event of this boot.
+    #[serde(deserialize_with = "present")]
+    pub settled: Option<i64>,
+    /// Of those, neither: still running, or, where a later start closes this one, left open and closed by that one as unknown.
+    #[serde(deserialize_with = "present")]
+    pub open: Option<i64>,
     /// The producer's journal is safe against a power cut up to here. In what others say of it: the same of the last sign of
     /// life that it stands on; null where there was none.
     #[serde(deserialize_with = "present")]

@@ -6,6 +6,9 @@
 use memchr::memmem;
 use serde::de::DeserializeOwned;
 
+/// The first draft has it in no attempt, the second in each.
+const SINCE_THE_SECOND: &[u8] = br#""priced_as":"#;
+
 const ADDED_TO_EVENT: &[u8] = br#""priced_as":null,"#;
 const ADDED_TO_ADMISSION: &[u8] = br#""priced_as":null,"scopes":[],"leases":"","policies":"","#;
 const ADDED_TO_ATTEMPT: &[u8] =
@@ -35,6 +38,9 @@ pub(crate) fn usage(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut upcast = [DRAFT, ADDED_TO_EVENT].concat();
     let mut done = 0;
     let attempts = memmem::find(rest, ATTEMPTS)?;
+    if memmem::find(&rest[attempts..], SINCE_THE_SECOND).is_some() {
+        return None;
+    }
     for at in memmem::find_iter(&rest[attempts..], ATTEMPT) {
         let at = attempts + at;
         upcast.extend_from_slice(&rest[done..=at]);

@@ -201,6 +201,9 @@ fn producer() -> ProducerRecord {
         boot: boot(),
         state: ProducerState::Closed,
         last_producer_seq: Some(41),
+        admitted: Some(40),
+        settled: Some(38),
+        open: Some(2),
         synced_position: Some(12),
         clock_us: Micros(1_795_615_675_000_000),
         by: None,
@@ -212,6 +215,9 @@ fn producer() -> ProducerRecord {
 fn declared_lost() -> ProducerRecord {
     ProducerRecord {
         state: ProducerState::DeclaredLost,
+        admitted: None,
+        settled: None,
+        open: None,
         by: Some(text("ada")),
         why: Some(text("the machine burnt down")),
         exposure: Some(Exposure {

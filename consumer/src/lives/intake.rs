@@ -7,9 +7,12 @@ use schemas::rows::{Columns, Unreadable, leaf_hash};
 use schemas::{Micros, ProducerKind, ProducerRow, RecordKind};
 use store::{Client, StoreError, Stored};
 
+/// So many reasons why records could not be read are kept apart.
+const MAX_REASONS: usize = 100;
+
 /// What was read and waits to be written. Bounded by the boots whose heartbeats lie between two writes.
 #[derive(Clone, Debug, Default)]
-pub struct Lives {
+pub(crate) struct Lives {
     beats: BTreeMap<(String, String), ProducerRow>,
     steps: Vec<ProducerRow>,
     unreadable: Vec<String>,
@@ -38,7 +41,7 @@ impl Lives {
 
     fn complain(&mut self, why: &Unreadable) {
         let why = why.to_string();
-        if !self.unreadable.contains(&why) {
+        if self.unreadable.len() < MAX_REASONS && !self.unreadable.contains(&why) {
             self.unreadable.push(why);
         }
     }
@@ -46,6 +49,12 @@ impl Lives {
     /// How many rows wait.
     pub(crate) fn len(&self) -> usize {
         self.beats.len() + self.steps.len()
+    }
+
+    /// The earliest clock that they show.
+    pub(crate) fn oldest(&self) -> Option<i64> {
+        let rows = self.steps.iter().chain(self.beats.values());
+        rows.map(|row| row.clock).min()
     }
 
     /// Whether nothing is to be written or told.
@@ -74,6 +83,51 @@ impl Lives {
     }
 }
 
+/// The same of a log in which such records stand between all others: what was put aside while reading on, and from which place on
+/// the store may not have it.
+#[derive(Debug, Default)]
+pub struct Aside {
+    waiting: Lives,
+    /// The place of the first that waits.
+    first: Option<i64>,
+    /// The same of what is being written.
+    in_hand: Option<i64>,
+    /// The earliest clock in what was written.
+    oldest: Option<i64>,
+}
+
+impl Aside {
+    /// Puts the record at `offset` aside.
+    pub(crate) fn put(&mut self, offset: i64, kind: RecordKind, bytes: &[u8]) {
+        self.first = Some(self.first.map_or(offset, |first| first.min(offset)));
+        self.waiting.take(kind, bytes);
+    }
+
+    /// Takes what waits, to be written.
+    pub(crate) fn hand_out(&mut self) -> Lives {
+        let first = self.first.take();
+        self.in_hand = self.in_hand.into_iter().chain(first).min();
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// What was handed out is in the store.
+    pub(crate) fn written(&mut self, lives: &Lives) {
+        self.in_hand = None;
+        self.oldest = self.oldest.into_iter().chain(lives.oldest()).min();
+    }
+
+    /// The earliest clock in what was written since this was last asked.
+    pub(crate) fn take_oldest(&mut self) -> Option<i64> {
+        self.oldest.take()
+    }
+
+    /// Whether the store has all that was put aside from before this place.
+    pub(crate) fn is_written_below(&self, mark: i64) -> bool {
+        let mut firsts = self.first.into_iter().chain(self.in_hand);
+        firsts.all(|first| first >= mark)
+    }
+}
+
 /// Inserts all rows. May be repeated.
 pub(crate) async fn insert(client: &Client, lives: &Lives) -> Result<(), StoreError> {
     for rows in lives.by_month().values() {
@@ -92,6 +146,23 @@ mod tests {
     use super::*;
     use crate::sample::{beat, life};
     use schemas::ProducerState;
+
+    #[test]
+    fn what_was_put_aside_is_written_when_it_was_handed_out_and_taken() {
+        let mut aside = Aside::default();
+        assert!(aside.is_written_below(9));
+        aside.put(3, RecordKind::Heartbeat, &beat("gw-1", 3, None).encode());
+        aside.put(5, RecordKind::Heartbeat, &beat("gw-1", 5, None).encode());
+        assert!(aside.is_written_below(3) && !aside.is_written_below(4));
+        let handed = aside.hand_out();
+        assert_eq!(handed.len(), 1);
+        aside.put(7, RecordKind::Heartbeat, &beat("gw-1", 7, None).encode());
+        assert!(!aside.is_written_below(4), "it is still in hand");
+        aside.written(&handed);
+        assert_eq!(aside.take_oldest(), handed.oldest());
+        assert_eq!(aside.take_oldest(), None);
+        assert!(aside.is_written_below(7) && !aside.is_written_below(8));
+    }
 
     #[test]
     fn of_heartbeats_the_last_is_kept_and_of_lives_every_step() {

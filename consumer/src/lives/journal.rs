@@ -21,7 +21,14 @@ impl<S: Source> Log for JournalLog<'_, S> {
     }
 
     async fn covers(&self, _: &Client, mark: &i64) -> Result<bool, String> {
-        Ok(self.news.settled() >= *mark)
+        // In this order: what was settled was read, and put aside before that.
+        let is_settled = self.news.settled() >= *mark;
+        let aside = self.source.lives();
+        Ok(is_settled && aside.is_none_or(|aside| aside.lock().is_written_below(*mark)))
+    }
+
+    fn take_oldest(&self) -> Option<i64> {
+        self.source.lives()?.lock().take_oldest()
     }
 
     fn say(&self, record: &ProducerRecord) -> Result<(), String> {

@@ -9,8 +9,8 @@ mod journal;
 mod report;
 mod watch;
 
-pub use intake::Lives;
-pub(crate) use intake::insert;
+pub use intake::Aside;
+pub(crate) use intake::{Lives, insert};
 pub(crate) use journal::watch_journal;
 pub(crate) use report::Board;
 pub use report::{Gap, ProducerNews, Report};

@@ -20,9 +20,10 @@ use crate::options::Options;
 
 /// So many numbers are looked for with one question.
 const NUMBERS_A_QUESTION: i64 = 1_000_000;
-/// After the first look, only records with a clock of the last day are read again; clocks of producers may be that wrong.
+/// After the first look, only records with a clock of the last day are read again, or of as long ago as one that was written since:
+/// a producer's clock may be wrong, and a journal may be published long after it was written.
 const LOOK_BACK_US: i64 = 86_400_000_000;
-/// All records are read again so often: nobody's clock is trusted for ever.
+/// All records are read again so often.
 const ALL_EVERY: u32 = 240;
 
 /// The log, as far as the watch needs it.
@@ -35,6 +36,9 @@ pub(crate) trait Log {
 
     /// Whether the store has everything before the mark.
     async fn covers(&self, client: &Client, mark: &Self::Mark) -> Result<bool, String>;
+
+    /// The earliest clock in what was written into `producer_log` since this was last asked.
+    fn take_oldest(&self) -> Option<i64>;
 
     /// Writes a record about a producer into the log.
     fn say(&self, record: &ProducerRecord) -> Result<(), String>;
@@ -61,6 +65,8 @@ pub(crate) struct Watch<M> {
     boots: BTreeMap<Key, Boot>,
     pending: Option<Pending<M>>,
     passes: u32,
+    /// The earliest clock in what was written and not read yet.
+    oldest: Option<i64>,
     looks: u64,
 }
 
@@ -81,6 +87,7 @@ impl<M> Watch<M> {
             boots: BTreeMap::new(),
             pending: None,
             passes: 0,
+            oldest: None,
             looks: 0,
         }
     }
@@ -88,6 +95,11 @@ impl<M> Watch<M> {
     /// When there is something to do.
     pub(crate) fn due_at(&self) -> Instant {
         self.due_at
+    }
+
+    /// Another watched meanwhile: what it wrote is not known here.
+    pub(crate) fn begin_anew(&mut self) {
+        (self.passes, self.pending) = (0, None);
     }
 
     /// Looks, if it is time; what could not be asked is asked again later.
@@ -113,7 +125,7 @@ impl<M> Watch<M> {
     async fn step(&mut self, log: &impl Log<Mark = M>) -> Result<(), String> {
         if let Some(pending) = self.pending.take() {
             match log.covers(&self.client, &pending.mark).await {
-                Ok(true) => self.judge(log, &pending).await.map_err(|e| e.to_string())?,
+                Ok(true) => return self.judge(log, &pending).await.map_err(|e| e.to_string()),
                 not_yet => {
                     self.pending = Some(pending);
                     return not_yet.map(drop);
@@ -121,7 +133,7 @@ impl<M> Watch<M> {
             }
         }
         let at = Instant::now();
-        self.hear().await.map_err(|error| error.to_string())?;
+        self.hear(log).await.map_err(|error| error.to_string())?;
         let mark = log.mark()?;
         let claims = self.boots.iter().filter(|(_, boot)| !boot.is_done());
         let claims = claims.map(|(key, boot)| (key.clone(), boot.claim.last));
@@ -134,12 +146,14 @@ impl<M> Watch<M> {
     }
 
     /// Reads what is claimed.
-    async fn hear(&mut self) -> Result<(), StoreError> {
+    async fn hear(&mut self, log: &impl Log<Mark = M>) -> Result<(), StoreError> {
         let is_first = self.passes == 0;
+        self.oldest = self.oldest.into_iter().chain(log.take_oldest()).min();
         let since = if self.passes.is_multiple_of(ALL_EVERY) {
             0
         } else {
-            (self.clock)() - LOOK_BACK_US
+            let recent = (self.clock)() - LOOK_BACK_US;
+            self.oldest.map_or(recent, |oldest| oldest.min(recent))
         };
         let claims = facts::claims(&self.client, since).await?;
         let whole = if is_first {
@@ -148,6 +162,7 @@ impl<M> Watch<M> {
             BTreeMap::new()
         };
         self.passes = self.passes.wrapping_add(1);
+        self.oldest = None;
         let now = self.started.elapsed();
         // What is over, whole and no longer spoken of is forgotten.
         self.boots
@@ -181,7 +196,7 @@ impl<M> Watch<M> {
             }
         }
         let heard_until = pending.at.duration_since(self.started);
-        self.hear().await?;
+        self.hear(log).await?;
         self.call_silent(log, heard_until);
         self.looks += 1;
         self.publish();
@@ -224,6 +239,9 @@ impl<M> Watch<M> {
                 boot: of,
                 state: ProducerState::Silent,
                 last_producer_seq: numbered(boot.claim.last),
+                admitted: None,
+                settled: None,
+                open: None,
                 synced_position: standing.heard.filter(|position| *position >= 0),
                 clock_us: schemas::Micros((self.clock)()),
                 by: Some(self.who.clone()),

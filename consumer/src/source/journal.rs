@@ -14,7 +14,7 @@ use schemas::wire::CUT_RECORD;
 use super::{Read, Reader, Record, Source, SourceError};
 use crate::commit::{CursorFile, Keeper};
 use crate::decode::Rows;
-use crate::lives::Lives;
+use crate::lives::Aside;
 use crate::options::Options;
 use crate::worker::Fate;
 
@@ -28,7 +28,7 @@ pub struct JournalSource {
     place: Place,
     takes: fn(RecordKind) -> bool,
     /// Where signs of life are put aside for the store.
-    lives: Option<Arc<Mutex<Lives>>>,
+    lives: Option<Arc<Mutex<Aside>>>,
 }
 
 impl JournalSource {
@@ -58,11 +58,16 @@ impl JournalSource {
         }
     }
 
-    fn append(&self, kind: RecordKind, bytes: &[u8]) -> Result<(), SourceError> {
+    fn append(
+        &self,
+        kind: RecordKind,
+        bytes: &[u8],
+        no_room: fn(String) -> SourceError,
+    ) -> Result<(), SourceError> {
         match self.journal.append(kind as u8, bytes) {
             Ok(_) => Ok(()),
             Err(AppendError::Closed) => Err(SourceError::Closed),
-            Err(error) => Err(SourceError::NoCut(error.to_string())),
+            Err(error) => Err(no_room(error.to_string())),
         }
     }
 }
@@ -119,16 +124,16 @@ impl Source for JournalSource {
         }
     }
 
-    fn lives(&self) -> Option<&Mutex<Lives>> {
+    fn lives(&self) -> Option<&Mutex<Aside>> {
         self.lives.as_deref()
     }
 
     fn say(&self, record: &[u8]) -> Result<(), SourceError> {
-        self.append(RecordKind::Producer, record)
+        self.append(RecordKind::Producer, record, SourceError::NotSaid)
     }
 
     fn append_cut(&self) -> Result<(), SourceError> {
-        self.append(RecordKind::Cut, CUT_RECORD)
+        self.append(RecordKind::Cut, CUT_RECORD, SourceError::NoCut)
     }
 
     fn keeper(&self, options: &Options) -> Box<dyn Keeper> {
@@ -146,7 +151,7 @@ impl Source for JournalSource {
 pub struct JournalReader {
     frames: journal::Reader,
     takes: fn(RecordKind) -> bool,
-    lives: Option<Arc<Mutex<Lives>>>,
+    lives: Option<Arc<Mutex<Aside>>>,
 }
 
 impl Reader for JournalReader {
@@ -179,7 +184,7 @@ impl Reader for JournalReader {
             };
             if let (RecordKind::Heartbeat | RecordKind::Producer, Some(lives)) = (kind, &self.lives)
             {
-                lives.lock().take(kind, &frame.payload);
+                lives.lock().put(offset, kind, &frame.payload);
             }
             if (self.takes)(kind) {
                 return Ok(Read::Record(Record {

@@ -15,7 +15,7 @@ use schemas::rows::Source as Place;
 use crate::commit::Keeper;
 use crate::decode::Rows;
 use crate::letters::LetterPlace;
-use crate::lives::Lives;
+use crate::lives::Aside;
 use crate::options::Options;
 use crate::worker::Fate;
 
@@ -96,6 +96,9 @@ pub enum SourceError {
     /// No cut record could be appended for now.
     #[error("no cut record could be appended: {0}")]
     NoCut(String),
+    /// What is said of a producer could not be appended for now.
+    #[error("what is said of a producer could not be appended: {0}")]
+    NotSaid(String),
     /// The log can not be read.
     #[error("the log can not be read: {0}")]
     Failed(String),
@@ -127,13 +130,13 @@ pub trait Source: Send + 'static {
     }
 
     /// Where reading puts what producers say of themselves, if their heartbeats stand between the records of this log.
-    fn lives(&self) -> Option<&Mutex<Lives>> {
+    fn lives(&self) -> Option<&Mutex<Aside>> {
         None
     }
 
     /// Writes what is said of a producer into the log, where heartbeats stand in it.
     fn say(&self, _record: &[u8]) -> Result<(), SourceError> {
-        Err(SourceError::Failed(
+        Err(SourceError::NotSaid(
             "lives of producers stand in another log".to_owned(),
         ))
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use consumer::{Gap, Handle, Options, Report};
 use schemas::{ProducerState, RecordKind};
 
-use crate::events::{beat, boot, encode, event, life};
+use crate::events::{MID_NOVEMBER_US, beat, boot, encode, event, life};
 use crate::world::{DEADLINE, PRODUCER, World};
 
 fn watching(world: &World) -> Options {
@@ -140,6 +140,24 @@ async fn a_tail_that_was_claimed_before_this_start_is_missed_too() {
     })
     .await;
     world.close(again).await;
+}
+
+/// Clocks of producers may be wrong, and journals of burnt machines are published late: what comes now is looked at now.
+#[tokio::test]
+async fn a_claim_with_a_clock_of_long_ago_is_heard_at_the_next_look() {
+    let world = World::new().await;
+    let options = Options {
+        watch_every: Duration::from_secs(1),
+        clock: || MID_NOVEMBER_US + 400 * 86_400_000_000,
+        ..world.options()
+    };
+    let consumer = consumer::spawn(world.source(), options).unwrap();
+    until(&consumer, "a first look", |report| report.looks > 0).await;
+    world.append(0..2);
+    say(&world, 1, 2);
+    let report = until(&consumer, "a number missing", |report| report.missing > 0).await;
+    assert_eq!(report.gaps, [gap(2, 2)]);
+    world.close(consumer).await;
 }
 
 #[tokio::test]

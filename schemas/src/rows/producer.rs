@@ -41,7 +41,7 @@ row! {
         clock: i64,
         /// The last number given.
         last_producer_seq: Option<i64>,
-        /// Requests admitted in this boot; null but for heartbeats, like the next four.
+        /// Requests admitted in this boot, as far as it is said; like the next three.
         admitted: Option<i64>,
         /// Of those, closed by a usage event.
         settled: Option<i64>,
@@ -159,6 +159,9 @@ impl From<ProducerRecord> for ProducerRow {
         let exposure = record.exposure.as_ref();
         Self {
             last_producer_seq: record.last_producer_seq,
+            admitted: record.admitted,
+            settled: record.settled,
+            open: record.open,
             synced_position: record.synced_position,
             reserved_units: exposure.map_or_else(Vec::new, |lost| named(&lost.reserved_units)),
             exposure_missing: exposure.map(|lost| lost.missing),

@@ -10,6 +10,7 @@ use schemas::{RecordKind, Topic};
 use serde_json::Value;
 use tests::command::run;
 use tests::{Ask, KEYS, eventually};
+use tokio::task::JoinSet;
 
 use super::events::{beat, boot};
 use super::gateway::{Plan, Stand as Gateway};
@@ -142,7 +143,7 @@ async fn a_missing_record_is_named_and_who_is_silent_can_be_declared_lost() {
 
 /// Looks at `/gaps` all the while, and keeps every alarm.
 struct Alarms {
-    looking: tokio::task::JoinHandle<Vec<String>>,
+    looking: JoinSet<Vec<String>>,
     ended: Arc<AtomicBool>,
 }
 
@@ -150,7 +151,8 @@ impl Alarms {
     fn watch(member: &Member) -> Self {
         let (url, ended) = (member.url("/gaps"), Arc::new(AtomicBool::new(false)));
         let of_task = ended.clone();
-        let looking = tokio::spawn(async move {
+        let mut looking = JoinSet::new();
+        looking.spawn(async move {
             let mut alarms = Vec::new();
             while !of_task.load(Ordering::Acquire) {
                 let answer = reqwest::get(&url).await;
@@ -169,9 +171,10 @@ impl Alarms {
         Self { looking, ended }
     }
 
-    async fn stop(self) -> Vec<String> {
+    async fn stop(mut self) -> Vec<String> {
         self.ended.store(true, Ordering::Release);
-        self.looking.await.expect("no panic")
+        let looked = self.looking.join_next().await;
+        looked.expect("it looks").expect("no panic")
     }
 }
 

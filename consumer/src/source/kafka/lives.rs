@@ -1,6 +1,7 @@
 //! What producers say of themselves, from its own topic into the store: a member of a classic group of its own. Read, insert,
 //! then commit: what is read twice is inserted twice, which changes nothing. Who has partition 0 also watches.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
@@ -78,6 +79,7 @@ pub(super) fn read_lives(shared: &Shared, options: &Options, member: &str, boot:
             );
             shared.rest(AGAIN);
         }
+        shared.board.leave();
     }
 }
 
@@ -89,13 +91,19 @@ struct Member<'a> {
     sending: Sending,
     watch: Watch<Mark>,
     read: Lives,
+    /// The earliest clock in what was written and not seen by the watch.
+    oldest: Cell<Option<i64>>,
     records: usize,
     /// The place after the last that was read, by partition.
     next: BTreeMap<i32, i64>,
     /// Since when something waits to be written.
     since: Option<Instant>,
-    /// The store did not take it: not tried before this.
+    /// It was written, and the group's offset is not kept yet.
+    is_owed: bool,
+    /// The store or the group did not take it: not tried before this.
     not_before: Option<Instant>,
+    /// Nothing more is read until there is room.
+    is_resting: bool,
 }
 
 impl<'a> Member<'a> {
@@ -132,10 +140,13 @@ impl<'a> Member<'a> {
                 Watch::new(options, member, board, metrics)
             },
             read: Lives::default(),
+            oldest: Cell::new(None),
             records: 0,
             next: BTreeMap::new(),
             since: None,
+            is_owed: false,
             not_before: None,
+            is_resting: false,
         })
     }
 
@@ -164,6 +175,7 @@ impl<'a> Member<'a> {
             if self.is_due() {
                 self.write()?;
             }
+            self.go_on()?;
             self.look();
         }
         self.write()?;
@@ -175,17 +187,21 @@ impl<'a> Member<'a> {
     fn forget(&mut self) {
         self.read = Lives::default();
         self.next.clear();
-        (self.records, self.since) = (0, None);
+        (self.records, self.since, self.is_owed) = (0, None, false);
+        self.watch.begin_anew();
         self.shared.board.leave();
     }
 
     fn is_due(&self) -> bool {
-        let Some(since) = self.since else {
-            return false;
-        };
         if self.not_before.is_some_and(|at| Instant::now() < at) {
             return false;
         }
+        if self.is_owed {
+            return true;
+        }
+        let Some(since) = self.since else {
+            return false;
+        };
         let wait = if self.read.has_steps() {
             STEPS_WAIT
         } else {
@@ -214,9 +230,19 @@ impl<'a> Member<'a> {
             Err(error) => {
                 tracing::info!(%error, "what producers say waits for the store");
                 self.not_before = Some(Instant::now() + AGAIN);
-                return self.rest_partitions(self.records >= MAX_READ);
+                return self.rest();
             }
         }
+        let written = std::mem::take(&mut self.read);
+        let oldest = self.oldest.take().into_iter().chain(written.oldest());
+        self.oldest.set(oldest.min());
+        (self.records, self.since, self.is_owed) = (0, None, true);
+        self.commit()
+    }
+
+    /// Keeps how far it is written. What is not taken is tried again, even if nothing more is read: the watch waits for it. Should
+    /// another read it once more, that changes nothing.
+    fn commit(&mut self) -> Result<(), String> {
         let mut list = TopicPartitionList::new();
         for (partition, next) in &self.next {
             list.add_partition_offset(
@@ -226,29 +252,45 @@ impl<'a> Member<'a> {
             )
             .map_err(|error| shown(&error))?;
         }
-        if list.count() > 0
-            && let Err(error) = self.consumer.commit(&list, CommitMode::Sync)
-        {
-            // Not kept is read again, which changes nothing.
-            tracing::info!(
-                error = shown(&error),
-                "a commit of producers' lives was not taken"
-            );
-        }
-        self.read = Lives::default();
-        (self.records, self.since, self.not_before) = (0, None, None);
-        self.rest_partitions(false)
+        let committed = match list.count() {
+            0 => Ok(()),
+            _ => self.consumer.commit(&list, CommitMode::Sync),
+        };
+        (self.is_owed, self.not_before) = match committed {
+            Ok(()) => (false, None),
+            Err(error) => {
+                let error = shown(&error);
+                tracing::info!(error, "a commit of producers' lives was not taken");
+                (true, Some(Instant::now() + AGAIN))
+            }
+        };
+        Ok(())
     }
 
-    fn rest_partitions(&self, rest: bool) -> Result<(), String> {
-        let done = self.consumer.assignment().and_then(|assigned| {
-            if rest {
-                self.consumer.pause(&assigned)
-            } else {
-                self.consumer.resume(&assigned)
-            }
-        });
-        done.map_err(|error| shown(&error))
+    /// Reads nothing more, if too much waits.
+    fn rest(&mut self) -> Result<(), String> {
+        if self.is_resting || self.records < MAX_READ {
+            return Ok(());
+        }
+        let assigned = self.consumer.assignment();
+        let rested = assigned.and_then(|assigned| self.consumer.pause(&assigned));
+        self.is_resting = rested.is_ok();
+        rested.map_err(|error| shown(&error))
+    }
+
+    /// Reads on, if it rests and there is room. Partitions that are assigned only now may rest as well.
+    fn go_on(&mut self) -> Result<(), String> {
+        if !self.is_resting || self.records >= MAX_READ {
+            return Ok(());
+        }
+        let assigned = self.consumer.assignment().map_err(|error| shown(&error))?;
+        if assigned.count() > 0 {
+            self.consumer
+                .resume(&assigned)
+                .map_err(|error| shown(&error))?;
+            self.is_resting = false;
+        }
+        Ok(())
     }
 
     /// Watches, if it is this member's part.
@@ -266,6 +308,7 @@ impl<'a> Member<'a> {
                 consumer: &self.consumer,
                 sending: &self.sending,
                 options: &self.shared.kafka,
+                oldest: &self.oldest,
             };
             self.runtime.block_on(self.watch.look(&reach));
         }

@@ -14,6 +14,8 @@ pub(crate) const QUEUE_BYTES: usize = 4 << 20;
 const CLIENT_QUEUE_KIB: &str = "16384";
 /// A member that does not poll for so long is thrown out of the group.
 const MAX_POLL_INTERVAL_MS: &str = "60000";
+/// The same for who also asks the store which numbers are there: longer than several such questions take at most.
+const MAX_LOOK_INTERVAL_MS: &str = "600000";
 
 /// A member of a group.
 #[derive(Clone, Debug)]
@@ -89,7 +91,7 @@ impl KafkaOptions {
             ("partition.assignment.strategy", "range".into()),
             ("session.timeout.ms", session.to_string()),
             ("heartbeat.interval.ms", (session / 6).max(200).to_string()),
-            ("max.poll.interval.ms", MAX_POLL_INTERVAL_MS.into()),
+            ("max.poll.interval.ms", MAX_LOOK_INTERVAL_MS.into()),
             // A topic that is made later is found within this.
             ("topic.metadata.refresh.interval.ms", "5000".into()),
         ];

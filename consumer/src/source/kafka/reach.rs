@@ -1,6 +1,7 @@
 //! How far the log in Kafka reaches, and whether the store has it up to there; asked through the lives' member, whoever has which
 //! partition.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use rdkafka::Offset;
@@ -26,6 +27,8 @@ pub(super) struct Reach<'a> {
     pub consumer: &'a BaseConsumer<Told>,
     pub sending: &'a Sending,
     pub options: &'a KafkaOptions,
+    /// The producers' topic has one partition: who asks has written all of it since it was assigned.
+    pub oldest: &'a Cell<Option<i64>>,
 }
 
 /// Where the partitions ended, each that has records.
@@ -78,6 +81,10 @@ impl Log for Reach<'_> {
 
     async fn covers(&self, client: &Client, mark: &Mark) -> Result<bool, String> {
         Ok(self.lives_are_written(mark)? && usage_is_written(client, mark).await?)
+    }
+
+    fn take_oldest(&self) -> Option<i64> {
+        self.oldest.take()
     }
 
     fn say(&self, record: &ProducerRecord) -> Result<(), String> {
