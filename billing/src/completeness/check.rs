@@ -161,8 +161,8 @@ async fn count(client: &Client, request: &Request) -> Result<Numbers, BillingErr
     }
     Ok(Numbers {
         moment,
-        held_up,
         boots,
+        held_up,
         dead_letters,
         short,
         scopes,

@@ -341,7 +341,7 @@ fn an_uplift_for_a_place_that_no_request_is_looked_up_by_is_refused() {
             ("region_class", "datazone"),
         ];
         let up = with(row(1, &columns), |r| {
-            text.clone_into(r.column_mut(column).unwrap())
+            text.clone_into(r.column_mut(column).unwrap());
         });
         let told = errors(&[up]);
         assert!(told[0].contains(wanted), "{told:?}");
