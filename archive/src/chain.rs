@@ -27,18 +27,23 @@ pub fn logs(shelf: &dyn Shelf) -> Result<Vec<LogId>, ArchiveError> {
     Ok(logs)
 }
 
-/// Names of files end in something; those of folders of ours do not matter if they are none.
+/// The folders in a folder; files of others do not matter. One that can not be read is not taken for one that is not there.
 fn shelf_folders(shelf: &dyn Shelf, folder: &str) -> Result<Vec<String>, ArchiveError> {
-    let names = shelf.names(folder)?;
-    let is_folder = |name: &String| {
+    let mut folders = Vec::new();
+    for name in shelf.names(folder)? {
         let at = if folder.is_empty() {
             name.clone()
         } else {
             format!("{folder}/{name}")
         };
-        shelf.names(&at).is_ok()
-    };
-    Ok(names.into_iter().filter(is_folder).collect())
+        match shelf.names(&at) {
+            Ok(_) => folders.push(name),
+            Err(ArchiveError::Io { error, .. })
+                if error.kind() == std::io::ErrorKind::NotADirectory => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(folders)
 }
 
 /// The numbers of a log's manifests, in order.

@@ -59,6 +59,21 @@ impl Shelf for Directory {
         Ok(names)
     }
 
+    fn settle(&self, folder: &str) -> Result<(), ArchiveError> {
+        let path = self.at(folder);
+        let within = path.ancestors().take_while(|path| *path != self.root);
+        for folder in within.chain([self.root.as_path()]) {
+            sync_unless(io::ErrorKind::NotFound, folder)?;
+        }
+        match self.root.parent() {
+            // One that may not be read holds nothing that was made by us: making it would have failed.
+            Some(above) if !above.as_os_str().is_empty() => {
+                sync_unless(io::ErrorKind::PermissionDenied, above)
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn open(&self, name: &str) -> Result<Option<Box<dyn Read + Send>>, ArchiveError> {
         let path = self.at(name);
         match File::open(&path) {
@@ -127,4 +142,11 @@ fn make(folder: &Path) -> Result<(), ArchiveError> {
 fn sync_folder(folder: &Path) -> Result<(), ArchiveError> {
     let synced = File::open(folder).and_then(|folder| folder.sync_all());
     synced.map_err(ArchiveError::io(format!("syncing {}", folder.display())))
+}
+
+fn sync_unless(is_fine: io::ErrorKind, folder: &Path) -> Result<(), ArchiveError> {
+    match sync_folder(folder) {
+        Err(ArchiveError::Io { error, .. }) if error.kind() == is_fine => Ok(()),
+        synced => synced,
+    }
 }

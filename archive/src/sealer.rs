@@ -58,6 +58,10 @@ impl Sealer {
         boundaries: Boundaries,
     ) -> Result<Self, ArchiveError> {
         let last = Chain::last(&*shelf, &log)?;
+        if last.is_some() {
+            // The log is let go up to this end, so it must not be one that a power cut takes back.
+            shelf.settle(&log.folder())?;
+        }
         let (segment, previous, first) = match last {
             None => (0, None, None),
             Some((manifest, digest)) => {

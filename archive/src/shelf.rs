@@ -34,6 +34,10 @@ pub trait Shelf: Send + Sync + std::fmt::Debug {
     /// The names directly in a folder, sorted; empty if there is none.
     fn names(&self, folder: &str) -> Result<Vec<String>, ArchiveError>;
 
+    /// What was seen in a folder, and the folder itself, stays there whatever happens now: who put it there may have died before
+    /// that was so. Nothing to do where there is no folder.
+    fn settle(&self, folder: &str) -> Result<(), ArchiveError>;
+
     /// Reads a file; `None` if there is none.
     fn open(&self, name: &str) -> Result<Option<Box<dyn Read + Send>>, ArchiveError>;
 

@@ -53,8 +53,15 @@ pub(crate) async fn begin<S: Source>(source: &S, writer: &Writer) -> Result<Begu
             .as_ref()
             .and_then(|mark| source.written_by(mark.committed - 1)),
     };
-    let begin = start::begin(&known)?;
-    let mut mark = mark.unwrap_or_else(|| new_mark(place, cuts.as_ref(), begin));
+    let (begin, first_kept) = (start::begin(&known)?, known.first_kept);
+    let mut mark = mark.unwrap_or_else(|| new_mark(place, cuts.as_ref(), begin, first_kept));
+    if cuts.is_none() && boundary.is_some_and(|boundary| boundary > 0) {
+        writer.news.alarm(format!(
+            "the log says that everything before {} was written, and the store has no cut of it: what the log still holds is \
+             written again, what it held before {} is missing",
+            mark.committed, first_kept
+        ));
+    }
     if let Some(lost) = begin.lost_from {
         lose(writer, &mut mark, lost, begin.at);
     }
@@ -77,8 +84,11 @@ fn begin_anew(writer: &Writer, place: &Place, old: &str) {
     ));
 }
 
-fn new_mark(place: &Place, cuts: Option<&Cuts>, begin: start::Begin) -> Mark {
+/// Without a mark nobody says where the store's part of the log began: whatever the log still holds belongs to it, so that the
+/// audit finds what the store has lost at its beginning, or altogether.
+fn new_mark(place: &Place, cuts: Option<&Cuts>, begin: start::Begin, first_kept: i64) -> Mark {
     let origin = cuts.map_or(begin.lost_from.unwrap_or(begin.at), |cuts| cuts.first);
+    let origin = origin.min(first_kept);
     let repair_epoch = cuts.map_or(0, |cuts| cuts.repair_epoch);
     Mark {
         committed: begin.at,
@@ -142,10 +152,12 @@ async fn finish_repair<S: Source>(
     let Some(begun) = commit.mark().in_work.filter(|begun| begun.repair_epoch > 0) else {
         return Ok(());
     };
-    let wanted = Wanted::batch(begun.first, begun.last);
-    if let Repaired::Impossible(why) =
-        repair(source, writer, commit, wanted, begun.repair_epoch).await?
-    {
+    let wanted = Wanted::begun(begun.first, begun.last);
+    let repaired = match repair(source, writer, commit, wanted, begun.repair_epoch).await {
+        Err(refused @ Halt::Rejected { .. }) => Repaired::Impossible(refused.to_string()),
+        repaired => repaired?,
+    };
+    if let Repaired::Impossible(why) = repaired {
         writer.news.alarm(format!(
             "a repair of {}-{} was begun and can not be finished: {why}",
             begun.first, begun.last

@@ -191,6 +191,12 @@ impl Commit {
         self.keeper.store(&self.mark)
     }
 
+    /// Rows that are no batch are about to be inserted under this epoch: it is not used again.
+    pub(crate) fn use_epoch(&mut self, repair_epoch: u32) -> Result<(), CommitError> {
+        self.mark.repair_epoch = self.mark.repair_epoch.max(repair_epoch);
+        self.keeper.store(&self.mark)
+    }
+
     /// The batch in work can not be repeated any more.
     pub(crate) fn give_up(&mut self) -> Result<(), CommitError> {
         self.mark.in_work = None;

@@ -61,7 +61,7 @@ pub async fn replay<S: Source>(
         source,
         &writer,
         &mut commit,
-        Wanted::stretch(from, to - 1),
+        Wanted::once_more(from, to - 1),
         repair_epoch,
     )
     .await?

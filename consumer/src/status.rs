@@ -39,7 +39,7 @@ pub struct Status {
     pub settled: i64,
     /// All places of the log below can be read.
     pub readable_end: i64,
-    /// Everything before this boundary was found again in the store by the audit.
+    /// Everything before this boundary was found again in the store by the audit, or is in neither any more, which is an alarm.
     pub verified: i64,
     /// Audits that ran to the end of what is committed.
     pub audits: u64,

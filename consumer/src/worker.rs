@@ -72,14 +72,15 @@ pub(crate) enum Step {
     Audit,
     /// Rows of `usage_events`.
     Usage,
-    /// The row of `cuts`: whoever finds it knows that the others are there.
-    Cut,
     /// Unreadable records, told to whoever mends them.
     DeadLetters,
+    /// The row of `cuts`: whoever finds it knows that the others are there, and that the letters were told. Whoever comes next
+    /// begins behind it.
+    Cut,
 }
 
 impl Step {
-    pub(crate) const ALL: [Self; 4] = [Self::Audit, Self::Usage, Self::Cut, Self::DeadLetters];
+    pub(crate) const ALL: [Self; 4] = [Self::Audit, Self::Usage, Self::DeadLetters, Self::Cut];
 }
 
 /// What to do.

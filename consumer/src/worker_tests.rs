@@ -91,3 +91,32 @@ fn what_stands_before_a_newer_record_is_ended_and_an_upgraded_reader_goes_on_wit
     }
     assert_eq!(work(&mut upgraded), [(3, 5, 2)]);
 }
+
+/// Whoever finds the cut begins behind the batch: a letter that was not told before it would never be.
+#[test]
+fn letters_are_told_before_the_cut_is_written() {
+    let now = Duration::ZERO;
+    let mut worker = worker(0);
+    for record in [usage(0), record(1, RecordKind::Usage, b"noise"), cut(2)] {
+        worker.take(Input::Record(&record), now).expect("known");
+    }
+    let mut steps = Vec::new();
+    while let Some(output) = worker.output() {
+        let input = match output {
+            Output::Step { step, .. } => {
+                steps.push(step);
+                Input::Stepped(Fate::Done)
+            }
+            Output::Commit(rows) => {
+                assert_eq!(rows.dead_letters(), 1);
+                break;
+            }
+            _ => continue,
+        };
+        worker.take(input, now).expect("not a record");
+    }
+    assert_eq!(
+        steps,
+        [Step::Audit, Step::Usage, Step::DeadLetters, Step::Cut]
+    );
+}

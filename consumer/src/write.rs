@@ -49,7 +49,22 @@ impl Writer {
 
     /// Inserts the rows of a batch into the three tables, until they are there.
     pub(crate) async fn write(&self, rows: &Rows, repair_epoch: u32) -> Result<(), Halt> {
-        for step in Step::ALL {
+        self.write_steps(rows, &Step::ALL, repair_epoch).await
+    }
+
+    /// Inserts the rows of records that are part of a batch: no cut is made of them.
+    pub(crate) async fn write_rows(&self, rows: &Rows, repair_epoch: u32) -> Result<(), Halt> {
+        let steps = [Step::Audit, Step::Usage];
+        self.write_steps(rows, &steps, repair_epoch).await
+    }
+
+    async fn write_steps(
+        &self,
+        rows: &Rows,
+        steps: &[Step],
+        repair_epoch: u32,
+    ) -> Result<(), Halt> {
+        for &step in steps {
             let attempt = async |client| self.table(&client, rows, step, repair_epoch, &[]).await;
             self.options.pass(point_before(step)).await;
             self.until_answered(describe(rows, step), attempt).await?;
@@ -151,6 +166,24 @@ impl Writer {
         what: impl Display,
         call: impl AsyncFn(Client) -> Result<T, StoreError>,
     ) -> Result<T, Halt> {
+        self.answered(what, call, |_| false).await
+    }
+
+    /// The same, but an answer that takes too long is an error: asked again it would take as long, and what comes in waits.
+    pub(crate) async fn answered_in_time<T>(
+        &self,
+        what: impl Display,
+        call: impl AsyncFn(Client) -> Result<T, StoreError>,
+    ) -> Result<T, Halt> {
+        self.answered(what, call, StoreError::is_timeout).await
+    }
+
+    async fn answered<T>(
+        &self,
+        what: impl Display,
+        call: impl AsyncFn(Client) -> Result<T, StoreError>,
+        gives_up: impl Fn(&StoreError) -> bool,
+    ) -> Result<T, Halt> {
         let mut pause = self.options.retry_first;
         loop {
             match call(self.options.client.clone()).await {
@@ -158,7 +191,7 @@ impl Writer {
                     self.news.state(State::Running);
                     return Ok(answer);
                 }
-                Err(error) if error.class() == Class::Rejected => {
+                Err(error) if error.class() == Class::Rejected || gives_up(&error) => {
                     return Err(Halt::Rejected {
                         what: what.to_string(),
                         error,
@@ -237,8 +270,8 @@ fn point_before(step: Step) -> &'static str {
     match step {
         Step::Audit => "consumer.before_insert",
         Step::Usage => "consumer.after_audit_insert",
+        Step::DeadLetters => "consumer.before_letters",
         Step::Cut => "consumer.after_usage_insert",
-        Step::DeadLetters => "consumer.after_cut_insert",
     }
 }
 

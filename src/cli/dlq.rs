@@ -45,7 +45,7 @@ pub struct Which {
     /// Only of this class, such as malformed or contradiction, or with these words in its reason
     #[arg(long)]
     reason: Option<String>,
-    /// Only found since: an instant, a UTC day, or an age such as 30m, 2h, 7d
+    /// Only found since, or nobody knows when: an instant, a UTC day, or an age such as 30m, 2h, 7d
     #[arg(long)]
     since: Option<String>,
 }
@@ -116,7 +116,9 @@ impl Which {
             let has_reason = wanted.as_deref().is_none_or(|wanted| {
                 class_of(&letter.reason) == wanted || letter.reason.to_lowercase().contains(wanted)
             });
-            has_reason && since.is_none_or(|since| letter.found_us >= since.0)
+            // One of which nobody knows when it was found is never passed over.
+            let is_older = |since: Micros| letter.found_us.is_some_and(|at| at < since.0);
+            has_reason && !since.is_some_and(is_older)
         };
         Ok(letters.into_iter().filter(is_wanted).collect())
     }

@@ -77,8 +77,8 @@ fn fields(letter: &Letter, original: Option<&Original>) -> Vec<(String, String)>
 }
 
 /// An instant, or nothing where it is not known.
-pub fn instant(micros: i64) -> String {
-    let instant = chrono::DateTime::from_timestamp_micros(micros).filter(|_| micros > 0);
+pub fn instant(micros: Option<i64>) -> String {
+    let instant = micros.and_then(chrono::DateTime::from_timestamp_micros);
     instant.map_or_else(String::new, |instant| {
         instant.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
     })
@@ -133,6 +133,12 @@ mod tests {
             shown.contains("0193c8a0-1111-7222-8333-944455556666") && shown.contains("\"n\":12")
         );
         assert_eq!(masked("nothing secret: tg-1"), "nothing secret: tg-1");
+    }
+
+    #[test]
+    fn a_time_that_is_not_known_is_no_instant() {
+        assert_eq!(instant(None), "");
+        assert_eq!(instant(Some(0)), "1970-01-01T00:00:00Z");
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use archive::{Boundaries, Chain, Directory};
 use consumer::rebuild::{
-    Compared, Equal, Filled, LogToRead, Replaced, Site, boundaries_of, compare, cursor_end, fill,
-    journal_records, journal_topic, store_ends, unread_logs,
+    Compared, Equal, Filled, LogToRead, Replaced, Site, StoreEnds, boundaries_of, compare,
+    cursor_end, fill, journal_records, journal_topic, store_ends, unread_logs,
 };
 use consumer::{KafkaLog, KafkaOptions};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -60,12 +60,16 @@ enum Guard {
         _lock: Option<Box<dyn journal::LayerLock>>,
     },
     /// The group is looked at again before the exchange.
-    Group(Box<KafkaLog>),
+    Group {
+        log: Box<KafkaLog>,
+        /// What it had committed when the end of the rebuild was chosen.
+        committed: BTreeMap<i32, i64>,
+    },
 }
 
 impl Guard {
     fn check(&self) -> anyhow::Result<()> {
-        let Self::Group(log) = self else {
+        let Self::Group { log, committed } = self else {
             return Ok(());
         };
         let members = log.members()?;
@@ -73,8 +77,30 @@ impl Guard {
             members == 0,
             "{members} consumers are in the group: stop them first; gateways may serve on, the log keeps what comes"
         );
-        Ok(())
+        // One may have come after the last look, and gone before this one.
+        stayed("committed by the group", committed, &log.committed()?)
     }
+}
+
+/// Somebody wrote between two looks if anything moved.
+fn stayed<K: Ord + std::fmt::Debug>(
+    what: &str,
+    before: &BTreeMap<K, i64>,
+    now: &BTreeMap<K, i64>,
+) -> anyhow::Result<()> {
+    let keys = before.keys().chain(now.keys());
+    let Some(key) = keys.into_iter().find(|key| before.get(key) != now.get(key)) else {
+        return Ok(());
+    };
+    let said = |of: &BTreeMap<K, i64>| {
+        let place = of.get(key);
+        place.map_or_else(|| "nothing".to_owned(), ToString::to_string)
+    };
+    anyhow::bail!(
+        "a consumer was here meanwhile: of {key:?}, {what} was {}, now it is {}; stop all consumers and begin again",
+        said(before),
+        said(now)
+    )
 }
 
 impl Rebuild {
@@ -133,13 +159,14 @@ impl Rebuild {
         for difference in &differences {
             println!("different: {difference}");
         }
-        self.conclude(&site, &sources.guard, &differences).await
+        self.conclude(&site, (&sources.guard, &ends), &differences)
+            .await
     }
 
     async fn conclude(
         &self,
         site: &Site,
-        guard: &Guard,
+        (guard, ends): (&Guard, &StoreEnds),
         differences: &[String],
     ) -> anyhow::Result<ExitCode> {
         let are_equal = if differences.is_empty() {
@@ -157,6 +184,7 @@ impl Rebuild {
             return Ok(ExitCode::from(u8::from(are_equal == Equal::No)));
         }
         guard.check()?;
+        stayed("the end in the store", ends, &store_ends(&site.old).await?)?;
         match site.exchange(are_equal).await? {
             Replaced::Dropped => println!("the new tables are in place"),
             Replaced::Kept(database) => println!(
@@ -238,7 +266,10 @@ fn add_topic(options: KafkaOptions, logs: &mut BTreeMap<Key, LogToRead>) -> anyh
         let reader = kafka.reader(partition, end);
         log.tail = Some(Box::new(reader));
     }
-    Ok(Guard::Group(Box::new(kafka)))
+    Ok(Guard::Group {
+        log: Box::new(kafka),
+        committed,
+    })
 }
 
 async fn fill_all(site: &Site, logs: BTreeMap<Key, LogToRead>) -> anyhow::Result<Vec<Filled>> {
@@ -306,4 +337,26 @@ fn told(compared: &Compared) -> impl Iterator<Item = String> + use<'_> {
         let columns = difference.columns.join(", ");
         format!("table {table}{month}: {new} rows, not the same in {columns}")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_consumer_that_came_and_went_is_seen_by_what_it_moved() {
+        let before = BTreeMap::from([(0, 10), (1, 20)]);
+        let is_seen = |now: &[(i32, i64)]| {
+            let now = now.iter().copied().collect();
+            stayed("committed by the group", &before, &now).err()
+        };
+        assert!(is_seen(&[(0, 10), (1, 20)]).is_none());
+        let moved = is_seen(&[(0, 10), (1, 25)]).expect("it moved").to_string();
+        assert!(
+            moved.contains("of 1,") && moved.contains("20, now it is 25"),
+            "{moved}"
+        );
+        assert!(is_seen(&[(0, 10), (1, 20), (2, 1)]).is_some());
+        assert!(is_seen(&[(0, 10)]).is_some());
+    }
 }

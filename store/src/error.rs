@@ -111,18 +111,21 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 fn from_response(text: String) -> StoreError {
     match exception_code(text.trim_start()) {
-        // Nothing was begun: too many queries, no memory, no space, too many parts, read-only replica, cannot schedule.
-        Some(202 | 241 | 243 | 252 | 242 | 439 | 173) => StoreError::Unavailable(text),
-        // It was begun: timeouts, cancelled, network between servers, unknown status of an insert, input and output.
-        Some(159 | 160 | 394 | 209 | 210 | 279 | 319 | 999 | 74 | 75 | 76 | 1001 | 1002) => {
-            StoreError::Ambiguous(text)
-        }
+        // Nothing was begun: too many queries, no memory, no space, too many parts, read-only replica, cannot schedule, too few
+        // replicas live, quorum of the write before not met.
+        Some(202 | 241 | 243 | 252 | 242 | 439 | 173 | 285 | 286) => StoreError::Unavailable(text),
+        // It was begun: timeouts, cancelled, network between servers, unknown status of an insert, input and output, no keeper,
+        // aborted, replica not in the quorum.
+        Some(
+            159 | 160 | 394 | 209 | 210 | 279 | 319 | 999 | 74 | 75 | 76 | 1001 | 1002 | 225 | 236
+            | 289,
+        )
+        // Not ClickHouse's words: something between us and it.
+        | None => StoreError::Ambiguous(text),
         Some(code) => StoreError::Rejected {
             code: Some(code),
             text,
         },
-        // Not ClickHouse's words: something between us and it.
-        None => StoreError::Ambiguous(text),
     }
 }
 
@@ -143,6 +146,16 @@ mod tests {
             Class::Unavailable
         );
         assert_eq!(class("Code: 159. DB::Exception: Timeout"), Class::Ambiguous);
+        for (code, wanted) in [
+            (285, Class::Unavailable),
+            (286, Class::Unavailable),
+            (225, Class::Ambiguous),
+            (236, Class::Ambiguous),
+            (289, Class::Ambiguous),
+        ] {
+            let text = format!("Code: {code}. DB::Exception: of a replicated table");
+            assert_eq!(class(&text), wanted, "{code}");
+        }
         assert_eq!(class("502 Bad Gateway"), Class::Ambiguous);
         let slow = |text: &str| StoreError::from(Error::BadResponse(text.into())).is_timeout();
         assert!(slow("Code: 159. DB::Exception: Timeout") && !slow("502 Bad Gateway"));

@@ -1,4 +1,6 @@
 //! The archive's suite, in one binary.
 
 #[cfg(test)]
+mod folders;
+#[cfg(test)]
 mod sealing;

@@ -12,12 +12,12 @@ use archive::{
 use proptest::prelude::*;
 use schemas::RecordKind;
 
-const LIMITS: Limits = Limits {
+pub(crate) const LIMITS: Limits = Limits {
     bytes: 2_000,
     age_us: 1_000_000,
 };
 
-fn log() -> LogId {
+pub(crate) fn log() -> LogId {
     LogId {
         topic: "tollgate.usage.v1".into(),
         topic_id: "00ff".into(),
@@ -26,7 +26,7 @@ fn log() -> LogId {
 }
 
 /// Records of a log from offset 0: every seventh is a cut, each a tenth of a second after the one before.
-fn records(count: i64) -> Vec<Entry> {
+pub(crate) fn records(count: i64) -> Vec<Entry> {
     (0..count)
         .map(|offset| Entry {
             offset,
@@ -52,7 +52,11 @@ fn sealer(shelf: Arc<dyn Shelf>, limits: Limits) -> Result<Sealer, ArchiveError>
 }
 
 /// Archives everything that is left of `records`.
-fn archive(shelf: Arc<dyn Shelf>, limits: Limits, records: &[Entry]) -> Result<(), ArchiveError> {
+pub(crate) fn archive(
+    shelf: Arc<dyn Shelf>,
+    limits: Limits,
+    records: &[Entry],
+) -> Result<(), ArchiveError> {
     let mut sealer = sealer(shelf, limits)?;
     let from = usize::try_from(sealer.end().unwrap()).unwrap();
     for entry in &records[from..] {
@@ -124,6 +128,10 @@ impl Dying {
 impl Shelf for Dying {
     fn names(&self, folder: &str) -> Result<Vec<String>, ArchiveError> {
         self.inner.names(folder)
+    }
+
+    fn settle(&self, folder: &str) -> Result<(), ArchiveError> {
+        self.inner.settle(folder)
     }
 
     fn open(&self, name: &str) -> Result<Option<Box<dyn Read + Send>>, ArchiveError> {

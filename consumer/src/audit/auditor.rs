@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::facts::{self, Page};
 use super::older::{self, Counts};
 use super::repair::{Repaired, Wanted, repair};
+use super::rest;
 use super::verdict::{Finding, Verdict, judge};
 use crate::commit::Commit;
 use crate::error::Halt;
@@ -21,6 +22,7 @@ const LOOK_SHARE: u32 = 20;
 /// A batch that is not whole after it was inserted again was hurt again meanwhile, more likely than not: so often it is
 /// tried, a pass each, before a person has to look.
 const MAX_TRIES: u32 = 5;
+const NOT_KEPT: &str = "it is no longer in the log";
 
 /// Remembers what was verified, and when the next audit is due.
 #[derive(Debug)]
@@ -48,7 +50,8 @@ struct Proof {
     events: i64,
     /// First places of what could not be repaired.
     given_up: BTreeSet<i64>,
-    /// The first place that is in the log and not whole in the store: nothing from here on counts as safe.
+    /// The first place that is in the log and not whole in the store: nothing from here on counts as safe. What the log does not
+    /// have any more is lost for ever, and no more of the log is kept for it.
     unsafe_from: Option<i64>,
     /// Something was hurt while it was repaired or counted: the next pass verifies everything again.
     look_again: bool,
@@ -75,8 +78,13 @@ impl Proof {
         }
     }
 
-    fn is_not_whole(&mut self, finding: &Finding) {
-        let first = finding.range().0;
+    /// The finding is of what the log has, from the place `kept` on.
+    fn is_not_whole(&mut self, finding: &Finding, kept: i64) {
+        let (first, last) = finding.range();
+        if last < kept {
+            return;
+        }
+        let first = first.max(kept);
         self.unsafe_from = Some(self.unsafe_from.map_or(first, |from| from.min(first)));
     }
 
@@ -210,7 +218,12 @@ impl<'a, S: Source> Auditor<'a, S> {
 
     /// A batch was inserted again and still is not whole.
     fn try_again_or_give_up(&mut self, finding: &Finding, proof: &mut Proof, writer: &Writer) {
-        proof.is_not_whole(finding);
+        let kept = self.source.first_kept();
+        if finding.range().0 < kept {
+            // Its rest was inserted and looked at; no repair brings back the whole.
+            return give_up(proof, writer, finding, NOT_KEPT);
+        }
+        proof.is_not_whole(finding, kept);
         let tries = self.tries.entry(finding.range().0).or_default();
         *tries += 1;
         if *tries < MAX_TRIES && finding.can_heal() {
@@ -228,7 +241,7 @@ impl<'a, S: Source> Auditor<'a, S> {
 
     async fn judge_page(&self, writer: &Writer, from: i64, committed: i64) -> Result<Judged, Halt> {
         let place = self.source.place();
-        let asked = writer.until_answered("audit: batches", async |client: store::Client| {
+        let asked = writer.answered_in_time("audit: batches", async |client: store::Client| {
             let page = facts::page(&client, place, from, committed).await?;
             // In this order: what goes after it was counted is missed, by the verdict or by a later look.
             let end = page.end(from, committed);
@@ -258,36 +271,33 @@ impl<'a, S: Source> Auditor<'a, S> {
         for finding in findings {
             tracing::error!(%finding, "the store has lost records");
             let kept = self.source.first_kept();
-            let wanted = match *finding {
-                Finding::Gap { first, last } if first < kept && kept <= last => {
-                    give_up(
-                        proof,
-                        writer,
-                        &Finding::Gap {
-                            first,
-                            last: kept - 1,
-                        },
-                        "it is no longer in the log",
-                    );
-                    Wanted::stretch(kept, last)
+            let (first, last) = finding.range();
+            if let Some(lost) = finding.below(kept) {
+                give_up(proof, writer, &lost, NOT_KEPT);
+            }
+            if last < kept {
+                continue;
+            }
+            let repaired = match finding {
+                Finding::Gap { .. } => {
+                    let wanted = Wanted::stretch(first.max(kept), last);
+                    repair(self.source, writer, commit, wanted, repair_epoch).await?
                 }
-                Finding::Gap { first, last } => Wanted::stretch(first, last),
-                Finding::Short { first, last, .. } => Wanted::batch(first, last),
+                Finding::Short { .. } if first < kept => {
+                    rest::save(self.source, writer, commit, (kept, last), repair_epoch).await?
+                }
+                Finding::Short { records, .. } => {
+                    let wanted = Wanted::batch(first, last, *records);
+                    repair(self.source, writer, commit, wanted, repair_epoch).await?
+                }
                 Finding::Overlap { .. } => {
-                    proof.is_not_whole(finding);
-                    give_up(
-                        proof,
-                        writer,
-                        finding,
-                        "the cuts were made from different boundaries",
-                    );
-                    continue;
+                    Repaired::Impossible("the cuts were made from different boundaries".to_owned())
                 }
             };
-            match repair(self.source, writer, commit, wanted, repair_epoch).await? {
+            match repaired {
                 Repaired::Done(_) => inserted = true,
                 Repaired::Impossible(why) => {
-                    proof.is_not_whole(finding);
+                    proof.is_not_whole(finding, kept);
                     give_up(proof, writer, finding, &why);
                 }
             }
@@ -297,7 +307,7 @@ impl<'a, S: Source> Auditor<'a, S> {
 
     async fn look(&self, writer: &Writer, from: i64, below: i64) -> Result<Counts, Halt> {
         let place = self.source.place();
-        let asked = writer.until_answered("audit: counts", async |client: store::Client| {
+        let asked = writer.answered_in_time("audit: counts", async |client: store::Client| {
             older::look(&client, place, from, below).await
         });
         asked.await

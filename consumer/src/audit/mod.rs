@@ -5,6 +5,7 @@ mod auditor;
 mod facts;
 mod older;
 mod repair;
+mod rest;
 mod verdict;
 
 pub(crate) use self::auditor::Auditor;

@@ -10,6 +10,8 @@ use crate::write::Writer;
 
 /// After so many records other work of the thread gets its turn.
 const RECORDS_A_TURN: u32 = 128;
+/// So many places without a record are told of a batch; more are no news.
+const MAX_HOLES: usize = 16;
 
 /// A stretch between two boundaries, to be inserted again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,26 +23,56 @@ pub(crate) struct Wanted {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
-    OneBatch,
+    /// With so many records, if that is known.
+    OneBatch(Option<i64>),
     Batches,
+    /// As the log was read, and not a record less.
+    SameBatches,
 }
 
 impl Wanted {
-    /// One batch with known boundaries.
-    pub(crate) fn batch(first: i64, last: i64) -> Self {
+    /// One batch with known boundaries, of so many records.
+    pub(crate) fn batch(first: i64, last: i64, records: i64) -> Self {
         Self {
             first,
             last,
-            shape: Shape::OneBatch,
+            shape: Shape::OneBatch(Some(records)),
         }
     }
 
-    /// Whatever batches lie between two boundaries.
+    /// One batch that was begun.
+    pub(crate) fn begun(first: i64, last: i64) -> Self {
+        Self {
+            first,
+            last,
+            shape: Shape::OneBatch(None),
+        }
+    }
+
+    /// Whatever batches lie between two boundaries, where the store has none: of places without a record a person hears.
     pub(crate) fn stretch(first: i64, last: i64) -> Self {
         Self {
             first,
             last,
             shape: Shape::Batches,
+        }
+    }
+
+    /// The batches between two boundaries once more.
+    pub(crate) fn once_more(first: i64, last: i64) -> Self {
+        Self {
+            first,
+            last,
+            shape: Shape::SameBatches,
+        }
+    }
+
+    /// Whether these rows are what is wanted though places of theirs have no record: they had none when they were first read.
+    fn is_met_by(self, rows: &Rows) -> bool {
+        match self.shape {
+            Shape::OneBatch(records) => records == Some(rows.records()),
+            Shape::Batches => true,
+            Shape::SameBatches => false,
         }
     }
 }
@@ -66,12 +98,18 @@ pub(crate) async fn repair<S: Source>(
     let mut gathering = Gathering::new(Rows::new(source.place().clone(), wanted.first));
     let mut done = 0;
     loop {
-        let rows = match next(&mut reader, &mut gathering).await? {
+        let mut holes = Vec::new();
+        let rows = match next(&mut reader, &mut gathering, &mut holes).await? {
             Ok(rows) => rows,
             Err(why) => return Ok(Repaired::Impossible(why)),
         };
+        if let Some(hole) = holes.first()
+            && !wanted.is_met_by(&rows)
+        {
+            return Ok(Repaired::Impossible(hole.clone()));
+        }
         let (first, last) = (rows.first(), rows.last());
-        let fits = if wanted.shape == Shape::OneBatch {
+        let fits = if matches!(wanted.shape, Shape::OneBatch(_)) {
             last == wanted.last
         } else {
             last <= wanted.last
@@ -86,13 +124,24 @@ pub(crate) async fn repair<S: Source>(
             last,
             repair_epoch,
         })?;
-        writer.write(&rows, repair_epoch).await?;
+        if let Err(halt) = writer.write(&rows, repair_epoch).await {
+            // What the store refuses is refused again: it must not stand before the batches that come. The epoch stays used.
+            if matches!(halt, Halt::Rejected { .. }) {
+                commit.give_up()?;
+            }
+            return Err(halt);
+        }
         writer
             .options
             .pass("consumer.between_repair_and_commit")
             .await;
         commit.finish(source.written_by(rows.last()))?;
         done += 1;
+        if wanted.shape == Shape::Batches {
+            for hole in holes {
+                writer.news.alarm(hole);
+            }
+        }
         writer.news.metrics.repairs.inc();
         writer.news.change(|status| status.repairs += 1);
         tracing::warn!(
@@ -107,10 +156,11 @@ pub(crate) async fn repair<S: Source>(
     }
 }
 
-/// The next batch of the log, or why there is none.
+/// The next batch of the log, or why there is none; and which of its places can not be read.
 async fn next(
     reader: &mut impl Reader,
     gathering: &mut Gathering,
+    holes: &mut Vec<String>,
 ) -> Result<Result<Rows, String>, Halt> {
     let mut turn = 0;
     loop {
@@ -121,10 +171,10 @@ async fn next(
         let record = match reader.read() {
             Ok(Read::Record(record)) => record,
             Ok(Read::Lost { first, next }) => {
-                return Ok(Err(format!(
-                    "offsets {first} to {} of the log can not be read",
-                    next - 1
-                )));
+                let last = next - 1;
+                let hole = || format!("offsets {first} to {last} of the log can not be read");
+                holes.extend((holes.len() < MAX_HOLES).then(hole));
+                continue;
             }
             Ok(Read::CaughtUp) => return Ok(Err("the log ends before".to_owned())),
             Err(error @ SourceError::Retired { .. }) => return Ok(Err(error.to_string())),

@@ -15,6 +15,8 @@ pub(crate) enum Finding {
     Short {
         first: i64,
         last: i64,
+        /// That it counts.
+        records: i64,
         why: &'static str,
     },
     /// The cut begins inside of the one before.
@@ -28,6 +30,18 @@ impl Finding {
             Self::Gap { first, last }
             | Self::Short { first, last, .. }
             | Self::Overlap { first, last } => (first, last),
+        }
+    }
+
+    /// What of it no repair brings back if the log begins at `kept`. The rest of a batch may be all that it lacks.
+    pub(crate) fn below(&self, kept: i64) -> Option<Self> {
+        let (first, last) = self.range();
+        match self {
+            Self::Gap { .. } if first < kept => Some(Self::Gap {
+                first,
+                last: last.min(kept - 1),
+            }),
+            _ => (last < kept).then(|| self.clone()),
         }
     }
 
@@ -46,7 +60,9 @@ impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Gap { first, last } => write!(f, "no cut covers {first}-{last}"),
-            Self::Short { first, last, why } => write!(f, "the cut {first}-{last}: {why}"),
+            Self::Short {
+                first, last, why, ..
+            } => write!(f, "the cut {first}-{last}: {why}"),
             Self::Overlap { first, last } => {
                 write!(f, "the cut {first}-{last} begins inside of the one before")
             }
@@ -98,6 +114,7 @@ pub(crate) fn judge(
             verdict.findings.push(Finding::Short {
                 first: cut.first,
                 last: cut.last,
+                records: cut.records,
                 why,
             });
         }
@@ -115,7 +132,8 @@ pub(crate) fn judge(
     verdict
 }
 
-fn shortage(cut: &Cut, seen: &Seen) -> Option<&'static str> {
+/// What of a batch is not there.
+pub(crate) fn shortage(cut: &Cut, seen: &Seen) -> Option<&'static str> {
     if seen.records != cut.records {
         return Some("audit_log does not have all of its records");
     }
@@ -233,6 +251,22 @@ mod tests {
         ];
         assert_eq!(found, wanted);
         assert_eq!(judged(&[], |_| {}), [Finding::Gap { first: 0, last: 29 }]);
+    }
+
+    #[test]
+    fn lost_for_ever_is_what_the_log_can_not_give_any_part_of() {
+        let gap = Finding::Gap { first: 3, last: 9 };
+        let short = Finding::Short {
+            first: 3,
+            last: 9,
+            records: 7,
+            why: "w",
+        };
+        assert_eq!(gap.below(3), None);
+        assert_eq!(gap.below(5), Some(Finding::Gap { first: 3, last: 4 }));
+        assert_eq!(gap.below(10), Some(gap));
+        assert_eq!((short.below(5), short.below(9)), (None, None));
+        assert_eq!(short.below(10), Some(short));
     }
 
     #[test]

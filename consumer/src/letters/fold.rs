@@ -16,8 +16,8 @@ pub enum Entry {
     Found {
         /// Where it stood.
         place: LetterPlace,
-        /// When this was written, in microseconds since the epoch.
-        at_us: i64,
+        /// When this was written, in microseconds since the epoch, if the broker says it.
+        at_us: Option<i64>,
         /// Why.
         reason: String,
         /// What it says.
@@ -123,7 +123,7 @@ mod tests {
     fn found(offset: i64, at_us: i64) -> Entry {
         Entry::Found {
             place: place(offset),
-            at_us,
+            at_us: Some(at_us),
             reason: "r".into(),
             bytes: vec![1],
         }
@@ -154,7 +154,7 @@ mod tests {
         ];
         let letters = fold(entries).unwrap();
         assert_eq!(letters.len(), 2, "a replay of no letter is none");
-        assert_eq!((letters[0].place.offset, letters[0].found_us), (7, 2));
+        assert_eq!((letters[0].place.offset, letters[0].found_us), (7, Some(2)));
         let state = LetterState::Replayed {
             bytes: vec![8],
             partition: 2,

@@ -82,7 +82,7 @@ mod tests {
                 partition: 0,
                 offset: 1,
             },
-            found_us: 0,
+            found_us: None,
             reason: "r".into(),
             bytes: bytes.to_vec(),
             state: LetterState::Waiting,

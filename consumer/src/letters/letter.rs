@@ -77,8 +77,8 @@ impl LetterState {
 pub struct Letter {
     /// Where it stood.
     pub place: LetterPlace,
-    /// When it was found, in microseconds since the epoch.
-    pub found_us: i64,
+    /// When it was found, in microseconds since the epoch, if that is known.
+    pub found_us: Option<i64>,
     /// Why nobody could read it.
     pub reason: String,
     /// What it says.

@@ -12,4 +12,4 @@ mod stored;
 pub use fold::{Entry, TooMany, fold};
 pub use judge::{Refused, to_replay};
 pub use letter::{Letter, LetterPlace, LetterState, class_of};
-pub use stored::stored;
+pub use stored::{StoredError, stored};

@@ -38,7 +38,7 @@ pub struct Filled {
     pub batches: u64,
     /// Records.
     pub records: u64,
-    /// What nobody has.
+    /// What nobody has, from the log's first place on.
     pub lost: Vec<Lost>,
 }
 
@@ -87,15 +87,21 @@ pub async fn fill(
         lost: Vec::new(),
     };
     let end = log.end.unwrap_or(i64::MAX);
+    // Every log begins at 0, whether or not a store is left that could say what was there.
+    let before = (0 < from.min(end)).then_some(Lost {
+        first: 0,
+        next: from,
+    });
+    filled.lost.extend(before);
     let mut gathering = Gathering::new(Rows::new(log.place.clone(), from));
     for read in log.reads() {
         let record = match read? {
             Read::Record(record) if record.offset < end => record,
             Read::Record(_) | Read::CaughtUp => break,
             Read::Lost { first, next } => {
-                filled
-                    .lost
-                    .extend((first < end).then_some(Lost { first, next }));
+                // What an archive lacks before its first segment is told already.
+                let is_news = first < end && next > from;
+                filled.lost.extend(is_news.then_some(Lost { first, next }));
                 continue;
             }
         };

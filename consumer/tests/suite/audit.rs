@@ -178,8 +178,8 @@ async fn replaying_the_whole_log_changes_no_number() {
     world.close(consumer).await;
 }
 
-#[tokio::test]
-async fn what_the_log_no_longer_has_is_an_alarm_and_the_rest_is_put_back() {
+/// Three batches, of which the journal keeps the end only: retired in the middle of one. Gives the first place it keeps.
+async fn partly_retired() -> (World, consumer::Handle, i64) {
     let mut world = World::new().await;
     let mut small = journal::Options::new(world.dir.path().join("small"));
     small.segment_bytes = 64 << 10;
@@ -191,35 +191,83 @@ async fn what_the_log_no_longer_has_is_an_alarm_and_the_rest_is_put_back() {
     }
     let committed = u64::try_from(consumer.status().committed).unwrap();
     assert!(world.journal.retire_before(committed).unwrap() > 0);
+    let kept = i64::try_from(world.journal.stats().first).unwrap();
+    (world, consumer, kept)
+}
+
+/// A process of its own begins with nothing verified.
+async fn started_again(world: &World, consumer: consumer::Handle) -> consumer::Handle {
     consumer.stop();
     consumer.ended().await;
+    let source = JournalSource::new(world.journal.clone(), PRODUCER);
+    consumer::spawn(source, world.options()).unwrap()
+}
+
+#[tokio::test]
+async fn what_the_log_no_longer_has_is_an_alarm_and_the_rest_is_put_back() {
+    let (world, consumer, kept) = partly_retired().await;
     for table in TABLES {
         world.execute(&format!("TRUNCATE TABLE {table}")).await;
     }
-    let consumer = consumer::spawn(
-        JournalSource::new(world.journal.clone(), PRODUCER),
-        world.options(),
-    )
-    .unwrap();
+    let consumer = started_again(&world, consumer).await;
     let status = world.audit(&consumer).await;
-    let kept = world.journal.stats().first;
     let wanted = format!("no cut covers 0-{}", kept - 1);
     assert!(
-        status.alarms.iter().any(|alarm| alarm.contains(&wanted)),
+        matches!(&status.alarms[..], [alarm] if alarm.contains(&wanted)),
         "{:?}",
         status.alarms
+    );
+    assert_eq!(
+        (status.verified, status.audits > 0),
+        (status.committed, true),
+        "more of the log is kept for what it does not have"
     );
     assert_eq!(
         world
             .count("SELECT toUInt64(min(offset)) FROM audit_log")
             .await,
-        kept
+        u64::try_from(kept).unwrap()
     );
     world.append(150..160);
     let settled = tokio::time::timeout(DEADLINE, world.settle(&consumer))
         .await
         .unwrap();
     assert_eq!(settled.state, State::Running);
+    let status = world.audit(&consumer).await;
+    assert_eq!(status.verified, status.committed);
+    world.close(consumer).await;
+}
+
+/// Batches that the log has in part or not at all, and whose cuts are there: what it has is put back, what it has not is told, and
+/// none of it holds up the journal.
+#[tokio::test]
+async fn of_a_batch_that_the_log_has_in_part_its_rest_is_put_back_once() {
+    let (world, consumer, kept) = partly_retired().await;
+    let within = "SELECT count() FROM cuts WHERE first < {kept} AND last >= {kept}";
+    let within = within.replace("{kept}", &kept.to_string());
+    assert_eq!(world.count(&within).await, 1, "{kept} is inside of a batch");
+    let rest = format!("SELECT count() FROM usage_events FINAL WHERE offset >= {kept}");
+    let (before, cuts) = (
+        world.count(&rest).await,
+        world.count("SELECT count() FROM cuts").await,
+    );
+    world.execute("TRUNCATE TABLE usage_events").await;
+    let mut consumer = started_again(&world, consumer).await;
+    let mut rows = 0;
+    for round in 0..2 {
+        let status = world.audit(&consumer).await;
+        assert!(!status.alarms.is_empty(), "{status:?}");
+        let is_told = |alarm: &String| alarm.contains("no longer in the log");
+        assert!(status.alarms.iter().all(is_told), "{:?}", status.alarms);
+        assert_eq!(status.verified, status.committed, "{status:?}");
+        assert_eq!(world.count(&rest).await, before, "{status:?}");
+        let now = world.count("SELECT count() FROM audit_log").await;
+        assert!(round == 0 || now == rows, "nothing is inserted twice");
+        rows = now;
+        consumer = started_again(&world, consumer).await;
+    }
+    let now = world.count("SELECT count() FROM cuts FINAL").await;
+    assert_eq!(now, cuts, "half a batch is no batch");
     world.close(consumer).await;
 }
 

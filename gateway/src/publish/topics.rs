@@ -45,12 +45,22 @@ pub(crate) fn wanted(kafka: &Kafka) -> Vec<Wanted> {
             ("retention.ms", retention_ms(kafka).to_string()),
             ("retention.bytes", "-1".to_owned()),
             ("unclean.leader.election.enable", "false".to_owned()),
-            ("max.message.bytes", (MAX_BATCH_BYTES + 48_588).to_string()),
+            ("max.message.bytes", max_message_bytes(topic).to_string()),
             // Retention and the reader's idea of our clock go by the broker's.
             ("message.timestamp.type", "LogAppendTime".to_owned()),
         ],
     };
     Topic::ALL.into_iter().map(of).collect()
+}
+
+/// A dead letter is a record of the log with headers about it.
+fn max_message_bytes(topic: Topic) -> usize {
+    let of_the_log = MAX_BATCH_BYTES + 48_588;
+    if topic == Topic::DeadLetters {
+        of_the_log + (64 << 10)
+    } else {
+        of_the_log
+    }
 }
 
 fn retention_ms(kafka: &Kafka) -> u64 {

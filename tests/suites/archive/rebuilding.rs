@@ -2,10 +2,14 @@
 //! changes nothing when it cannot.
 
 use std::path::Path;
+use std::sync::Arc;
+
+use archive::{Boundaries, Chain, Directory, Item, Limits, Sealer};
+use schemas::fs_names;
 
 use super::stand::{
-    TABLES, archived, count, cursor, execute, holdings, killed_rebuild, manifests, rebuild,
-    segment, send, setup,
+    TABLES, archived, count, cursor, dir, execute, holdings, killed_rebuild, logs, manifests,
+    rebuild, segment, send, setup,
 };
 use tests::Stack;
 
@@ -171,5 +175,62 @@ async fn nothing_is_made_of_a_damaged_archive_or_beside_a_running_consumer() {
         refused.err.contains("stop `tollgate up` first"),
         "{}",
         refused.err
+    );
+}
+
+/// An archive that begins with the second segment of the stack's; gives its first place.
+fn begun_late(stack: &Stack, to: &Path) -> i64 {
+    let log = logs(stack).pop().expect("a log");
+    let chain = Chain::open(Arc::new(Directory::new(dir(stack))), &log).expect("a chain");
+    let first = chain.manifests[1].first;
+    let limits = Limits {
+        bytes: 1,
+        age_us: i64::MAX,
+    };
+    let shelf = Arc::new(Directory::new(to));
+    let mut sealer = Sealer::open(shelf, log, limits, Boundaries::Cuts).expect("a sealer");
+    sealer.begin_at(first);
+    for item in chain.items() {
+        match item.expect("a record") {
+            Item::Entry(entry) if entry.offset >= first => sealer.push(&entry).expect("a push"),
+            Item::Entry(_) => {}
+            Item::Missing(missing) => panic!("{missing:?}"),
+        }
+    }
+    assert!(sealer.take_sealed().segments > 0);
+    first
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_archive_that_began_late_lacks_is_named_though_no_store_is_left_that_had_it() {
+    let stack = ledger().await;
+    let late = tempfile::tempdir().expect("a directory");
+    let first = begun_late(&stack, late.path());
+    let engine = stack.own_engine().await;
+    for table in TABLES {
+        execute(&engine, &format!("DROP TABLE {table}")).await;
+    }
+    engine.stop().await;
+    std::fs::remove_file(cursor(&stack)).expect("a cursor");
+    let journal = stack.data_dir().join(fs_names::JOURNAL_DIR);
+    std::fs::remove_dir_all(journal).expect("a journal");
+
+    let whole = rebuild(&stack, &["--dry-run"]).await;
+    assert_eq!(whole.code, Some(0), "{}{}", whole.out, whole.err);
+    let late = late.path().to_str().expect("a path");
+    let lacking = rebuild(&stack, &["--archive", late]).await;
+    assert_eq!(lacking.code, Some(1), "{}{}", lacking.out, lacking.err);
+    let missing = format!("/0: places 0 to {} are in neither", first - 1);
+    assert!(lacking.out.contains(&missing), "{}", lacking.out);
+    assert_eq!(
+        lacking.out.matches("places 0 to").count(),
+        1,
+        "{}",
+        lacking.out
+    );
+    assert!(
+        lacking.out.contains("nothing was changed"),
+        "{}",
+        lacking.out
     );
 }

@@ -4,6 +4,8 @@
 mod archived;
 mod door;
 #[cfg(test)]
+mod emptied;
+#[cfg(test)]
 #[path = "../../../consumer/tests/suite/events.rs"]
 #[expect(dead_code, reason = "the consumer's own suite uses the rest")]
 mod events;
@@ -13,6 +15,8 @@ mod faults;
 #[path = "../kafka/stand.rs"]
 #[expect(dead_code, reason = "the publisher's own suite uses the rest")]
 mod gateway;
+#[cfg(test)]
+mod holes;
 #[cfg(test)]
 mod letters;
 #[cfg(test)]

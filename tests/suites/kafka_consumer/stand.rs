@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use consumer::KafkaOptions;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::types::RDKafkaErrorCode;
+use runtime::kafka::{Connection, Pairs};
 use schemas::topics::{Written, envelope};
 use schemas::{Boot, RecordKind, Topic, migrations};
 use store::{Client, Credentials, DataDir, User};
@@ -104,6 +106,23 @@ impl Stand {
             password.display(),
             SESSION.as_millis(),
         )
+    }
+
+    /// How the group reads the usage topic.
+    pub(crate) fn options(&self) -> KafkaOptions {
+        let connection = Connection {
+            bootstrap: self.cluster.servers(),
+            tls: None,
+            sasl: None,
+        };
+        KafkaOptions {
+            connection: Pairs::of(&connection, "test").expect("pairs"),
+            group: GROUP.to_owned(),
+            topic: Self::topic(Topic::Usage),
+            dead_letters: Self::topic(Topic::DeadLetters),
+            producers: Self::topic(Topic::Producers),
+            session_timeout: SESSION,
+        }
     }
 
     pub(crate) fn admin(&self) -> AdminClient<DefaultClientContext> {

@@ -4,30 +4,42 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::super::{Read, SourceError};
+use super::super::{Read, Record, SourceError};
 use super::client::{Asker, Keeping, record_of, shown};
 use super::options::KafkaOptions;
 use crate::order::{Delivered, Order};
 
 /// A record that was there must come again within this.
 const PATIENCE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(100);
 
 /// Reads a stretch again.
 pub(crate) struct Again {
     consumer: Result<BaseConsumer<Asker>, String>,
+    topic: String,
+    partition: i32,
     order: Order,
     /// The place after the last that can be read.
     end: i64,
+    /// The place before which records were missing once already.
+    gap: Option<i64>,
+    /// The record behind a hole that was told.
+    behind: Option<Record>,
 }
 
 impl Again {
     pub(crate) fn new(options: &KafkaOptions, partition: i32, from: i64, end: i64) -> Self {
         Self {
             consumer: open(options, partition, from),
+            topic: options.topic.clone(),
+            partition,
             order: Order::from(from),
             end,
+            gap: None,
+            behind: None,
         }
     }
 
@@ -35,37 +47,66 @@ impl Again {
         self.order.next()
     }
 
+    /// A place may have no record, the last too: a transaction's marker, or what was aborted. Who has read beyond it has read it.
     pub(crate) fn read(&mut self) -> Result<Read, SourceError> {
+        if let Some(record) = self.behind.take() {
+            self.order = Order::from(record.offset + 1);
+            return Ok(Read::Record(record));
+        }
         let consumer = self.consumer.as_ref();
         let consumer = consumer.map_err(|error| SourceError::Failed(error.clone()))?;
-        if self.order.next() >= self.end {
+        let wanted = self.order.next();
+        if wanted >= self.end {
             return Ok(Read::CaughtUp);
         }
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
-            let Some(polled) = consumer.poll(Duration::from_millis(100)) else {
-                continue;
+            let found = match consumer.poll(POLL) {
+                Some(Ok(message)) => Some(record_of(&message, Keeping::Bytes)),
+                Some(Err(KafkaError::PartitionEOF(_))) => None,
+                // Passing faults are retried by the client itself; one that stays ends the patience.
+                Some(Err(_)) | None => continue,
             };
-            // Passing faults are retried by the client itself; one that stays ends the patience.
-            let Ok(message) = polled else { continue };
-            let record = record_of(&message, Keeping::Bytes);
-            match self.order.take(record.offset) {
-                Delivered::Next => return Ok(Read::Record(record)),
-                Delivered::Again => {}
-                Delivered::TooFar { wanted } => {
-                    return Ok(Read::Lost {
-                        first: wanted,
-                        next: record.offset,
-                    });
+            if let Some(record) = &found {
+                match self.order.take(record.offset) {
+                    Delivered::Next => return Ok(found.map_or(Read::CaughtUp, Read::Record)),
+                    Delivered::Again => continue,
+                    Delivered::TooFar { .. } => {}
                 }
             }
+            let is_hole = self.gap == Some(wanted)
+                && (found.is_some() || is_at_end(consumer, &self.topic, self.partition, self.end));
+            if is_hole {
+                let found = found.filter(|record| record.offset < self.end);
+                let next = found.as_ref().map_or(self.end, |record| record.offset);
+                self.order = Order::from(next);
+                self.behind = found;
+                return Ok(Read::Lost {
+                    first: wanted,
+                    next,
+                });
+            }
+            // Looked at twice, as by the member of a group.
+            let sought = consumer.seek(
+                &self.topic,
+                self.partition,
+                Offset::Offset(wanted),
+                PATIENCE,
+            );
+            sought.map_err(|error| SourceError::Failed(shown(&error)))?;
+            self.gap = Some(wanted);
         }
         Err(SourceError::Failed(format!(
-            "offset {} did not come within {} s",
-            self.order.next(),
+            "offset {wanted} did not come within {} s",
             PATIENCE.as_secs()
         )))
     }
+}
+
+/// Whether the log still reaches to `end`: a broker that has just taken over may not know all of it for a moment.
+fn is_at_end(consumer: &BaseConsumer<Asker>, topic: &str, partition: i32, end: i64) -> bool {
+    let bounds = consumer.fetch_watermarks(topic, partition, PATIENCE);
+    bounds.is_ok_and(|(_, high)| high >= end)
 }
 
 fn open(options: &KafkaOptions, partition: i32, from: i64) -> Result<BaseConsumer<Asker>, String> {
@@ -75,6 +116,8 @@ fn open(options: &KafkaOptions, partition: i32, from: i64) -> Result<BaseConsume
     }
     // The client asks for a group's name and joins none: partitions are assigned by hand.
     config.set("group.id", format!("{}.again", options.group));
+    // The end of the log is told, which may be behind a place that has no record.
+    config.set("enable.partition.eof", "true");
     let asker = Asker(options.token_file());
     let consumer =
         BaseConsumer::from_config_and_context(&config, asker).map_err(|error| shown(&error))?;

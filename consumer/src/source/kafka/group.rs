@@ -245,8 +245,8 @@ fn own_once(
     boot: Boot,
 ) -> Result<(), String> {
     let opened = match sending.take() {
-        Some(opened) => opened,
-        None => Arc::new(Sending::open(&shared.kafka, member.to_owned(), boot)?),
+        Some(opened) if opened.broken().is_none() => opened,
+        _ => Arc::new(Sending::open(&shared.kafka, member.to_owned(), boot)?),
     };
     let opened = sending.insert(opened).clone();
     Owner::join(shared, &opened)?.run()

@@ -313,7 +313,10 @@ fn entry_of(message: &BorrowedMessage<'_>) -> Option<Entry> {
         Some(_) => None,
         None => Some(Entry::Found {
             place,
-            at_us: message.timestamp().to_millis().unwrap_or(0) * 1_000,
+            at_us: message
+                .timestamp()
+                .to_millis()
+                .map(|time_ms| time_ms * 1_000),
             reason: headers.get(REASON)?.clone(),
             bytes,
         }),

@@ -106,6 +106,8 @@ impl KafkaOptions {
             ("message.timeout.ms", "10000"),
             ("linger.ms", "0"),
             ("queue.buffering.max.messages", "100000"),
+            // A record of the topic's bound, with the headers of a letter.
+            ("message.max.bytes", "2097152"),
         ];
         self.connection()
             .chain(own.map(|(name, value)| (name, value.to_owned())))

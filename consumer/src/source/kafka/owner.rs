@@ -245,7 +245,7 @@ impl Owner {
                 self.serve(now);
                 if now.duration_since(self.topic_at) >= TOPIC_EVERY {
                     self.topic_at = now;
-                    if let Some(news) = self.other_topic() {
+                    if let Some(news) = self.other_topic().or_else(|| self.sending.broken()) {
                         break Err(news);
                     }
                 }

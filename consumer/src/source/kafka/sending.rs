@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{
+    BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
+};
 use runtime::kafka::TokenFile;
 use schemas::topics::{Written, envelope};
 use schemas::wire::CUT_RECORD;
@@ -100,6 +102,14 @@ impl Sending {
             boot,
             sent: AtomicU64::new(0),
         })
+    }
+
+    /// Why it sends nothing any more, if so: its numbers and the broker's do not fit, or it may not number. Only another one can.
+    pub(crate) fn broken(&self) -> Option<String> {
+        let (code, why) = self.producer.client().fatal_error()?;
+        Some(format!(
+            "the sender of cuts and letters broke ({code}): {why}"
+        ))
     }
 
     /// Appends a cut record to a partition. Does not wait.
