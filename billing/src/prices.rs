@@ -67,6 +67,11 @@ fn listed(errors: &[PriceError]) -> String {
 
 /// Reads a price file of either kind.
 pub fn load(path: &Path) -> Result<PriceBook, PricesError> {
+    load_with_text(path).map(|(book, _)| book)
+}
+
+/// The same, and the text that was read, as it stands in the file.
+pub(crate) fn load_with_text(path: &Path) -> Result<(PriceBook, String), PricesError> {
     let parse: fn(&str) -> Result<Vec<RawPrice>, Vec<PriceError>> =
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("csv") => parse_csv,
@@ -87,10 +92,12 @@ pub fn load(path: &Path) -> Result<PriceBook, PricesError> {
         });
     }
     let text = std::fs::read_to_string(path).map_err(read)?;
-    book(text.trim_start_matches('\u{feff}'), parse).map_err(|errors| PricesError::Invalid {
+    let book = book(text.trim_start_matches('\u{feff}'), parse);
+    let book = book.map_err(|errors| PricesError::Invalid {
         path: path.to_owned(),
         errors,
-    })
+    })?;
+    Ok((book, text))
 }
 
 /// A book of all lines, or the errors of reading and of meaning together.

@@ -18,6 +18,14 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
+/// An answer of one JSON value a line.
+pub(crate) fn lines<T: DeserializeOwned>(answer: &[u8]) -> Result<Vec<T>, BillingError> {
+    let lines = serde_json::Deserializer::from_slice(answer).into_iter();
+    lines
+        .map(|line| line.map_err(|error| BillingError::Answer(error.to_string())))
+        .collect()
+}
+
 /// The rows of a query taken as it stands, by the names of their columns.
 pub(crate) async fn json_rows<T: DeserializeOwned>(
     client: &Client,
@@ -31,8 +39,5 @@ pub(crate) async fn json_rows<T: DeserializeOwned>(
         .setting("do_not_merge_across_partitions_select_final", "1")
         .bytes("JSONEachRow")
         .await?;
-    let lines = serde_json::Deserializer::from_slice(&answer).into_iter();
-    lines
-        .map(|line| line.map_err(|error| BillingError::Answer(error.to_string())))
-        .collect()
+    lines(&answer)
 }

@@ -3,7 +3,7 @@
 //! doubled figures a total is never less than the first of them.
 
 use gateway::meter::findings::{Findings, MAX_USAGE_BYTES, TextTally};
-use gateway::meter::scan::Scan;
+use gateway::meter::scan::{MAX_USAGE_PLACES, Scan};
 use gateway::meter::strip::{Stripped, strip};
 
 use crate::cuttings::cuttings;
@@ -20,7 +20,7 @@ pub(crate) fn check(data: &[u8]) {
     if let Some(members) = members(data) {
         assert!(scan.is_whole(), "a whole document must be one");
         values(&members, &found);
-        usage_place(data, &members, &scan);
+        usage_places(data, &members, &scan);
     }
 }
 
@@ -32,7 +32,7 @@ fn run(parts: &[&[u8]]) -> (Scan, Findings, String) {
     }
     let is_whole = scan.is_whole();
     scan.finish(&mut found);
-    let place = (scan.usage_place(), scan.is_only_usage(), is_whole);
+    let place = (scan.usage_places(), scan.is_only_usage(), is_whole);
     let told = format!("{} {place:?}", told(&found, &tally));
     (scan, found, told)
 }
@@ -117,21 +117,27 @@ fn total_of(usage: Option<&[u8]>) -> Option<f64> {
     }
 }
 
-fn usage_place(document: &[u8], members: &[Member<'_>], scan: &Scan) {
-    let last = members.iter().rposition(|member| member.is("usage"));
+fn usage_places(document: &[u8], members: &[Member<'_>], scan: &Scan) {
+    let places = scan.usage_places();
+    let usages = members.iter().filter(|member| member.is("usage")).count();
     assert_eq!(
-        scan.usage_place().is_some(),
-        last.is_some(),
-        "usage has a place"
+        places.len(),
+        usages.min(MAX_USAGE_PLACES + 1),
+        "each usage has a place"
     );
-    let Some(last) = last else { return };
-    let Stripped::Without(gap) = strip(document, scan.usage_place(), false) else {
+    if usages == 0 || usages > MAX_USAGE_PLACES {
+        return;
+    }
+    let Stripped::Without(gaps) = strip(document, places, false) else {
         panic!("usage must be taken out")
     };
-    let without = [&document[..gap.start], &document[gap.end..]].concat();
+    let mut without = document.to_owned();
+    for gap in gaps.into_iter().rev() {
+        without.drain(gap);
+    }
     let shape = |member: &Member<'_>| (member.name.clone(), member.raw.to_owned());
-    let mut left: Vec<_> = members.iter().map(shape).collect();
-    left.remove(last);
+    let others = members.iter().filter(|member| !member.is("usage"));
+    let left: Vec<_> = others.map(shape).collect();
     let found =
         crate::json::members(&without).map(|members| members.iter().map(shape).collect::<Vec<_>>());
     assert_eq!(found, Some(left), "what is left without usage");

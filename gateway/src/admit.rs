@@ -304,6 +304,7 @@ fn admission(gate: &Gate, arrival: &Arrival, route: &Route, limited: &Limited) -
         admitted_us: gate.clock.now(),
         request_bytes: i64::try_from(arrival.body_bytes).unwrap_or(i64::MAX),
         estimated_units: limited.estimate.clone(),
+        calls: most_calls(route),
         scopes: Vec::new(),
         leases: Text::default(),
         policies: limited.policies(),
@@ -312,6 +313,11 @@ fn admission(gate: &Gate, arrival: &Arrival, route: &Route, limited: &Limited) -
         durability: who.map_or(schemas::Durability::Written, |p| p.durability),
         synthetic: backend.synthetic,
     }
+}
+
+fn most_calls(route: &Route) -> u8 {
+    let retry = route.retry.as_ref();
+    retry.map_or(1, |policy| u8::try_from(policy.calls).unwrap_or(u8::MAX))
 }
 
 fn sending(

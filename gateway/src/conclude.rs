@@ -14,7 +14,7 @@ use crate::meter::dialect::{self, Dialect, Reading, ReadingLine};
 use crate::meter::findings::Findings;
 use crate::meter::reader::{ENCODED, NOT_JSON};
 use crate::throttle::{self, Cause};
-use crate::usage_raw;
+use crate::usage_raw::{self, Said};
 
 /// The provider broke off while the answer was read on for an app that had gone.
 pub const BROKE_OFF: &str = "upstream_broke_off";
@@ -187,8 +187,8 @@ impl Facts<'_> {
 #[must_use]
 pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageEvent {
     let outcome = outcome(facts);
-    let reading = facts.reading();
-    let usage_raw = usage_raw::of(facts.found, &reading);
+    let mut reading = facts.reading();
+    let usage_raw = keep_raw(facts.found, &mut reading);
     let usage = usage(facts, reading, estimate);
     let name = |bytes: &Option<Vec<u8>>| {
         bytes
@@ -234,6 +234,20 @@ pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageE
         attempts,
         response_bytes: i64::try_from(facts.response_bytes).unwrap_or(i64::MAX),
         ..open
+    }
+}
+
+/// What the provider said of usage, as it is kept. What is not kept cannot be looked at again: that is told.
+fn keep_raw(found: &Findings, reading: &mut Reading) -> Option<String> {
+    match usage_raw::of(found, reading) {
+        Said::Nothing => None,
+        Said::Kept(raw) => Some(raw),
+        Said::Lost => {
+            if reading.quality == UsageQuality::Ok {
+                reading.quality = UsageQuality::Unmapped;
+            }
+            None
+        }
     }
 }
 

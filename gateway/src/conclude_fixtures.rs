@@ -32,6 +32,7 @@ pub(crate) fn open_event() -> UsageEvent {
         received_us: Micros(1_000_000),
         admitted_us: Micros(1_000_100),
         request_bytes: 100,
+        calls: 1,
         estimated_units: Units::default(),
         scopes: Vec::new(),
         leases: Text::default(),

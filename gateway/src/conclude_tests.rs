@@ -391,6 +391,43 @@ fn texts_do_not_pass_in_what_the_provider_said_about_usage() {
 }
 
 #[test]
+fn figures_that_cannot_be_kept_are_unmapped() {
+    let usage = |zeros: usize| {
+        let zeros = vec!["0"; zeros].join(",");
+        format!(r#"{{"prompt_tokens":100,"completion_tokens":1,"x":[{zeros}]}}"#)
+    };
+    let told = |found: &Findings| {
+        let call = Call {
+            status: Some(200),
+            reached: true,
+            ..Call::default()
+        };
+        let facts = Facts {
+            dialect: Dialect::OpenAi,
+            ..facts_of(&call, found)
+        };
+        let event = conclude(open_event(), &facts, &Units::default());
+        (event.usage_quality, event.usage_raw)
+    };
+    let mut found = Findings::default();
+    found.usage = Some(usage(2_000).into_bytes());
+    assert_eq!(told(&found), (UsageQuality::Ok, Some(usage(2_000))));
+    found.usage = Some(usage(2_100).into_bytes());
+    assert_eq!(told(&found), (UsageQuality::Unmapped, None));
+    // Each alone could be kept, or one of them could not at all.
+    found.usage = Some(usage(1_500).into_bytes());
+    let zeros = vec!["0"; 1_500].join(",");
+    found.tool_usage = Some(format!(r#"{{"x":[{zeros}]}}"#).into_bytes());
+    assert_eq!(told(&found), (UsageQuality::Unmapped, None));
+    found.tool_usage = Some(b"{\"x\":".to_vec());
+    let (quality, raw) = told(&found);
+    assert!(quality != UsageQuality::Ok && raw.is_none(), "{quality}");
+    // What a tool used is kept, also where the answer has no figures of its own.
+    (found.usage, found.tool_usage) = (None, Some(b"{}".to_vec()));
+    assert_eq!(told(&found).1.as_deref(), Some("{}"));
+}
+
+#[test]
 fn several_models_are_several_lines_and_what_the_provider_charges_is_kept_apart() {
     let mut found = Findings::default();
     found.model = Some(b"gpt-5.6-sol".to_vec());

@@ -11,7 +11,6 @@ use tokio::time::{Instant, timeout_at};
 use crate::conclude::{BROKE_OFF, Ending};
 use crate::head::read_head;
 use crate::state::{Stage, State};
-use crate::upstream::CallError;
 
 /// Reads the answer to its end or a bound, and closes the record.
 pub async fn run(mut state: Box<State>, place: OwnedSemaphorePermit) {
@@ -34,7 +33,7 @@ async fn read_on(state: &mut State, deadline: Instant, tokens: u64) -> Ending {
         let response = match timeout_at(deadline, calling).await {
             Err(_) => return Ending::Cancelled("drain_cap_time"),
             Ok(Err(error)) => {
-                state.call.reached = matches!(error, CallError::Broken | CallError::Silent);
+                state.call.reached = error.may_have_reached();
                 return Ending::Cancelled(BROKE_OFF);
             }
             Ok(Ok(response)) => response,

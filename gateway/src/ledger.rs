@@ -280,11 +280,12 @@ impl Ledger {
 /// What was reserved for all of these. A sum that leaves 64 bits stays at their end.
 fn reserved<'a>(open: impl Iterator<Item = &'a Arc<Admission>>) -> Units {
     let mut sum = Units::default();
-    let estimates = open.flat_map(|admission| admission.estimated_units.iter());
-    for (unit, count) in estimates {
-        if sum.add(unit, count).is_err() {
-            // Never refused: it is not below 0.
-            drop(sum.set(unit, i64::MAX));
+    for admission in open {
+        for (unit, count) in admission.reserved().iter() {
+            if sum.add(unit, count).is_err() {
+                // Never refused: it is not below 0.
+                drop(sum.set(unit, i64::MAX));
+            }
         }
     }
     sum
@@ -295,7 +296,8 @@ fn signed(count: u64) -> i64 {
 }
 
 /// The record without its number, within what a reservation covers: first go the details of failed calls, then what the
-/// provider said verbatim, then the client's labels. All losses show in the record.
+/// provider said verbatim, then the client's labels. The last two show in the record. The first does not: a failed call's id at
+/// its provider and what was left of its limit stand on no bill, and `null` says that they are not known.
 fn encode_bounded(event: &mut UsageEvent) -> Vec<u8> {
     let record = event.encode_unsealed();
     if record.len() <= MAX_RECORD_BYTES {
@@ -373,7 +375,9 @@ impl Drop for OpenRequest {
         if self.reservation.is_none() {
             return;
         }
-        let event = self.open_event();
+        let event = self
+            .admission
+            .unknown_event(&self.ledger.producer, self.ledger.boot);
         tracing::error!(event_id = %self.admission.event_id, "request dropped without an outcome: recorded as unknown");
         self.ledger.metrics.dropped_without_outcome.inc();
         // A failure is logged and counted where it happens; there is nobody left to tell.

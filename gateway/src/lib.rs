@@ -29,6 +29,7 @@ pub mod meter;
 mod metrics;
 mod models;
 mod ops;
+mod patient;
 pub mod publish;
 mod pulse;
 pub mod query;

@@ -111,7 +111,7 @@ pub fn close_orphans(
             outcome: Outcome::Unknown,
             outcome_detail: Some(Text::cut(GATEWAY_DIED)),
             completed_us: clock.now(),
-            ..admission.open_event(ledger.producer(), ledger.boot())
+            ..admission.unknown_event(ledger.producer(), ledger.boot())
         };
         tracing::warn!(event_id = %event.event_id, tenant = event.tenant.as_str(), "a request of an earlier start was never closed: recorded as unknown");
         ledger.record(event)?;

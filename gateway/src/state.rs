@@ -154,7 +154,7 @@ impl State {
 
     /// The call got no answer: notes whether anything of the request can have reached the provider. Gives how it ended.
     pub fn note_failure(&mut self, error: CallError) -> Ending {
-        self.call.reached = matches!(error, CallError::Broken | CallError::Silent);
+        self.call.reached = error.may_have_reached();
         tracing::warn!(deployment = %self.route.backend.id, %error, "call to the provider failed");
         match error {
             CallError::Unreachable | CallError::Broken => Ending::Broken(error.code()),

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tower::Service;
 
 use crate::metrics::{Connect, Metrics};
+use crate::patient::Patient;
 use crate::upload::Sent;
 
 /// The most that is read of an answer at once, and the longest head of one, in bytes. Some pieces of this size wait in
@@ -57,6 +58,12 @@ impl CallError {
             Self::Broken => "upstream_reset",
             Self::Silent => "first_byte_timeout",
         }
+    }
+
+    /// Whether anything of the request can have reached the provider, which may bill it then.
+    #[must_use]
+    pub fn may_have_reached(self) -> bool {
+        matches!(self, Self::Broken | Self::Silent)
     }
 
     fn of(error: &hyper_util::client::legacy::Error) -> Self {
@@ -136,9 +143,9 @@ struct Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = Stream;
+    type Response = Patient<Stream>;
     type Error = BoxError;
-    type Future = BoxFuture<'static, Result<Stream, BoxError>>;
+    type Future = BoxFuture<'static, Result<Patient<Stream>, BoxError>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx)
@@ -156,7 +163,7 @@ impl Service<Uri> for Connector {
             };
             let us = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
             metrics.observe_connect(result, us);
-            connected.map_err(|_| NotInTime)?
+            Ok(Patient::new(connected.map_err(|_| NotInTime)??))
         })
     }
 }

@@ -2,13 +2,25 @@
 
 use schemas::event::MAX_USAGE_RAW_BYTES;
 use serde_json::Value;
+use smallvec::SmallVec;
 
 use crate::meter::dialect::Reading;
 use crate::meter::findings::Findings;
 
-/// All that the provider said about usage: its one object as it stands, or each under the name of its place. What it
-/// said more than once is here as it was merged (see `meter::merge`). `None` where it said nothing, or too much.
-pub fn of(found: &Findings, reading: &Reading) -> Option<String> {
+/// What a provider said about usage.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Said {
+    /// Nothing.
+    Nothing,
+    /// All of it: its one object as it stands, or each under the name of its place. What it said more than once is here as
+    /// it was merged (see `meter::merge`).
+    Kept(String),
+    /// Something that cannot be kept: it is too long, or no JSON.
+    Lost,
+}
+
+/// All that the provider said about usage.
+pub fn of(found: &Findings, reading: &Reading) -> Said {
     let places = [
         ("usage", found.usage.as_deref()),
         ("x_groq", found.vendor_usage.as_deref()),
@@ -16,51 +28,44 @@ pub fn of(found: &Findings, reading: &Reading) -> Option<String> {
         ("tool_usage", found.tool_usage.as_deref()),
         ("usage_breakdown", found.breakdown.as_deref()),
     ];
-    let mut said = places
+    let said = places
         .into_iter()
-        .filter_map(|(name, raw)| Some((name, raw?)))
-        .peekable();
-    let (first, raw) = said.next()?;
-    // The first was parsed for the reading.
-    let alone = only_figures(raw, reading.usage.as_ref())?;
-    if said.peek().is_none() {
+        .filter_map(|(name, raw)| Some((name, raw?)));
+    let said: SmallVec<[_; 5]> = said.collect();
+    if said.is_empty() {
+        return Said::Nothing;
+    }
+    kept(&said, found, reading).map_or(Said::Lost, Said::Kept)
+}
+
+fn kept(said: &[(&str, &[u8])], found: &Findings, reading: &Reading) -> Option<String> {
+    // The answer's own were parsed for the reading, and stand first.
+    let mut parsed = reading.usage.as_ref().filter(|_| found.stated().is_some());
+    let mut figures = |raw: &[u8]| match parsed.take() {
+        Some(value) => only_figures(raw, value),
+        None => only_figures(raw, &serde_json::from_slice(raw).ok()?),
+    };
+    let (first, others) = said.split_first()?;
+    let alone = figures(first.1)?;
+    if others.is_empty() {
         return Some(alone);
     }
-    let mut all = format!("{{\"{first}\":{alone}");
-    for (name, raw) in said {
-        let value = serde_json::from_slice(raw).ok();
-        let figures = only_figures(raw, value.as_ref())?;
+    let mut all = format!("{{\"{}\":{alone}", first.0);
+    for (name, raw) in others {
         all.push_str(",\"");
         all.push_str(name);
         all.push_str("\":");
-        all.push_str(&figures);
+        all.push_str(&figures(raw)?);
     }
     all.push('}');
     (all.len() <= MAX_USAGE_RAW_BYTES).then_some(all)
 }
 
-/// Whether something was said that is too long to be kept.
-pub fn is_lost(found: &Findings, reading: &Reading) -> bool {
-    let said = [
-        &found.usage,
-        &found.vendor_usage,
-        &found.choice_usage,
-        &found.tool_usage,
-        &found.breakdown,
-    ];
-    let bytes: usize = said.into_iter().flatten().map(Vec::len).sum();
-    bytes > SHORT_BYTES && of(found, reading).is_none()
-}
-
-/// So much is always kept, however its numbers are written anew.
-const SHORT_BYTES: usize = MAX_USAGE_RAW_BYTES / 8;
-
 /// An object of figures without its texts; as it stands where it has none.
-fn only_figures(raw: &[u8], value: Option<&Value>) -> Option<String> {
+fn only_figures(raw: &[u8], value: &Value) -> Option<String> {
     if raw.len() > MAX_USAGE_RAW_BYTES {
         return None;
     }
-    let value = value?;
     if holds_only_figures(value) {
         return String::from_utf8(raw.trim_ascii().to_vec()).ok();
     }

@@ -17,7 +17,7 @@ use crate::upcast;
 /// A request was let in. Stays in the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = crate::event::require_all)]
+#[schemars(transform = require_all_but_calls)]
 pub struct Admission {
     /// The wire version.
     pub wire: Text,
@@ -72,8 +72,13 @@ pub struct Admission {
     pub admitted_us: Micros,
     /// Bytes of its body.
     pub request_bytes: i64,
-    /// What was reserved for it.
+    /// What was reserved for each of its calls.
     pub estimated_units: Units,
+    /// The most calls that it may make, where it may make more than one: each can be billed, and a gateway that died does not
+    /// know how many it made.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[schemars(range(min = 1, max = 8))]
+    pub calls: u8,
     /// The limits in which that is reserved; at most eight.
     #[schemars(length(max = 8))]
     pub scopes: Vec<Text>,
@@ -92,6 +97,29 @@ pub struct Admission {
     pub synthetic: bool,
 }
 
+fn one() -> u8 {
+    1
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that serde asks for"
+)]
+fn is_one(calls: &u8) -> bool {
+    *calls == 1
+}
+
+/// Readers of before requests could make several calls take a record of one call.
+fn require_all_but_calls(schema: &mut schemars::Schema) {
+    crate::event::require_all(schema);
+    let required = schema
+        .get_mut("required")
+        .and_then(|list| list.as_array_mut());
+    if let Some(required) = required {
+        required.retain(|name| name != "calls");
+    }
+}
+
 impl Admission {
     /// Reads the record, or one that an older draft of the wire wrote.
     pub fn decode(bytes: &[u8]) -> Result<Self, serde_json::Error> {
@@ -105,6 +133,26 @@ impl Admission {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a record always has a JSON form")
+    }
+
+    /// What all its calls together reserve. A count that leaves 64 bits stays at their end.
+    #[must_use]
+    pub fn reserved(&self) -> Units {
+        let mut reserved = Units::default();
+        for (unit, count) in self.estimated_units.iter() {
+            // Never refused: it is not below 0.
+            drop(reserved.set(unit, count.saturating_mul(i64::from(self.calls))));
+        }
+        reserved
+    }
+
+    /// The usage event of a request that nobody is left to tell more of: as many calls may be billed as it was permitted.
+    #[must_use]
+    pub fn unknown_event(&self, producer: &Text, boot: Boot) -> UsageEvent {
+        UsageEvent {
+            estimated_units: self.reserved(),
+            ..self.open_event(producer, boot)
+        }
     }
 
     /// The usage event of a request of which nothing more is known: outcome `unknown`, no units, to be

@@ -355,14 +355,13 @@ impl UsageEvent {
     }
 
     /// Calls before the last that failed and that the provider may bill. The last one's `billable` is the record's own.
-    #[must_use]
-    pub fn doubtful_calls(&self) -> usize {
+    pub fn doubtful_calls(&self) -> impl Iterator<Item = &Attempt> {
         let earlier = self
             .attempts
             .split_last()
             .map_or(&[][..], |(_, earlier)| earlier);
         let is_doubtful = |call: &&Attempt| call.billable == Some(Billable::Unclear);
-        earlier.iter().filter(is_doubtful).count()
+        earlier.iter().filter(is_doubtful)
     }
 
     /// Encodes everything but the number, which [`seal`] adds.

@@ -71,6 +71,7 @@ fn admission() -> Admission {
         admitted_us: Micros(1_795_615_674_722_300),
         request_bytes: 152,
         estimated_units: units(&[(Unit::InputText, 76), (Unit::OutputText, 64)]),
+        calls: 1,
         scopes: vec![text("tenant/acme/tpm")],
         leases: text("l-1"),
         policies: text("p-1"),

@@ -13,6 +13,8 @@ use crate::prices::{self, PricesError};
 #[derive(Debug)]
 pub struct Book {
     file: Option<PathBuf>,
+    /// What was read of it at the start.
+    opened: String,
     current: ArcSwap<PriceBook>,
 }
 
@@ -22,10 +24,11 @@ impl Book {
     /// # Errors
     /// Where the file cannot be read or is wrong.
     pub fn open(file: Option<&Path>) -> Result<Self, PricesError> {
-        let nothing = || Ok(PriceBook::new(&[]).unwrap_or_default());
-        let book = file.map_or_else(nothing, prices::load)?;
+        let nothing = || Ok((PriceBook::new(&[]).unwrap_or_default(), String::new()));
+        let (book, text) = file.map_or_else(nothing, prices::load_with_text)?;
         Ok(Self {
             file: file.map(Path::to_owned),
+            opened: text,
             current: ArcSwap::from_pointee(book),
         })
     }
@@ -36,9 +39,9 @@ impl Book {
         self.current.load_full()
     }
 
-    /// Its file.
-    pub(super) fn file(&self) -> Option<&Path> {
-        self.file.as_deref()
+    /// Its file, and what was read of it at the start: a file that was replaced since then is news.
+    pub(super) fn to_watch(&self) -> Option<(&Path, &str)> {
+        Some((self.file.as_deref()?, &self.opened))
     }
 
     /// Reads the file again; a good one is in force for reports that begin from now on.

@@ -143,10 +143,9 @@ impl Service {
 
     /// Looks for a new price book until the stop.
     async fn watch_book(self: Arc<Self>) {
-        let Some(file) = self.book.file().map(std::path::Path::to_owned) else {
+        let Some((file, in_force)) = self.book.to_watch() else {
             return;
         };
-        let seen = tokio::fs::read_to_string(&file).await.unwrap_or_default();
         let changed = || {
             let taken = self.book.reload();
             self.metrics.reloaded("prices", taken.is_ok());
@@ -158,7 +157,8 @@ impl Service {
                 Err(error) => tracing::error!(%error, "new price book refused, the old one stays"),
             }
         };
-        runtime::config::watch(file.clone(), seen, LOOK_EVERY, self.stop.clone(), changed).await;
+        let (path, seen, stop) = (file.to_owned(), in_force.to_owned(), self.stop.clone());
+        runtime::config::watch(path, seen, LOOK_EVERY, stop, changed).await;
     }
 }
 

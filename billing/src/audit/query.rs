@@ -10,7 +10,7 @@ use store::Client;
 
 use crate::BillingError;
 use crate::audit::{AuditEvent, Cursor, EventLine, Filter, Page};
-use crate::sql::instant;
+use crate::sql::{instant, lines};
 
 /// How long the store may take over a page.
 const QUERY_TIMEOUT: Duration = Duration::from_mins(2);
@@ -138,8 +138,5 @@ async fn rows<T: DeserializeOwned>(
         .setting("output_format_json_quote_64bit_integers", "0")
         .bytes("JSONEachRow")
         .await?;
-    let lines = serde_json::Deserializer::from_slice(&answer).into_iter();
-    lines
-        .map(|line| line.map_err(|error| BillingError::Answer(error.to_string())))
-        .collect()
+    lines(&answer)
 }

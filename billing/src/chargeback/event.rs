@@ -1,13 +1,13 @@
 //! One record rated by itself: the same rules as the report's, without a store. The sum over the records of a period
 //! is the report's total, to the last digit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::units::Side;
 use schemas::{Line, PriceBook, Unit, Units, UsageEvent};
 
 use crate::BillingError;
-use crate::chargeback::groups::{Group, Other, Sku, context_of};
+use crate::chargeback::groups::{Called, Group, Other, Sku, context_of};
 use crate::chargeback::{Figures, rate};
 
 /// What one record counts and costs. Whether synthetic traffic is shown is the caller's to decide.
@@ -53,7 +53,8 @@ fn first_group(event: &UsageEvent, sku: &Sku) -> Group {
             .collect(),
         ..bare_group(event)
     };
-    group.doubtful_calls = u8::try_from(event.doubtful_calls()).unwrap_or(u8::MAX);
+    group.doubtful_calls = u8::try_from(event.doubtful_calls().count()).unwrap_or(u8::MAX);
+    group.called = called(event);
     let reserved = event.estimated_units.iter();
     let reserved = reserved.map(|(unit, count)| (unit, i128::from(count)));
     let mut counted = BTreeMap::new();
@@ -62,6 +63,19 @@ fn first_group(event: &UsageEvent, sku: &Sku) -> Group {
     }
     group.reserve(&reserved.collect(), &counted);
     group
+}
+
+/// What the calls went to that the provider may bill beside the last.
+fn called(event: &UsageEvent) -> Vec<Called> {
+    let named = event.doubtful_calls().filter_map(|call| {
+        let provider = call.provider.as_ref().map(ToString::to_string);
+        Some(Called {
+            provider: provider.unwrap_or_default(),
+            model: call.priced_as.as_ref()?.to_string(),
+        })
+    });
+    let distinct: BTreeSet<_> = named.collect();
+    distinct.into_iter().collect()
 }
 
 /// What all groups of a record have in common.
@@ -78,6 +92,7 @@ fn bare_group(event: &UsageEvent) -> Group {
         synthetic: event.synthetic,
         is_reserved: false,
         doubtful_calls: 0,
+        called: Vec::new(),
         names_model: !event.lines.is_empty() || named(event).is_some(),
         requests: 0,
         others: Vec::new(),

@@ -7,6 +7,7 @@ use schemas::{Billable, Outcome, Unit, UsageQuality, UsageSource};
 use serde::Deserialize;
 
 use crate::BillingError;
+use crate::sql::lines;
 
 /// One group as the store writes it; sums are text, because they may be wider than 64 bits.
 #[derive(Debug, Deserialize)]
@@ -23,6 +24,7 @@ pub(crate) struct RawGroup {
     synthetic: bool,
     is_reserved: bool,
     doubtful_calls: u8,
+    called: Vec<Called>,
     names_model: bool,
     others: Vec<RawLine>,
     used: u64,
@@ -42,6 +44,16 @@ struct RawLine {
     geography: String,
     context: i64,
     used: u64,
+}
+
+/// What a call before the last went to. Where its record does not name one of them it was the request's own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Called {
+    /// Who was called.
+    pub(crate) provider: String,
+    /// The model as it is priced.
+    pub(crate) model: String,
 }
 
 /// What a price is looked up by, as the events have it.
@@ -98,6 +110,8 @@ pub(crate) struct Group {
     pub(crate) units: BTreeMap<Unit, i128>,
     /// Of each of these requests, the calls before the last that failed and that the provider may bill.
     pub(crate) doubtful_calls: u8,
+    /// What these calls went to, each once: another model may be dearer than the request's own.
+    pub(crate) called: Vec<Called>,
     /// What admission reserved, for each of these calls; and once more that, or what was counted, where [`Self::is_bounded_by_reservation`].
     pub(crate) estimated: BTreeMap<Unit, i128>,
 }
@@ -204,6 +218,7 @@ impl TryFrom<RawGroup> for Group {
             synthetic: raw.synthetic,
             is_reserved: raw.is_reserved,
             doubtful_calls: raw.doubtful_calls,
+            called: raw.called,
             names_model: raw.names_model,
             requests: number(&raw.request_count)?,
             units,
@@ -214,13 +229,8 @@ impl TryFrom<RawGroup> for Group {
 
 /// Reads the store's answer, one group a line.
 pub(crate) fn read(answer: &[u8]) -> Result<Vec<Group>, BillingError> {
-    let lines = serde_json::Deserializer::from_slice(answer).into_iter::<RawGroup>();
-    lines
-        .map(|line| {
-            line.map_err(|error| BillingError::Answer(error.to_string()))?
-                .try_into()
-        })
-        .collect()
+    let groups = lines::<RawGroup>(answer)?.into_iter();
+    groups.map(TryInto::try_into).collect()
 }
 
 /// The units of a set of bits, in the order of the unit numbers.

@@ -54,7 +54,8 @@ fn opened<'a>(book: &PriceBook, query: &Query<'a>) -> &'a str {
     query.service_tier
 }
 
-/// The dearest price of a unit's side, over all models that the requests name: the bound of what was reserved. A unit
+/// The dearest price of a unit's side, over all models that the requests name, also those that only a call before the last
+/// went to: the bound of what was reserved. A unit
 /// that stands apart has none, nor have models of two currencies, nor has a request of which only a route's name is known.
 pub(crate) fn dearest<'a>(
     book: &'a PriceBook,
@@ -68,14 +69,20 @@ pub(crate) fn dearest<'a>(
         Side::Apart => return Err(Why::NoRate),
         side => side,
     };
-    let provider = Some(group.sku.provider.as_str()).filter(|name| !name.is_empty());
-    let of = |sku: &Sku| {
-        let found = book.dearest(provider, &sku.model, side, Micros(group.at));
+    let own = group.sku.provider.as_str();
+    let of = |provider: &str, model: &str| {
+        let provider = Some(provider).filter(|name| !name.is_empty());
+        let found = book.dearest(provider, model, side, Micros(group.at));
         found.ok_or(Why::NoRate)
     };
-    let mut dearest = of(&group.sku)?;
-    for other in &group.others {
-        let found = of(&other.sku)?;
+    let others = group.others.iter().map(|other| (own, &other.sku.model));
+    let called = group.called.iter().map(|call| {
+        let provider = Some(call.provider.as_str()).filter(|name| !name.is_empty());
+        (provider.unwrap_or(own), &call.model)
+    });
+    let mut dearest = of(own, &group.sku.model)?;
+    for (provider, model) in others.chain(called) {
+        let found = of(provider, model)?;
         if found.price.currency != dearest.price.currency {
             return Err(Why::NoRate);
         }

@@ -11,6 +11,7 @@ use store::Client;
 use crate::BillingError;
 use crate::chargeback::groups::{self, Group};
 use crate::chargeback::{Amount, Figures, Request, Synthetic, rate, sql};
+use crate::sql::lines;
 
 /// The shape of the report; a field is added without, removed or changed with, a new number.
 const FORMAT_VERSION: u32 = 2;
@@ -143,10 +144,7 @@ async fn position(client: &Client) -> Result<Vec<LogPosition>, BillingError> {
         .setting("output_format_json_quote_64bit_integers", "0")
         .bytes("JSONEachRow")
         .await?;
-    let lines = serde_json::Deserializer::from_slice(&answer).into_iter::<LogPosition>();
-    lines
-        .map(|line| line.map_err(|error| BillingError::Answer(error.to_string())))
-        .collect()
+    lines(&answer)
 }
 
 /// The pure part: rates every group and adds them up.

@@ -52,6 +52,7 @@ fn group(tenant: &str, model: &str, units: &[(Unit, i128)]) -> Group {
         synthetic: false,
         is_reserved: false,
         doubtful_calls: 0,
+        called: Vec::new(),
         names_model: true,
         requests: 1,
         others: Vec::new(),

@@ -24,6 +24,12 @@ pub(crate) const MAX_INTERVALS: usize = 4_000;
 const RESERVED_COUNTS: &str =
     "outcome = 'unknown' OR (billable = 'unclear' AND usage_source NOT IN ('provider', 'drained'))";
 
+/// What calls before the last went to that the provider may bill: `UsageEvent::doubtful_calls` says the same. Records of
+/// the first draft do not name it.
+pub(crate) const CALLED: &str = "arraySort(arrayDistinct(arrayMap(c -> CAST(tuple(c.1, c.2), 'Tuple(provider String, model String)'), \
+     arrayFilter(c -> c.3 = 'unclear' AND c.2 != '', arraySlice(arrayMap((p, m, b) -> tuple(toString(p), toString(m), toString(b)), \
+     attempt_providers, attempt_priced_as, attempt_billables), 1, -1)))))";
+
 /// The query, and the values for its question marks in their order.
 pub(crate) fn query(
     request: &Request,
@@ -62,7 +68,7 @@ pub(crate) fn query(
          CAST(tuple(x_provider, l.model, l.tier, l.speed, l.geography, x_zone, x_region, x_capacity), \
          'Tuple(provider String, model String, tier String, speed String, geography String, zone String, region String, capacity String)') AS sku, \
          x_at AS at, l.context AS context, toString(outcome) AS outcome, toString(billable) AS billable, \
-         toString(usage_source) AS source, toString(usage_quality) AS quality, synthetic, toBool(x_times > 0 AND notEmpty(estimated_units)) AS is_reserved, doubtful_calls, toBool(x_names_model) AS names_model, \
+         toString(usage_source) AS source, toString(usage_quality) AS quality, synthetic, toBool(x_times > 0 AND notEmpty(estimated_units)) AS is_reserved, doubtful_calls, if(l.is_first, x_called, []) AS called, toBool(x_names_model) AS names_model, \
          if(l.is_first, x_others, []) AS others, l.used AS used, \
          toString(sumIf(toInt128(count), l.is_first)) AS request_count, \
          [{first_sums}] AS unit_sums, \
@@ -71,6 +77,7 @@ pub(crate) fn query(
          FROM (SELECT *, {inner}ifNull(toString(provider), '') AS x_provider, ifNull(toString(data_zone), '') AS x_zone, {region} AS x_region, \
          ifNull(toString(capacity), '') AS x_capacity, {at} AS x_at, {contexts}, coalesce(model, priced_as, model_served) IS NOT NULL AS x_names_model, \
          toUInt8(arrayCount(b -> b = 'unclear', arraySlice(attempt_billables, 1, -1))) AS doubtful_calls, \
+         {called} AS x_called, \
          toInt128({reserved_counts}) + doubtful_calls AS x_times, \
          {bounds}, {later} AS x_later, \
          arrayMap(l -> CAST(tuple(l.model, l.tier, l.speed, l.geography, l.context, l.used), {OTHERS}), x_later) AS x_others, \
@@ -82,6 +89,7 @@ pub(crate) fn query(
         region = region(book),
         at = at(request, book)?,
         contexts = contexts(book),
+        called = CALLED,
         reserved_counts = RESERVED_COUNTS,
         bounds = bounds(),
         first = first_line(),

@@ -7,9 +7,10 @@ use schemas::Unit;
 use store::Client;
 
 use crate::BillingError;
+use crate::chargeback::sql::CALLED;
 use crate::chargeback::{Request, Synthetic};
 use crate::export::record::Record;
-use crate::sql::instant;
+use crate::sql::{instant, lines};
 
 /// How long the store may take over a page.
 const PAGE_TIMEOUT: Duration = Duration::from_mins(1);
@@ -17,10 +18,11 @@ const PAGE_TIMEOUT: Duration = Duration::from_mins(1);
 const PAGE_RECORDS: usize = 8_000;
 
 /// Columns of the store, in the order of [`Record`]'s fields; units and later lines come behind them.
-const COLUMNS: &str = "toString(event_id), toUnixTimestamp64Micro(received), request_id, tenant, project, key_id, principal, auth_method, \
+const COLUMNS_TO_CALLS: &str = "toString(event_id), toUnixTimestamp64Micro(received), request_id, tenant, project, key_id, principal, auth_method, \
      conversation, labels, api, stream, route, deployment, provider, region, data_zone, capacity, model_requested, \
      model_served, priced_as, outcome, outcome_detail, status, finish_reason, limit_hit, policies, length(attempt_deployments), \
-     arrayCount(b -> b = 'unclear', arraySlice(attempt_billables, 1, -1)), usage_source, \
+     arrayCount(b -> b = 'unclear', arraySlice(attempt_billables, 1, -1))";
+const COLUMNS_AFTER_CALLS: &str = "usage_source, \
      usage_quality, provider_cost, provider_cost_currency, billable, synthetic, count, estimated_units, topic, partition, offset, model, service_tier, speed, \
      geography, extra_models, extra_service_tiers, extra_speeds, extra_geographies, extra_units";
 
@@ -55,13 +57,11 @@ pub(super) async fn read(
     }
     let answer = query
         .timeout(PAGE_TIMEOUT)
+        .setting("output_format_json_named_tuples_as_objects", "1")
         .setting("output_format_json_quote_64bit_integers", "0")
         .bytes("JSONCompactEachRow")
         .await?;
-    let lines = serde_json::Deserializer::from_slice(&answer).into_iter();
-    lines
-        .map(|line| line.map_err(|error| BillingError::Answer(error.to_string())))
-        .collect()
+    lines(&answer)
 }
 
 /// Whether a page was the last.
@@ -108,7 +108,7 @@ fn query(request: &Request, after: Option<&Place>) -> (String, Vec<String>) {
     ));
     let units: Vec<_> = Unit::ALL.iter().map(|unit| unit.as_str()).collect();
     let sql = format!(
-        "SELECT {COLUMNS}, [{}] FROM usage_events FINAL WHERE {} \
+        "SELECT {COLUMNS_TO_CALLS}, {CALLED}, {COLUMNS_AFTER_CALLS}, [{}] FROM usage_events FINAL WHERE {} \
          ORDER BY tenant, toStartOfHour(received), event_id LIMIT {PAGE_RECORDS}",
         units.join(", "),
         parts.join(" AND ")

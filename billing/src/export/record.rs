@@ -7,7 +7,7 @@ use schemas::units::Side;
 use schemas::{Api, AuthMethod, Billable, Capacity, Outcome, Unit, UsageQuality, UsageSource};
 use serde::Deserialize;
 
-use crate::chargeback::groups::{Group, Other, Sku, context_of};
+use crate::chargeback::groups::{Called, Group, Other, Sku, context_of};
 
 /// The store's columns, in the order of the query.
 #[derive(Debug, Deserialize)]
@@ -41,6 +41,7 @@ pub(super) struct Record {
     pub(super) policies: String,
     pub(super) attempts: u64,
     doubtful_calls: u8,
+    called: Vec<Called>,
     pub(super) usage_source: UsageSource,
     pub(super) usage_quality: UsageQuality,
     pub(super) provider_cost: Option<String>,
@@ -121,6 +122,7 @@ impl Record {
             ..self.bare_group()
         };
         group.doubtful_calls = self.doubtful_calls;
+        group.called.clone_from(&self.called);
         let reserved = self.estimated_units.iter();
         let reserved = reserved.map(|(unit, count)| (*unit, i128::from(*count)));
         group.reserve(&reserved.collect(), &self.counted());
@@ -200,6 +202,7 @@ impl Record {
             synthetic: self.synthetic,
             is_reserved: false,
             doubtful_calls: 0,
+            called: Vec::new(),
             names_model: self.model.is_some() || self.named().is_some(),
             requests: 0,
             others: Vec::new(),

@@ -9,7 +9,7 @@ use store::Client;
 
 use super::ledger::{SUMS, Sums};
 use super::spend::Figures;
-use crate::sql::instant;
+use crate::sql::{instant, lines};
 use crate::{BillingError, Period};
 
 const NAMES: &str =
@@ -212,9 +212,7 @@ async fn ask(
         query = query.bind(tenant.as_str());
     }
     let bytes = query.bytes("JSONEachRow").await?;
-    let groups = serde_json::Deserializer::from_slice(&bytes).into_iter::<Group>();
-    let row = |group: Result<Group, serde_json::Error>| {
-        let group = group.map_err(|error| BillingError::Answer(error.to_string()))?;
+    let row = |group: Group| {
         Ok(ImportedRow {
             source: group.source,
             columns: group.dims,
@@ -222,7 +220,7 @@ async fn ask(
             figures: group.sums.figures().map_err(BillingError::Answer)?,
         })
     };
-    groups.map(row).collect()
+    lines(&bytes)?.into_iter().map(row).collect()
 }
 
 fn sql(request: &ImportedRequest, by: &[Column]) -> Result<String, BillingError> {

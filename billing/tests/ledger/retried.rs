@@ -52,3 +52,45 @@ async fn a_call_that_was_made_again_is_no_charge_and_may_cost_what_was_reserved(
     }
     assert_eq!(alone, totals, "record by record the same");
 }
+
+/// A call that went to a dearer model before the request was served by another is bounded by the dearer one's price, and
+/// has no bound where that model has none.
+#[tokio::test]
+async fn a_call_that_went_to_another_model_may_cost_what_that_one_costs() {
+    const PRICES: &str =
+        "m,input_text,default,,1000000,2.50,USD, dear,input_text,default,,1000000,30,USD,";
+    let ledger = Ledger::start().await;
+    let call = |model: &str, billable: &str| -> Attempt {
+        let text = format!(
+            r#"{{"deployment":"d","provider":"openai","capacity":null,"priced_as":"{model}","started_us":1,"first_byte_us":null,
+                "ended_us":2,"status":503,"outcome":"upstream_error","billable":"{billable}","units":null,
+                "provider_request_id":null,"throttle":null}}"#
+        );
+        serde_json::from_str(&text).expect("an attempt")
+    };
+    let called = |number, first: Attempt| {
+        let mut event = event(number, &[("m", r#"{"input_text":1000000}"#)]);
+        event.estimated_units = serde_json::from_str(r#"{"input_text":1000000}"#).expect("units");
+        event.attempts = vec![first, call("m", "yes")];
+        event
+    };
+    for (number, first, at_most, unbounded) in [
+        (1, call("m", "unclear"), vec!["2.50"], 0),
+        (2, call("dear", "unclear"), vec!["30.00"], 0),
+        (3, call("dear", "no"), vec![], 0),
+        (4, call("unpriced", "unclear"), vec![], 1),
+    ] {
+        let event = called(number, first);
+        let figures = rate_event(&event, &book(PRICES)).expect("figures");
+        let exposure = &figures.exposure;
+        let bounds: Vec<_> = exposure.at_most.values().map(ToString::to_string).collect();
+        assert_eq!(
+            (bounds, exposure.unbounded_requests),
+            (at_most.iter().map(ToString::to_string).collect(), unbounded)
+        );
+        ledger.run("TRUNCATE TABLE usage_events").await;
+        ledger.write(i64::from(number), &[event]).await;
+        let report = ledger.report(PRICES, &november("", "UTC")).await;
+        assert_eq!(report.totals, figures, "the report says the same: {number}");
+    }
+}

@@ -53,7 +53,10 @@ pub(super) enum Capture {
     Tally,
 }
 
-/// Where the top-level `usage` member stands, in bytes from the start of the document.
+/// More `usage` members of one document are not told apart: no provider sends two.
+pub const MAX_USAGE_PLACES: usize = 64;
+
+/// Where a top-level `usage` member stands, in bytes from the start of the document.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UsagePlace {
     /// The comma before it, if it is not the first member.
@@ -92,7 +95,10 @@ pub struct Scan {
     comma: Option<usize>,
     key_start: usize,
     usage_starts: (Option<usize>, usize),
-    usage_place: Option<UsagePlace>,
+    /// One more than the most that are told says that there are too many.
+    usage_places: SmallVec<[UsagePlace; 1]>,
+    /// A `usage` that is not null.
+    has_usage: bool,
     pub(super) choices_filled: bool,
     pub(super) other_members: bool,
     pub(super) fault: Fault,
@@ -109,10 +115,11 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// Where the top-level `usage` stands, once its value is complete.
+    /// Where the top-level `usage` stands, once its value is complete: each place, where it stands more than once, or one
+    /// more than [`MAX_USAGE_PLACES`].
     #[must_use]
-    pub fn usage_place(&self) -> Option<UsagePlace> {
-        self.usage_place
+    pub fn usage_places(&self) -> &[UsagePlace] {
+        &self.usage_places
     }
 
     /// Whether no value is open: the document is whole, or nothing of it has come.
@@ -133,8 +140,7 @@ impl Scan {
     /// member beside the envelope's.
     #[must_use]
     pub fn is_only_usage(&self) -> bool {
-        let has_usage = self.usage_place.is_some_and(|place| !place.is_null);
-        has_usage && !self.choices_filled && !self.other_members
+        self.has_usage && !self.choices_filled && !self.other_members
     }
 
     /// Takes the next bytes of the document.
@@ -419,14 +425,16 @@ impl Scan {
         let (comma_before, key_start) = self.usage_starts;
         let value_end = self.offset + used;
         // Two in one document: which one is meant?
-        let is_second = self.usage_place.is_some_and(|place| !place.is_null);
-        found.is_odd |= is_second && !is_null && !self.has_more;
-        self.usage_place = Some(UsagePlace {
-            comma_before,
-            key_start,
-            value_end,
-            is_null,
-        });
+        found.is_odd |= self.has_usage && !is_null && !self.has_more;
+        self.has_usage |= !is_null;
+        if self.usage_places.len() <= MAX_USAGE_PLACES {
+            self.usage_places.push(UsagePlace {
+                comma_before,
+                key_start,
+                value_end,
+                is_null,
+            });
+        }
     }
 }
 

@@ -26,7 +26,9 @@ fn finds_what_metering_asks_for() {
     assert_eq!(found.service_tier.unwrap(), b"default");
     assert_eq!(found.finish_reason.unwrap(), b"stop");
     assert_eq!(tally.text().0, r#"a "usage": {1} b"#);
-    let place = scan.usage_place().unwrap();
+    let [place] = scan.usage_places() else {
+        panic!("one place")
+    };
     assert_eq!(
         &CHUNK[place.key_start..place.value_end],
         r#""usage" : {"prompt_tokens":3,"d":{"x":[1,2]}}"#
@@ -49,7 +51,7 @@ fn usage_elsewhere_is_not_usage() {
 fn null_overwrites_nothing_and_is_told_apart() {
     let (scan, found, _) = scan(&[br#"{"choices":[],"usage":null}"#]);
     assert_eq!(found.usage, None);
-    assert!(scan.usage_place().unwrap().is_null);
+    assert!(scan.usage_places()[0].is_null);
     assert!(!scan.is_only_usage());
 }
 
@@ -136,7 +138,7 @@ proptest! {
             from = cut;
         }
         let (whole, cut) = (scan(&[CHUNK.as_bytes()]), scan(&parts));
-        prop_assert_eq!(whole.0.usage_place(), cut.0.usage_place());
+        prop_assert_eq!(whole.0.usage_places(), cut.0.usage_places());
         prop_assert_eq!(whole.1.usage, cut.1.usage);
         prop_assert_eq!(whole.1.model, cut.1.model);
         prop_assert_eq!(whole.1.finish_reason, cut.1.finish_reason);

@@ -171,9 +171,7 @@ impl StreamMeter {
         self.scan.finish(found);
         self.over = self.first_bytes.trim_ascii() == DONE;
         found.done |= self.over;
-        let place = self.scan.usage_place();
-        let only_usage = self.scan.is_only_usage();
-        self.scan = Scan::default();
+        let scan = std::mem::take(&mut self.scan);
         self.first_bytes.clear();
         self.document_len = 0;
         let Some(hold) = &mut self.hold else { return };
@@ -181,13 +179,13 @@ impl StreamMeter {
         let verdict = if hold.gave_up {
             Stripped::Whole
         } else {
-            strip(&hold.document, place, only_usage)
+            strip(&hold.document, scan.usage_places(), scan.is_only_usage())
         };
         match verdict {
             Stripped::Without(_) if self.usage_for == UsageFor::UsApart => pass(passing, event),
             Stripped::Whole => pass(passing, event),
             Stripped::Nothing => {}
-            Stripped::Without(gap) => pass(passing, without(&event, &hold.segments, &gap)),
+            Stripped::Without(gaps) => pass(passing, without(&event, &hold.segments, &gaps)),
         }
         hold.document.clear();
         hold.segments.clear();
@@ -256,11 +254,14 @@ fn pass(passing: &mut Passing, bytes: Bytes) {
     }
 }
 
-/// The event's bytes without those that carry `gap` of its document.
-fn without(event: &Bytes, segments: &[Segment], gap: &std::ops::Range<usize>) -> Bytes {
+/// The event's bytes without those that carry the gaps of its document.
+fn without(event: &Bytes, segments: &[Segment], gaps: &[std::ops::Range<usize>]) -> Bytes {
     let mut kept = BytesMut::with_capacity(event.len());
     let mut from = 0;
-    for segment in segments {
+    let parts = segments
+        .iter()
+        .flat_map(|segment| gaps.iter().map(move |gap| (segment, gap)));
+    for (segment, gap) in parts {
         let start = gap.start.max(segment.in_document);
         let end = gap.end.min(segment.in_document + segment.len);
         if start >= end {
@@ -313,6 +314,17 @@ mod tests {
         );
         assert_eq!(found.finish_reason.unwrap(), b"stop");
         assert_eq!(tally.text().0, "hi");
+    }
+
+    #[test]
+    fn a_usage_that_stands_twice_goes_twice() {
+        let stream = "data: {\"usage\":{\"prompt_tokens\":3},\"choices\":[{}],\ndata: \"usage\":{\"prompt_tokens\":4},\"x\":1}\n\n";
+        for at in 0..stream.len() {
+            let (before, after) = stream.as_bytes().split_at(at);
+            let (out, _, _) = run(&[before, after], UsageFor::UsOnly);
+            let out = String::from_utf8(out).unwrap();
+            assert_eq!(out, "data: {\"choices\":[{}]\ndata: ,\"x\":1}\n\n");
+        }
     }
 
     #[test]

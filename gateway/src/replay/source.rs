@@ -29,6 +29,8 @@ struct Source {
     is_over: bool,
     /// The latest call's number.
     latest: u32,
+    /// The latest call gets nothing more: another one follows.
+    is_held: bool,
     waiting: Option<Waker>,
 }
 
@@ -51,6 +53,7 @@ impl Replay {
             given: 0,
             is_over: false,
             latest: 0,
+            is_held: false,
             waiting: None,
         };
         Arc::new(Self {
@@ -65,11 +68,21 @@ impl Replay {
         self.source.lock().kept.is_some() && self.facts.fault().is_none()
     }
 
+    /// Gives the latest call nothing more, so that what can be sent again now still can when the next one begins. Fails,
+    /// and changes nothing, where it cannot be sent again.
+    #[must_use]
+    pub fn hold(&self) -> bool {
+        let mut source = self.source.lock();
+        source.is_held = source.kept.is_some() && self.facts.fault().is_none();
+        source.is_held
+    }
+
     /// Sends it from its beginning. A call before this one gets nothing more.
     #[must_use]
     pub fn pass(self: &Arc<Self>) -> Pass {
         let mut source = self.source.lock();
         source.latest += 1;
+        source.is_held = false;
         self.facts.mark_unsent();
         if let Some(waker) = source.waiting.take() {
             waker.wake();
@@ -124,6 +137,10 @@ impl Pass {
         let mut source = self.replay.source.lock();
         if source.latest != self.number {
             return Poll::Ready(Some(Err(NotSent)));
+        }
+        if source.is_held {
+            source.waiting = Some(cx.waker().clone());
+            return Poll::Pending;
         }
         let next = ready!(source.poll_from(self.at, cx));
         if let Some(Ok(piece)) = &next {

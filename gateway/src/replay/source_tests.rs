@@ -96,6 +96,25 @@ async fn what_has_no_room_passes_once() {
     assert!(next(&mut second).await.unwrap().is_err());
 }
 
+/// What a failed call would take until the next one begins could be the byte that has no more room.
+#[tokio::test]
+async fn a_call_that_failed_takes_nothing_more_before_the_next_one() {
+    let (replay, whole, _dir) = replay(3 << 20, 1);
+    let mut first = replay.pass();
+    let begun = next(&mut first).await.unwrap().unwrap();
+    assert_eq!(begun[..], whole[..begun.len()]);
+    assert!(replay.hold());
+    for _ in 0..1_000 {
+        assert!(futures_util::poll!(std::pin::pin!(next(&mut first))).is_pending());
+    }
+    assert!(replay.is_kept());
+    let mut second = replay.pass();
+    assert!(next(&mut first).await.unwrap().is_err());
+    assert_eq!(read(&mut second).await, whole);
+    assert!(!replay.hold(), "by now it had no room");
+    assert!(next(&mut second).await.is_none(), "and it was not held");
+}
+
 #[tokio::test]
 async fn a_call_that_was_given_up_is_woken_and_told() {
     let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);

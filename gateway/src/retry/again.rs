@@ -62,6 +62,15 @@ impl Resend {
             Self::Form(replay) => replay.is_kept(),
         }
     }
+
+    /// The call that failed takes nothing more of it: neither while its answer is read nor in the pause can it become one
+    /// that is not repeatable.
+    fn hold(&self) -> bool {
+        match self {
+            Self::Whole(_) => true,
+            Self::Form(replay) => replay.hold(),
+        }
+    }
 }
 
 /// What a further call of a request needs, where its route may make one.
@@ -125,7 +134,8 @@ impl Again {
             left: self.whole_until.saturating_duration_since(Instant::now()),
             drawn: rand::random(),
         };
-        policy.pause(failure, told, standing)
+        let pause = policy.pause(failure, told, standing)?;
+        self.body.hold().then_some(pause)
     }
 
     fn outgoing(&self, state: &State) -> Outgoing {

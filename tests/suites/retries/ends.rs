@@ -1,10 +1,10 @@
 //! What ends it: the app, the request's own limit, a stop, a kill.
 
 use rustix::process::Signal;
-use schemas::{Billable, Outcome};
+use schemas::{Billable, Outcome, Unit};
 use simulator::Record;
 use tests::raw::post;
-use tests::{Ask, Rig, Setup, Stack, eventually, read_journal};
+use tests::{Ask, Books, Rig, Setup, Stack, eventually, read_journal};
 use tokio::io::AsyncWriteExt as _;
 
 use super::plan::{AGAIN, SECRET, call, calls, chat, failed, record, start};
@@ -114,6 +114,13 @@ async fn a_stop_begins_no_further_call() {
     assert_eq!(journal.open_admissions(), []);
 }
 
+/// What the record of this outcome says was reserved.
+fn reserved(books: &Books, outcome: Outcome) -> Vec<(Unit, i64)> {
+    let mut events = books.journal.events.iter();
+    let event = events.find(|event| event.outcome == outcome);
+    event.expect("a record").estimated_units.iter().collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_between_two_calls_ends_in_one_unknown() {
     let mut stack = Stack::start(Setup {
@@ -127,7 +134,7 @@ async fn a_kill_between_two_calls_ends_in_one_unknown() {
     stack.serving.end().await;
     stack.start_again(None);
     stack.ready().await;
-    let again = Ask::new("after").ordering("first=503,retry_after=1");
+    let again = Ask::new("healed").ordering("first=503,retry_after=1");
     assert_eq!(
         stack.app().call(&again).await.expect("an answer").status,
         200
@@ -138,8 +145,14 @@ async fn a_kill_between_two_calls_ends_in_one_unknown() {
         panic!("one record: {:?}", books.events_of("killed"));
     };
     assert_eq!(event.outcome, "unknown");
-    let [event] = books.events_of("after")[..] else {
-        panic!("one record: {:?}", books.events_of("after"));
+    let killed = reserved(&books, Outcome::Unknown);
+    let [event] = books.events_of("healed")[..] else {
+        panic!("one record: {:?}", books.events_of("healed"));
     };
     assert_eq!(event.outcome, "completed");
+    // The two requests are of one length. Two calls may have been made and three were permitted: nobody knows how many, and each may be billed.
+    let one = reserved(&books, Outcome::Completed);
+    assert!(!one.is_empty());
+    let three = one.iter().map(|(unit, count)| (*unit, count * 3));
+    assert_eq!(killed, three.collect::<Vec<_>>());
 }

@@ -21,7 +21,7 @@ pub(super) const NOW: Micros = Micros(NOON + 24 * HOUR);
 pub(super) const PRICES: &str =
     "m,input_text,default,,1000000,2.5,USD, m,output_text,default,,1000000,10,USD,";
 
-struct Stopped;
+pub(super) struct Stopped;
 
 impl Clock for Stopped {
     fn now(&self) -> Micros {
@@ -149,7 +149,7 @@ fn reader(name: &str, tenants: &str, may: &str) -> String {
     )
 }
 
-fn price_file() -> String {
+pub(super) fn price_file() -> String {
     let header = "provider,source,read_on,model,unit,service_tier,context_over,per,rate,currency,valid_from\n";
     let lines = PRICES.split_whitespace();
     let lines: Vec<_> = lines

@@ -4,4 +4,5 @@ mod answers;
 mod bounds;
 mod description;
 mod door;
+mod replaced;
 mod tenants;

@@ -13,7 +13,6 @@ use super::side::Draft;
 use super::tokens::{self, Content};
 use super::tools;
 use crate::meter::findings::Findings;
-use crate::usage_raw;
 
 /// One model's use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,18 +74,13 @@ pub fn read(dialect: Dialect, api: Api, found: &Findings) -> Reading {
     draft.unmapped |= searches_uncounted(api, found, &draft);
     let lines = lines(found, &mut draft, tool_line, usage.and_then(tier));
     let quality = quality(api, found, &draft, &lines);
-    let mut reading = Reading {
+    Reading {
         lines,
         quality,
         provider_cost,
         by_pieces,
         usage: stated,
-    };
-    // What is not kept cannot be looked at again.
-    if reading.quality == UsageQuality::Ok && usage_raw::is_lost(found, &reading) {
-        reading.quality = UsageQuality::Unmapped;
     }
-    reading
 }
 
 /// Whether a chat cites pages that it searched for, and no figure counts the search. OpenAI, guide "Web search", "Chat

@@ -107,27 +107,6 @@ fn of_a_figure_that_is_told_twice_the_larger_counts_and_it_is_told() {
 }
 
 #[test]
-fn figures_that_are_too_long_to_be_kept_are_unmapped() {
-    let usage = |zeros: usize| {
-        format!(
-            r#"{{"prompt_tokens":100,"x":[{}]}}"#,
-            vec!["0"; zeros].join(",")
-        )
-    };
-    assert_eq!(chat(&usage(2_000)).1, UsageQuality::Ok);
-    assert_eq!(chat(&usage(2_100)).1, UsageQuality::Unmapped);
-    let mut two = found(&usage(1_500));
-    two.tool_usage = Some(
-        usage(1_500)
-            .replace("prompt_tokens", "zero")
-            .replace("100", "0")
-            .into_bytes(),
-    );
-    let reading = read(Dialect::OpenAi, Api::Chat, &two);
-    assert_eq!(reading.quality, UsageQuality::Unmapped);
-}
-
-#[test]
 fn a_search_that_no_figure_counts_is_unmapped() {
     let quality = |api, usage: &str, cites: bool| {
         let mut found = found(usage);

@@ -1,0 +1,116 @@
+//! A connection to a provider that is still read when nothing can be written to it any more.
+//!
+//! A provider that refuses a long body may answer at once, close, and reset the connection while the body is still being
+//! sent. Its answer is there to be read; but the HTTP library gives a connection up at the first write that fails. So from
+//! that write on everything written is dropped, and what has come decides: the answer, or the end of the connection. A reset
+//! ends what can come, so neither is waited for. An answer that the reset overtook, or that the other side never sent, is gone.
+//! What must not live here: when a connection is made.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::{Connected, Connection};
+
+/// See the file.
+#[derive(Debug)]
+pub struct Patient<S> {
+    stream: S,
+    is_deaf: bool,
+}
+
+impl<S> Patient<S> {
+    /// A connection that was just made.
+    pub fn new(stream: S) -> Self {
+        Self {
+            stream,
+            is_deaf: false,
+        }
+    }
+
+    /// What a write gave, where `all` is what was to be written.
+    fn written(&mut self, given: Poll<io::Result<usize>>, all: usize) -> Poll<io::Result<usize>> {
+        match given {
+            Poll::Ready(Err(error)) if is_closed(&error) => {
+                self.is_deaf = true;
+                Poll::Ready(Ok(all))
+            }
+            given => given,
+        }
+    }
+}
+
+/// The other side takes nothing any more.
+fn is_closed(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted
+    )
+}
+
+impl<S: Read + Unpin> Read for Patient<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: Write + Unpin> Write for Patient<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.is_deaf {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let given = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.written(given, bytes.len())
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let all = bytes.iter().map(|slice| slice.len()).sum();
+        if self.is_deaf {
+            return Poll::Ready(Ok(all));
+        }
+        let given = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.written(given, all)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_deaf {
+            return Poll::Ready(Ok(()));
+        }
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.written(flushed.map_ok(|()| 0), 0).map_ok(|_| ())
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_deaf {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl<S: Connection> Connection for Patient<S> {
+    fn connected(&self) -> Connected {
+        self.stream.connected()
+    }
+}
+
+#[cfg(test)]
+#[path = "patient_tests.rs"]
+mod tests;
