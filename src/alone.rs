@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use gateway::publish::{Kafka, RetireAfter};
 use prometheus_client::registry::Registry;
-use runtime::config::Loaded;
+use runtime::config::{ConfigError, Loaded};
 use runtime::shutdown::Shutdown;
 
 use crate::cli::Usage;
 use crate::config::Config;
-use crate::{retire, sink, traces, up};
+use crate::{data_dir, retire, sink, traces, up};
 
 /// Runs until a signal.
 pub fn run(config: &Path) -> anyhow::Result<()> {
@@ -27,7 +27,7 @@ pub fn run(config: &Path) -> anyhow::Result<()> {
 
 async fn serve(loaded: Loaded<Config>, kafka: Kafka) -> anyhow::Result<()> {
     let config = &loaded.value;
-    up::make_data_dir(&config.data_dir)?;
+    data_dir::make(&config.data_dir)?;
     let mut registry = Registry::with_prefix("tollgate");
     let (tracer, spans) = traces::start(&loaded)?.unzip();
     let start = up::start(&loaded, Arc::new(journal::RealLayer), tracer);
@@ -36,19 +36,21 @@ async fn serve(loaded: Loaded<Config>, kafka: Kafka) -> anyhow::Result<()> {
         .map_err(|error| up::explain(error, &loaded))?;
     up::tell_orphans(prepared.orphans);
     prepared.confirm_by(sink::readers(config, &kafka)?);
-    let journal = prepared.journal();
-    let running = Arc::new(prepared.serve(Arc::new(registry)));
-    tracing::info!(app = %running.app_address(), ops = %running.ops_address(), "serving");
-
+    // Before anybody is answered: whoever is told that this serves may ask it to stop in order.
     let shutdown = Shutdown::new();
     // The second signal must be heard while the first one is obeyed: this one is dropped last.
     let mut signals = tokio::task::JoinSet::new();
     signals.spawn(up::watch_signals(shutdown.clone()));
+    let journal = prepared.journal();
+    let running = Arc::new(prepared.serve(Arc::new(registry)));
+    tracing::info!(app = %running.app_address(), ops = %running.ops_address(), "serving");
+
     let mut helpers = tokio::task::JoinSet::new();
     helpers.spawn(up::watch_config(
         loaded.clone(),
         running.clone(),
         shutdown.clone(),
+        has_kafka,
     ));
     let safe_below = {
         let running = running.clone();
@@ -79,4 +81,18 @@ async fn serve(loaded: Loaded<Config>, kafka: Kafka) -> anyhow::Result<()> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What was promised by Kafka is not promised without it.
+fn has_kafka(loaded: &Loaded<Config>) -> Result<(), ConfigError> {
+    if loaded.value.log.kafka.is_some() {
+        return Ok(());
+    }
+    let message = "`[log] kafka` is gone: `tollgate gateway` cannot do without it";
+    Err(ConfigError::at(
+        &loaded.path,
+        &loaded.text,
+        "[log]",
+        message.to_owned(),
+    ))
 }

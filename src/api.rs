@@ -88,6 +88,8 @@ pub struct Beside {
     thread: std::thread::JoinHandle<()>,
     stop: CancellationToken,
     registry: Arc<Registry>,
+    /// How long a stop takes at the most.
+    stop_timeout: Duration,
 }
 
 impl Beside {
@@ -96,6 +98,7 @@ impl Beside {
         if loaded.value.billing.listen.is_none() {
             return Ok(None);
         }
+        let stop_timeout = Duration::from_millis(loaded.value.billing.stop_timeout_ms);
         let (started, told) = oneshot::channel();
         let (stop, loaded) = (CancellationToken::new(), loaded.clone());
         let until = stop.clone();
@@ -120,6 +123,7 @@ impl Beside {
             thread,
             stop,
             registry,
+            stop_timeout,
         }))
     }
 
@@ -131,8 +135,12 @@ impl Beside {
     /// Closes the doors, and waits for what is being answered.
     pub async fn stop(self) {
         self.stop.cancel();
-        let ended = tokio::task::spawn_blocking(move || self.thread.join());
-        if !matches!(ended.await, Ok(Ok(()))) {
+        let most = self.stop_timeout + 2 * billing::api::LAST_WORDS;
+        let (ended, end) = oneshot::channel();
+        let joining = std::thread::spawn(move || ended.send(self.thread.join().is_ok()));
+        // Not a task: the end of the process would wait for it. A thread that does not end is left; nothing is recorded by it.
+        drop(joining);
+        if !matches!(tokio::time::timeout(most, end).await, Ok(Ok(true))) {
             tracing::error!("the billing API did not end in order");
         }
     }

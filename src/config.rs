@@ -69,6 +69,12 @@ pub struct Log {
     pub kafka: Option<gateway::publish::Kafka>,
 }
 
+/// Files beside those of connections: the journal, the operators' doors, the store, Kafka.
+const OTHER_FILES: u64 = 1_024;
+
+/// What refusals may take where a journal has room for it.
+const USUAL_REFUSALS_MIB: u64 = 512;
+
 /// `[journal]`: sizes.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -77,10 +83,11 @@ pub struct JournalSettings {
     pub segment_mib: u64,
     /// All segments together, in MiB; what is full refuses new work.
     pub capacity_mib: u64,
-    /// What is kept after it is safe in the store, in MiB; half of the capacity if absent.
+    /// What is kept after it is safe in the store, in MiB; half of the capacity if absent, and two segments less than all of it
+    /// at the most.
     pub keep_mib: Option<u64>,
-    /// Refusals, in MiB of all segments.
-    pub refusals_mib: u64,
+    /// Refusals that are not safe in the store, in MiB; 512 if absent, and a quarter of the capacity at the most.
+    pub refusals_mib: Option<u64>,
     /// The longest time a record waits for its fsync, in milliseconds.
     pub sync_interval_ms: u64,
 }
@@ -91,7 +98,7 @@ impl Default for JournalSettings {
             segment_mib: 64,
             capacity_mib: 16_384,
             keep_mib: None,
-            refusals_mib: 512,
+            refusals_mib: None,
             sync_interval_ms: 2,
         }
     }
@@ -100,17 +107,48 @@ impl Default for JournalSettings {
 impl JournalSettings {
     /// What is kept of records that are safe elsewhere.
     pub fn keep_bytes(&self) -> u64 {
-        self.keep_mib.unwrap_or(self.capacity_mib / 2) << 20
+        let half = self.capacity_mib / 2;
+        self.keep_mib.unwrap_or(half.min(self.most_kept_mib())) << 20
     }
 
-    /// What is kept must leave room: a journal that is full of it would refuse requests for nothing.
-    fn problem(&self) -> Option<String> {
-        let most = self.capacity_mib / 4 * 3;
-        let keep_mib = self.keep_mib.filter(|keep| *keep > most)?;
-        Some(format!(
-            "keep_mib = {keep_mib} leaves too little of capacity_mib = {}: it may be {most} at the most",
-            self.capacity_mib
-        ))
+    /// The most that refusals may take until they are safe elsewhere.
+    fn refusal_lane_bytes(&self) -> u64 {
+        let quarter_bytes = (self.capacity_mib << 20) / 4;
+        match self.refusals_mib {
+            Some(mib) => mib << 20,
+            None => quarter_bytes.min(USUAL_REFUSALS_MIB << 20),
+        }
+    }
+
+    /// What is kept must leave room: a segment goes whole, so one that is being filled and the next must fit beside it; and three
+    /// quarters are enough of it.
+    fn most_kept_mib(&self) -> u64 {
+        let beside = self.capacity_mib.saturating_sub(2 * self.segment_mib);
+        beside.min(self.capacity_mib / 4 * 3)
+    }
+
+    /// A journal that is full of what is kept, or of refusals, would refuse requests for nothing. Says what is wrong, and where.
+    fn problem(&self) -> Option<(&'static str, String)> {
+        let (segment, capacity) = (self.segment_mib, self.capacity_mib);
+        if segment == 0 || capacity >> 40 > 0 || segment > capacity / 2 {
+            let message = format!(
+                "capacity_mib = {capacity} must hold at least two segments of segment_mib = {segment}: raise it, or make segments smaller"
+            );
+            return Some(("capacity_mib", message));
+        }
+        let most = self.most_kept_mib();
+        if let Some(keep) = self.keep_mib.filter(|keep| *keep > most) {
+            let message = format!(
+                "keep_mib = {keep} leaves too little of capacity_mib = {capacity}, of which two segments of segment_mib = {segment} and a quarter must stay free: it may be {most} at the most"
+            );
+            return Some(("keep_mib", message));
+        }
+        let most = capacity / 4;
+        let refusals = self.refusals_mib.filter(|refusals| *refusals > most)?;
+        let message = format!(
+            "refusals_mib = {refusals} is more than a quarter of capacity_mib = {capacity}: it may be {most} at the most"
+        );
+        Some(("refusals_mib", message))
     }
 }
 
@@ -251,8 +289,8 @@ impl Config {
         if let Some(store) = &mut config.store {
             store.password_file = store.password_file.as_ref().map(|file| base.join(file));
         }
-        if let Some(message) = config.journal.problem() {
-            return Err(ConfigError::at(path, &loaded.text, "keep_mib", message));
+        if let Some((setting, message)) = config.journal.problem() {
+            return Err(ConfigError::at(path, &loaded.text, setting, message));
         }
         let spool = &mut config.billing.spool_dir;
         *spool = spool.as_ref().map(|dir| base.join(dir));
@@ -282,9 +320,15 @@ impl Config {
         let mut options = journal::Options::new(self.data_dir.join(fs_names::JOURNAL_DIR));
         options.segment_bytes = self.journal.segment_mib << 20;
         options.capacity_bytes = self.journal.capacity_mib << 20;
-        options.refusal_lane_bytes = self.journal.refusals_mib << 20;
+        options.refusal_lane_bytes = self.journal.refusal_lane_bytes();
         options.sync_interval = Duration::from_millis(self.journal.sync_interval_ms);
         options
+    }
+
+    /// How many files and connections the gateway may have open at once: a connection to an app has one to a provider beside it.
+    pub fn open_files(&self) -> u64 {
+        let files = 2 * self.gateway.max_connections + self.billing.max_connections;
+        files as u64 + OTHER_FILES
     }
 
     /// How the engine's process is started.
@@ -317,4 +361,54 @@ pub fn engine_options(
             data_dir.into(),
         ],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever is taken leaves room for two segments beside what is kept, and for more than refusals.
+    fn check(settings: &JournalSettings) {
+        let capacity = settings.capacity_mib << 20;
+        match settings.problem() {
+            None => {
+                let room = 2 * (settings.segment_mib << 20);
+                assert!(settings.keep_bytes() + room <= capacity, "{settings:?}");
+                let lane = settings.refusal_lane_bytes();
+                assert!(lane <= capacity / 4, "{settings:?}");
+                assert!(lane > 0 || settings.refusals_mib == Some(0), "{settings:?}");
+            }
+            // The defaults hold whatever the capacity is, if it is one.
+            Some((setting, _)) => assert!(
+                match setting {
+                    "keep_mib" => settings.keep_mib.is_some(),
+                    "refusals_mib" => settings.refusals_mib.is_some(),
+                    _ => settings.capacity_mib < 2 * settings.segment_mib,
+                },
+                "{settings:?}"
+            ),
+        }
+    }
+
+    #[test]
+    fn every_journal_that_is_taken_can_be_emptied() {
+        let some = [0, 1, 7, 48, 100, 512, 900].map(Some);
+        let optional: Vec<Option<u64>> = some.into_iter().chain([None]).collect();
+        for segment_mib in [1, 2, 3, 16, 64, 100] {
+            for capacity_mib in (1..40).chain([64, 127, 128, 129, 200, 1_000, 16_384]) {
+                for keep_mib in optional.iter().copied() {
+                    for refusals_mib in optional.iter().copied() {
+                        check(&JournalSettings {
+                            segment_mib,
+                            capacity_mib,
+                            keep_mib,
+                            refusals_mib,
+                            ..JournalSettings::default()
+                        });
+                    }
+                }
+            }
+        }
+        assert!(JournalSettings::default().problem().is_none());
+    }
 }

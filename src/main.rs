@@ -4,6 +4,7 @@ mod alone;
 mod api;
 mod cli;
 mod config;
+mod data_dir;
 mod declared;
 mod ledger;
 mod retire;

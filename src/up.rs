@@ -1,6 +1,5 @@
 //! `tollgate up`: gateway, consumer and engine on one machine, started, watched and stopped in order.
 
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +15,8 @@ use store::User;
 use store::supervisor::Supervisor;
 
 use crate::api::Beside;
-use crate::cli::Usage;
 use crate::config::Config;
-use crate::{declared, retire, sample, traces};
+use crate::{data_dir, declared, retire, sample, traces};
 
 /// How often the configuration file is looked at.
 const RELOAD_EVERY: Duration = Duration::from_millis(500);
@@ -60,6 +58,7 @@ pub(crate) fn serving(config: &Config) -> anyhow::Result<tokio::runtime::Runtime
         .context("core dumps, which would hold credentials, cannot be forbidden")?;
     let requests = if config.log.requests { "info" } else { "off" };
     runtime::telemetry::init(config.log.format, &format!("info,request={requests}"));
+    runtime::descriptors::raise_for(config.open_files());
     let workers = match config.gateway.workers {
         0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
         workers => workers,
@@ -74,7 +73,7 @@ pub(crate) fn serving(config: &Config) -> anyhow::Result<tokio::runtime::Runtime
 async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
     let config = &loaded.value;
     is_of_one_machine(&loaded)?;
-    make_data_dir(&config.data_dir)?;
+    data_dir::make(&config.data_dir)?;
     let simulator = start_simulator(&up, config)?;
     let mut registry = Registry::with_prefix("tollgate");
     let (tracer, spans) = traces::start(&loaded)?.unzip();
@@ -82,6 +81,11 @@ async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
         .await
         .map_err(|error| explain(error, &loaded))?;
     tell_orphans(prepared.orphans);
+    // Before anybody is answered: whoever is told that this serves may ask it to stop in order.
+    let shutdown = Shutdown::new();
+    // The second signal must be heard while the first one is obeyed: this one is dropped last.
+    let mut signals = tokio::task::JoinSet::new();
+    signals.spawn(watch_signals(shutdown.clone()));
     let (journal, producer) = (prepared.journal(), prepared.producer());
     let engine = Supervisor::start(config.for_engine()?)?;
     let client = engine.client(User::Reader, store::DATABASE);
@@ -92,15 +96,12 @@ async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
     }
     tracing::info!(app = %running.app_address(), ops = %running.ops_address(), "serving");
 
-    let shutdown = Shutdown::new();
-    // The second signal must be heard while the first one is obeyed: this one is dropped last.
-    let mut signals = tokio::task::JoinSet::new();
-    signals.spawn(watch_signals(shutdown.clone()));
     let mut helpers = tokio::task::JoinSet::new();
     helpers.spawn(watch_config(
         loaded.clone(),
         running.clone(),
         shutdown.clone(),
+        is_of_one_machine,
     ));
     let archiver = start_archiver(config, &journal, producer.as_str())?;
     if let Some(archiver) = &archiver {
@@ -129,14 +130,10 @@ async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
     shutdown.ask();
     helpers.shutdown().await;
     let handle = consumer.lock().take();
-    if let Some(api) = api {
-        api.stop().await;
-    }
-    if let Some(archiver) = archiver {
-        archiver.stop();
-        archiver.ended().await;
-    }
-    stop(running, handle, engine, &journal).await;
+    // Beside each other: none of them holds up the gateway's last records.
+    let (gateway, api) = (stop_gateway(running), stop_api(api));
+    tokio::join!(gateway, api, stop_archiver(archiver));
+    stop(handle, engine, &journal).await;
     if let Some(spans) = spans {
         spans.stop().await;
     }
@@ -146,14 +143,19 @@ async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
     worked
 }
 
-fn is_of_one_machine(loaded: &Loaded<Config>) -> Result<(), Usage> {
+/// At a start, and at every change of the file: what only `tollgate gateway` can promise is not promised here.
+fn is_of_one_machine(loaded: &Loaded<Config>) -> Result<(), ConfigError> {
     if loaded.value.log.kafka.is_none() {
         return Ok(());
     }
-    Err(Usage(format!(
-        "`[log] kafka` in {} is for `tollgate gateway`; remove it to run everything on one machine",
-        loaded.path.display()
-    )))
+    let message =
+        "`[log] kafka` is for `tollgate gateway`; remove it to run everything on one machine";
+    Err(ConfigError::at(
+        &loaded.path,
+        &loaded.text,
+        "kafka",
+        message.to_owned(),
+    ))
 }
 
 /// Warns of requests that the last start left open.
@@ -252,28 +254,6 @@ pub fn at_line(bad: gateway::BadConfig, path: &Path, text: &str) -> ConfigError 
     ConfigError::at(path, text, &bad.needle, bad.message)
 }
 
-/// Makes the data directory, or says why it cannot be used.
-pub(crate) fn make_data_dir(dir: &Path) -> anyhow::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700);
-    builder.create(dir).with_context(|| {
-        format!(
-            "cannot make the data directory {}; change `data_dir`",
-            dir.display()
-        )
-    })?;
-    let probe = dir.join(".writable");
-    std::fs::write(&probe, b"").with_context(|| {
-        format!(
-            "the data directory {} is read-only; mount it writable or give it to this user",
-            dir.display()
-        )
-    })?;
-    std::fs::remove_file(&probe)?;
-    builder.create(dir.join(fs_names::RUN_DIR))?;
-    Ok(())
-}
-
 fn start_simulator(up: &Up, config: &Config) -> anyhow::Result<Option<simulator::Simulator>> {
     if up.sample.is_none() {
         return Ok(None);
@@ -297,15 +277,17 @@ pub(crate) async fn watch_signals(shutdown: Shutdown) {
     }
 }
 
-/// Takes a changed file, or refuses it with line and reason while the old one serves.
+/// Takes a changed file, or refuses it with line and reason while the old one serves. `fits` says what a start would refuse.
 pub(crate) async fn watch_config(
     loaded: Loaded<Config>,
     running: Arc<gateway::Running>,
     shutdown: Shutdown,
+    fits: fn(&Loaded<Config>) -> Result<(), ConfigError>,
 ) {
     let Loaded { path, text, .. } = loaded;
     let reload = || {
         let taken = Config::load(&path).and_then(|loaded| {
+            fits(&loaded)?;
             running
                 .reload(&loaded.value.for_gateway(), &loaded.text)
                 .map_err(|bad| at_line(bad, &path, &loaded.text))
@@ -392,18 +374,29 @@ pub async fn migrate(client: &store::Client) -> anyhow::Result<store::migrate::R
     Ok(store::migrate::migrate(client, files).await?)
 }
 
-/// Stops in order: the door, then what is in the log goes into the store, then the engine, then the log.
-async fn stop(
-    running: Arc<gateway::Running>,
-    consumer: Option<consumer::Handle>,
-    engine: Supervisor,
-    journal: &journal::Journal,
-) {
+async fn stop_gateway(running: Arc<gateway::Running>) {
     if let Ok(running) = Arc::try_unwrap(running) {
         running.stop().await;
     } else {
         tracing::error!("the gateway is still in use: it is not waited for");
     }
+}
+
+async fn stop_api(api: Option<Beside>) {
+    if let Some(api) = api {
+        api.stop().await;
+    }
+}
+
+async fn stop_archiver(archiver: Option<Arc<consumer::Handle>>) {
+    if let Some(archiver) = archiver {
+        archiver.stop();
+        archiver.ended().await;
+    }
+}
+
+/// Stops in order, once the doors are shut: what is in the log goes into the store, then the engine, then the log.
+async fn stop(consumer: Option<consumer::Handle>, engine: Supervisor, journal: &journal::Journal) {
     if let Some(consumer) = consumer {
         consumer.drain();
         if tokio::time::timeout(DRAIN_CONSUMER, consumer.ended())

@@ -42,7 +42,7 @@ pub struct AtTheDoor {
 impl Drop for AtTheDoor {
     fn drop(&mut self) {
         if let Some(arrival) = self.arrival.take() {
-            drop(self.gate.refuse(&arrival, &Refusal::BodyAborted));
+            drop(self.gate.note_refusal(&arrival, &Refusal::BodyAborted));
         }
     }
 }
@@ -154,7 +154,8 @@ pub async fn admit(
     };
     let mut exchange = Exchange::new(gate.clone(), snapshot, route, open, request);
     if !gate.wait_durable(durability, &ticket).await {
-        exchange.close_unanswered(Ending::NotRecorded, Some(503));
+        // Its admission was waited for in vain; its record is not waited for as long again.
+        drop(exchange.close_unanswered(Ending::NotRecorded, Some(503)));
         return Err(Refusal::MeteringUnavailable);
     }
     Ok((exchange, sending))

@@ -82,6 +82,12 @@ impl Arrival {
         Ok(principal)
     }
 
+    /// How durable its record is promised to be; a stranger is promised nothing.
+    pub fn durability(&self) -> Durability {
+        let who = self.principal.as_ref();
+        who.map_or(Durability::Written, |principal| principal.durability)
+    }
+
     /// The record of a request that is refused, or answered without a provider.
     #[must_use]
     pub fn local_event(
@@ -152,7 +158,7 @@ impl Arrival {
             leases: Text::default(),
             policies: Text::default(),
             config_digest: self.snapshot.digest.clone(),
-            durability: who.map_or(Durability::Written, |p| p.durability),
+            durability: self.durability(),
             durability_degraded: false,
             capture: None,
             count: 1,

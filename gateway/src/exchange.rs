@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use schemas::Units;
+use journal::Ticket;
+use schemas::{Durability, Units};
 
 use crate::conclude::Ending;
 use crate::config::OnClientGone;
@@ -41,18 +42,39 @@ impl Exchange {
     }
 
     /// Closes a request that gets no answer from a provider; `status` is what its app gets, if it is still there. Without an
-    /// answer there is nothing to count.
-    pub fn close_unanswered(&mut self, ending: Ending, status: Option<u16>) {
-        let Some(mut state) = self.take() else { return };
+    /// answer there is nothing to count. Whoever answers the app waits for the record first; a failure to write it is logged
+    /// and counted by the ledger.
+    pub fn close_unanswered(&mut self, ending: Ending, status: Option<u16>) -> Option<Unanswered> {
+        let mut state = self.take()?;
         state.stage = Stage::Over;
         state.app_status = status;
-        // A failure is logged and counted by the ledger.
-        drop(state.settle(ending, &Units::default()));
+        let durability = state.durability();
+        let ticket = state.settle(ending, &Units::default())?;
+        Some(Unanswered {
+            gate: state.gate.clone(),
+            durability,
+            ticket,
+        })
     }
 
     /// Takes the request out: whoever does must close it.
     pub fn take(&mut self) -> Option<Box<State>> {
         self.state.take()
+    }
+}
+
+/// The record of a request that gets no answer from a provider.
+#[must_use = "an answer of ours waits until its record is as durable as promised"]
+pub struct Unanswered {
+    gate: Arc<Gate>,
+    durability: Durability,
+    ticket: Ticket,
+}
+
+impl Unanswered {
+    /// Waits until it is as durable as its tenant was promised, within a bound.
+    pub async fn durable(self) {
+        self.gate.wait_durable(self.durability, &self.ticket).await;
     }
 }
 

@@ -45,7 +45,7 @@ pub async fn by_deployment(
     request: Request,
 ) -> Response<Body> {
     if deployment.is_none() {
-        return models::bad_path(&gate, peer, request);
+        return models::bad_path(&gate, peer, request).await;
     }
     serve(endpoint, deployment, &gate, peer, request).await
 }
@@ -81,7 +81,7 @@ async fn serve(
         Err(refusal) => {
             linger::read_away(&gate.tasks, at_the_door.body.take());
             match at_the_door.arrival.take() {
-                Some(arrival) => gate.refuse(&arrival, &refusal),
+                Some(arrival) => gate.refuse(&arrival, &refusal).await,
                 None => refusal.response(),
             }
         }
@@ -107,7 +107,7 @@ async fn call(mut exchange: Exchange, sending: Sending) -> Response<Body> {
     }
     match called {
         Ok(response) => answer(exchange, response, whole_until).await,
-        Err(error) => unreachable_provider(&mut exchange, error),
+        Err(error) => unreachable_provider(&mut exchange, error).await,
     }
 }
 
@@ -184,9 +184,9 @@ fn has_no_body(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-fn unreachable_provider(exchange: &mut Exchange, error: CallError) -> Response<Body> {
+async fn unreachable_provider(exchange: &mut Exchange, error: CallError) -> Response<Body> {
     if error != CallError::Silent
-        && let Some(response) = unsent(exchange)
+        && let Some(response) = unsent(exchange).await
     {
         return response;
     }
@@ -205,20 +205,25 @@ fn unreachable_provider(exchange: &mut Exchange, error: CallError) -> Response<B
             "the provider could not be reached or closed the connection; try again",
         ),
     };
-    exchange.close_unanswered(ending, Some(status));
+    if let Some(closed) = exchange.close_unanswered(ending, Some(status)) {
+        closed.durable().await;
+    }
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     error_response(status, error.code(), message, None)
 }
 
 /// The call failed because the request's body did not come as it must.
-fn unsent(exchange: &mut Exchange) -> Option<Response<Body>> {
+async fn unsent(exchange: &mut Exchange) -> Option<Response<Body>> {
     let upload = exchange.state()?.asking.upload.clone()?;
     let fault = upload.fault()?;
-    if matches!(fault, Refusal::BodyAborted) {
-        exchange.close_unanswered(Ending::Cancelled(fault.code()), None);
+    let closed = if matches!(fault, Refusal::BodyAborted) {
+        exchange.close_unanswered(Ending::Cancelled(fault.code()), None)
     } else {
         let status = fault.status().as_u16();
-        exchange.close_unanswered(Ending::Refused(fault.code()), Some(status));
+        exchange.close_unanswered(Ending::Refused(fault.code()), Some(status))
+    };
+    if let Some(closed) = closed {
+        closed.durable().await;
     }
     Some(fault.response())
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response};
+use journal::Ticket;
 use schemas::name::Text;
 use schemas::{Api, Clock, EventId, Outcome, ProducerState, UsageEvent};
 use tokio::sync::Semaphore;
@@ -98,8 +99,18 @@ impl Gate {
         }
     }
 
-    /// Records a refusal and answers it.
-    pub fn refuse(&self, arrival: &Arrival, refusal: &Refusal) -> Response<Body> {
+    /// Records a refusal and answers it, once its record is as durable as a tenant was promised.
+    pub async fn refuse(&self, arrival: &Arrival, refusal: &Refusal) -> Response<Body> {
+        if let Some(ticket) = self.note_refusal(arrival, refusal) {
+            self.wait_durable(arrival.durability(), &ticket).await;
+        }
+        let mut response = refusal.response();
+        set_request_id(&mut response, &arrival.request_id);
+        response
+    }
+
+    /// Records a refusal; nothing if it is folded.
+    pub fn note_refusal(&self, arrival: &Arrival, refusal: &Refusal) -> Option<Ticket> {
         let status = if matches!(refusal, Refusal::BodyAborted) {
             0
         } else {
@@ -108,28 +119,33 @@ impl Gate {
         let now = self.clock.now();
         let mut event = arrival.local_event(&self.ledger, now, refusal.outcome(), status);
         event.outcome_detail = Some(Text::cut(refusal.code()));
-        let is_stranger = refusal.can_come_from_a_stranger() && arrival.principal.is_none();
+        // Whatever the reason: who has shown no key can cause it as often as he likes.
+        let is_stranger = arrival.principal.is_none();
         let limit = arrival.snapshot.settings.stranger_records_per_second;
         let to_write = if is_stranger {
             self.strangers.take(arrival.peer, event, limit)
         } else {
             Some(event)
         };
-        if let Some(event) = to_write {
-            self.write_refusal(arrival.peer, event, arrival.trace.as_deref());
-        }
-        let mut response = refusal.response();
-        set_request_id(&mut response, &arrival.request_id);
-        response
+        self.write_refusal(arrival.peer, to_write?, arrival.trace.as_deref())
     }
 
     /// Writes the record of a refusal; where its lane is full it is folded and tried again.
-    fn write_refusal(&self, peer: IpAddr, event: UsageEvent, trace: Option<&TraceContext>) {
+    fn write_refusal(
+        &self,
+        peer: IpAddr,
+        event: UsageEvent,
+        trace: Option<&TraceContext>,
+    ) -> Option<Ticket> {
         match self.ledger.refuse(event.clone()) {
-            Ok(_) => self.refusal_is_written(&event, trace),
+            Ok(ticket) => {
+                self.refusal_is_written(&event, trace);
+                Some(ticket)
+            }
             Err(error) => {
                 tracing::warn!(%error, "refusal folded");
                 self.strangers.fold(peer, event);
+                None
             }
         }
     }
@@ -137,7 +153,7 @@ impl Gate {
     /// Writes what was folded since the last time.
     pub fn flush_strangers(&self) {
         for (peer, event) in self.strangers.flush() {
-            self.write_refusal(peer, event, None);
+            drop(self.write_refusal(peer, event, None));
         }
     }
 
@@ -169,12 +185,14 @@ impl Gate {
         }
     }
 
-    /// Records an answer that the gateway gave itself.
-    pub fn record_local(&self, arrival: &Arrival, status: u16) -> Result<(), Refusal> {
+    /// Records an answer that the gateway gives itself, as durably as its tenant was promised.
+    pub async fn record_local(&self, arrival: &Arrival, status: u16) -> Result<(), Refusal> {
         let event = arrival.local_event(&self.ledger, self.clock.now(), Outcome::Completed, status);
-        self.ledger
+        let ticket = self
+            .ledger
             .record(event.clone())
             .map_err(|_| Refusal::MeteringUnavailable)?;
+        self.wait_durable(arrival.durability(), &ticket).await;
         self.tell(&event, arrival.trace.as_deref(), &[]);
         Ok(())
     }

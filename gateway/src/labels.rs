@@ -93,21 +93,24 @@ impl Pseudonyms {
 }
 
 fn read_or_make(dir: &Path, name: &str) -> std::io::Result<[u8; 32]> {
-    use std::io::Write;
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    use std::io::{ErrorKind, Write};
+    use std::os::unix::fs::OpenOptionsExt;
     let path = dir.join(name);
-    if let Ok(bytes) = std::fs::read(&path) {
-        return bytes.try_into().map_err(|_| {
-            std::io::Error::other(format!(
-                "{} is damaged: it must hold 32 bytes",
-                path.display()
-            ))
-        });
+    let refused = |why: &dyn std::fmt::Display| {
+        let way_out = "put it back from a backup; removed, a new key is made, and whoever had a pseudonym this month has another";
+        std::io::Error::other(format!("{}: {why}; {way_out}", path.display()))
+    };
+    match std::fs::read(&path) {
+        Ok(bytes) => {
+            return bytes
+                .try_into()
+                .map_err(|_| refused(&"it must hold 32 bytes"));
+        }
+        // Nothing else says that there never was one.
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(refused(&error)),
     }
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)?;
+    runtime::dirs::make(dir, 0o700)?;
     let key: [u8; 32] = rand::random();
     let fresh = path.with_extension("new");
     let mut file = std::fs::OpenOptions::new()

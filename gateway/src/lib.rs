@@ -30,6 +30,7 @@ mod metrics;
 mod models;
 mod ops;
 mod patient;
+mod producer;
 pub mod publish;
 mod pulse;
 pub mod query;
@@ -50,5 +51,6 @@ mod upstream;
 mod usage_raw;
 mod vocabulary;
 
+pub use producer::{NoName, kept as kept_producer};
 pub use snapshot::{BadConfig, Snapshot};
 pub use start::{Prepared, Running, Start, StartError, prepare};

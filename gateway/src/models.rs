@@ -30,6 +30,7 @@ pub async fn list(
         let data: Vec<_> = usable.map(|model| shown(model)).collect();
         Ok(serde_json::json!({"object": "list", "data": data}))
     })
+    .await
 }
 
 /// `GET /v1/models/{model}`
@@ -40,7 +41,7 @@ pub async fn one(
     request: Request,
 ) -> Response<Body> {
     let Ok(Path(model)) = model else {
-        return bad_path(&gate, peer, request);
+        return bad_path(&gate, peer, request).await;
     };
     answer(&gate, peer, request, |snapshot, principal| {
         let name = || model.chars().take(MAX_SHOWN_PATH).collect();
@@ -52,13 +53,14 @@ pub async fn one(
         }
         Ok(shown(&model))
     })
+    .await
 }
 
 fn shown(model: &str) -> Value {
     serde_json::json!({"id": model, "object": "model", "created": 0, "owned_by": "tollgate"})
 }
 
-fn answer(
+async fn answer(
     gate: &Gate,
     peer: SocketAddr,
     request: Request,
@@ -69,8 +71,11 @@ fn answer(
     linger::read_away(&gate.tasks, Some(body));
     let found = arrival
         .identify(&head)
-        .and_then(|principal| find(&arrival.snapshot, &principal))
-        .and_then(|found| gate.record_local(&arrival, 200).map(|()| found));
+        .and_then(|principal| find(&arrival.snapshot, &principal));
+    let found = match found {
+        Ok(found) => gate.record_local(&arrival, 200).await.map(|()| found),
+        Err(refusal) => Err(refusal),
+    };
     match found {
         Ok(found) => {
             let mut response = Response::new(Body::from(found.to_string()));
@@ -79,7 +84,7 @@ fn answer(
             set_request_id(&mut response, &arrival.request_id);
             response
         }
-        Err(refusal) => gate.refuse(&arrival, &refusal),
+        Err(refusal) => gate.refuse(&arrival, &refusal).await,
     }
 }
 
@@ -94,7 +99,7 @@ pub async fn wrong_method(
     } else {
         "POST"
     };
-    refuse(&gate, peer, request, Refusal::WrongMethod(takes))
+    refuse(&gate, peer, request, Refusal::WrongMethod(takes)).await
 }
 
 /// Every path without a meter.
@@ -117,20 +122,25 @@ pub async fn unmetered(
             path: shown,
         }
     };
-    refuse(&gate, peer, request, refusal)
+    refuse(&gate, peer, request, refusal).await
 }
 
 /// A path whose parts are not UTF-8.
-pub fn bad_path(gate: &Gate, peer: SocketAddr, request: Request) -> Response<Body> {
-    refuse(gate, peer, request, Refusal::BadPath)
+pub async fn bad_path(gate: &Gate, peer: SocketAddr, request: Request) -> Response<Body> {
+    refuse(gate, peer, request, Refusal::BadPath).await
 }
 
-fn refuse(gate: &Gate, peer: SocketAddr, request: Request, refusal: Refusal) -> Response<Body> {
+async fn refuse(
+    gate: &Gate,
+    peer: SocketAddr,
+    request: Request,
+    refusal: Refusal,
+) -> Response<Body> {
     let mut arrival = gate.arrive(peer.ip(), Api::Unmetered, &request);
     let (head, body) = request.into_parts();
     linger::read_away(&gate.tasks, Some(body));
     let refusal = arrival.identify(&head).err().unwrap_or(refusal);
-    gate.refuse(&arrival, &refusal)
+    gate.refuse(&arrival, &refusal).await
 }
 
 /// A path of the API without what stands before it.

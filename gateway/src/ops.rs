@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -13,6 +14,7 @@ use parking_lot::RwLock;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 use crate::gate::Gate;
 use crate::publish::Replicas;
@@ -42,12 +44,10 @@ pub async fn serve(listener: TcpListener, ops: Arc<Ops>, stop: CancellationToken
         .route("/coverage", get(coverage))
         .route("/gaps", get(gaps))
         .with_state(ops);
-    let served = axum::serve(listener, router)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await;
-    if let Err(error) = served {
-        tracing::error!(%error, "the operators' door failed");
-    }
+    runtime::operators::serve(listener, stop, move |request| {
+        router.clone().oneshot(request.map(Body::new))
+    })
+    .await;
 }
 
 fn readyz(ops: &Ops) -> (StatusCode, &'static str) {

@@ -36,7 +36,8 @@ async fn answer_early(stream: &mut TcpStream, answer: &[u8]) {
 async fn tries(answer: &'static [u8]) -> Vec<Result<(u16, Bytes), CallError>> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v1/x", listener.local_addr().unwrap());
-    let provider = tokio::spawn(refuse_early(listener, answer));
+    let mut provider = tokio::task::JoinSet::new();
+    provider.spawn(refuse_early(listener, answer));
     let metrics = Arc::new(Metrics::new(&mut Registry::default()));
     let upstream = Upstream::new(Duration::from_secs(5), metrics).unwrap();
     let body = Bytes::from(vec![b'x'; 4 << 20]);
@@ -52,13 +53,15 @@ async fn tries(answer: &'static [u8]) -> Vec<Result<(u16, Bytes), CallError>> {
                 let whole = answer.into_body().collect().await;
                 Ok((
                     status,
-                    whole.map(|body| body.to_bytes()).unwrap_or_default(),
+                    whole
+                        .map(http_body_util::Collected::to_bytes)
+                        .unwrap_or_default(),
                 ))
             }
             Err(error) => Err(error),
         });
     }
-    provider.abort();
+    provider.abort_all();
     seen
 }
 

@@ -184,12 +184,6 @@ impl Refusal {
         Self::BodyAborted
     }
 
-    /// Whether somebody unknown can be the cause, as often as he likes.
-    #[must_use]
-    pub fn can_come_from_a_stranger(&self) -> bool {
-        self.outcome() == Outcome::RefusedAuth || matches!(self, Self::HeadTooLarge { .. })
-    }
-
     /// The answer to the app.
     #[must_use]
     pub fn response(&self) -> Response<Body> {

@@ -14,6 +14,7 @@ use schemas::name::Text;
 use schemas::{Boot, Clock, ProducerState, fs_names};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,6 +26,7 @@ use crate::labels::Pseudonyms;
 use crate::ledger::Ledger;
 use crate::metrics::{Metrics, register_spans};
 use crate::ops::Ops;
+use crate::producer::NoName;
 use crate::publish::{self, Publisher, Publishing};
 use crate::recovery::{RecoveryError, close_orphans};
 use crate::replay::Room;
@@ -32,7 +34,7 @@ use crate::snapshot::{BadConfig, Snapshot};
 use crate::strangers::Strangers;
 use crate::trace::Tracer;
 use crate::upstream::Upstream;
-use crate::{listener, ops, pulse};
+use crate::{listener, ops, producer, pulse};
 
 /// Counting threads at once.
 const ESTIMATORS: usize = 2;
@@ -84,13 +86,8 @@ pub enum StartError {
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
     /// The producer's identity cannot be kept.
-    #[error("cannot keep the producer's identity in {path}: {error}")]
-    Identity {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    Identity(#[from] NoName),
     /// The publisher cannot be made.
     #[error(transparent)]
     Publisher(#[from] publish::NoPublisher),
@@ -121,7 +118,7 @@ pub struct Running {
     ops_address: SocketAddr,
     stop: CancellationToken,
     stop_ops: CancellationToken,
-    services: TaskTracker,
+    services: JoinSet<()>,
     publishing: Option<Publishing>,
 }
 
@@ -136,7 +133,7 @@ pub async fn prepare(mut start: Start, registry: &mut Registry) -> Result<Prepar
     if let Some(tracer) = &start.tracer {
         register_spans(registry, tracer.counts());
     }
-    let producer = producer(&start.data_dir)?;
+    let producer = producer::name(&start.data_dir, &start.journal.dir, &start.layer)?;
     let (journal, recovery) = Journal::open(start.journal.clone(), start.layer.clone())?;
     report(&recovery);
     let boot = Boot {
@@ -247,28 +244,6 @@ fn report(recovery: &journal::Recovery) {
     }
 }
 
-/// The producer's lasting identity: made once, kept in the data directory.
-fn producer(data_dir: &std::path::Path) -> Result<Text, StartError> {
-    let path = data_dir.join(fs_names::PRODUCER_FILE);
-    let keep = || -> std::io::Result<String> {
-        if let Ok(name) = std::fs::read_to_string(&path) {
-            return Ok(name.trim().to_owned());
-        }
-        let name = format!("gw-{:08x}", rand::random::<u32>());
-        let fresh = path.with_extension("new");
-        std::fs::write(&fresh, format!("{name}\n"))?;
-        std::fs::File::open(&fresh)?.sync_all()?;
-        std::fs::rename(&fresh, &path)?;
-        std::fs::File::open(data_dir)?.sync_all()?;
-        Ok(name)
-    };
-    let name = keep().map_err(|error| StartError::Identity {
-        path: path.clone(),
-        error,
-    })?;
-    Ok(Text::cut(&name))
-}
-
 impl Prepared {
     /// The journal, for a consumer in the same process.
     #[must_use]
@@ -300,32 +275,36 @@ impl Prepared {
             gate: self.gate.clone(),
             gaps: parking_lot::RwLock::default(),
         });
-        let services = TaskTracker::new();
+        let mut services = JoinSet::new();
         self.gate.say(ProducerState::Live);
         let address = |listener: &TcpListener, wanted| listener.local_addr().unwrap_or(wanted);
-        let running = Running {
-            app_address: address(&self.app, settings.listen),
-            ops_address: address(&self.ops, settings.ops_listen),
-            gate: self.gate.clone(),
-            ops: ops.clone(),
-            settings: settings.clone(),
-            stop: stop.clone(),
-            stop_ops: stop_ops.clone(),
-            services: services.clone(),
-            publishing: self.publisher.map(Publisher::begin),
-        };
-        let hurry = self.gate.hurry.clone();
+        let app_address = address(&self.app, settings.listen);
+        let ops_address = address(&self.ops, settings.ops_listen);
         services.spawn(listener::serve(
             self.app,
             self.gate.clone(),
+            settings.clone(),
+            stop.clone(),
+            self.gate.hurry.clone(),
+        ));
+        services.spawn(ops::serve(self.ops, ops.clone(), stop_ops.clone()));
+        services.spawn(backends::watch(self.gate.clone(), stop_ops.clone()));
+        services.spawn(pulse::beat(
+            self.gate.clone(),
+            self.settled,
+            stop_ops.clone(),
+        ));
+        Running {
+            app_address,
+            ops_address,
+            gate: self.gate,
+            ops,
             settings,
             stop,
-            hurry,
-        ));
-        services.spawn(ops::serve(self.ops, ops, stop_ops.clone()));
-        services.spawn(backends::watch(self.gate.clone(), stop_ops.clone()));
-        services.spawn(pulse::beat(self.gate, self.settled, stop_ops));
-        running
+            stop_ops,
+            services,
+            publishing: self.publisher.map(Publisher::begin),
+        }
     }
 }
 
@@ -388,7 +367,7 @@ impl Running {
 
     /// Stops in order: unready, no new connections, running answers and drains to their end within the
     /// bound, the last records synced.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.ops.ready.store(false, Ordering::Release);
         self.gate.say(ProducerState::Draining);
         tokio::time::sleep(Duration::from_millis(self.settings.unready_ms)).await;
@@ -411,8 +390,11 @@ impl Running {
         // Once before the last sign of life, which names the last number, and once after everybody who folds has ended.
         self.gate.write_last_strangers();
         self.stop_ops.cancel();
-        self.services.close();
-        self.services.wait().await;
+        let ending = async { while self.services.join_next().await.is_some() {} };
+        if tokio::time::timeout(LAST_WORDS, ending).await.is_err() {
+            tracing::warn!("a part of the gateway did not end in time: it is broken off");
+            self.services.shutdown().await;
+        }
         self.gate.write_last_strangers();
         self.gate.say(ProducerState::Closed);
         if let Err(error) = self.gate.ledger.journal().sync_now().await {

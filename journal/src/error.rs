@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::layer::is_out_of_descriptors;
 use crate::reservation::Reservation;
 
 /// Why a journal can not be opened.
@@ -114,6 +115,13 @@ pub struct SettleError {
     /// Why.
     #[source]
     pub error: AppendError,
+}
+
+impl ReadError {
+    /// Whether it passes by itself: no further file could be opened just then. A reader goes on where it stands.
+    pub fn is_shortage(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_out_of_descriptors(source))
+    }
 }
 
 /// Why reading stopped.

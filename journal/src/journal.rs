@@ -101,9 +101,14 @@ impl Journal {
 
     /// Whether an admission would be taken now; makes its room as the admission would.
     pub fn has_room(&self) -> bool {
+        self.make_room().is_ok()
+    }
+
+    fn make_room(&self) -> Result<(), AppendError> {
         let mut writer = self.shared().writer.lock();
+        writer.check_open()?;
         let (slot_bytes, reserved) = (writer.options.outcome_bytes, writer.reserved + 1);
-        writer.check_open().is_ok() && writer.make_place(slot_bytes, reserved).is_ok()
+        writer.make_place(slot_bytes, reserved)
     }
 
     /// Appends a frame. `kind` is not 0. The frame survives a killed process when this
@@ -174,7 +179,19 @@ impl Journal {
     /// Deletes whole segments of which every position is below `position`; the active one
     /// and what is not yet synced stay. Returns how many went.
     pub fn retire_before(&self, position: u64) -> Result<usize, ReadError> {
-        self.shared().retire_before(position)
+        self.shared().retire(position, || true)
+    }
+
+    /// Deletes the oldest segments of which every position is below `position`, for as long as segments hold more than
+    /// `keep_bytes`, or an admission finds no room. Returns how many went.
+    pub fn retire_surplus(&self, position: u64, keep_bytes: u64) -> Result<usize, ReadError> {
+        let is_too_much = || self.stats().bytes > keep_bytes || self.is_full();
+        self.shared().retire(position, is_too_much)
+    }
+
+    /// Whether an admission would be refused for want of room, and for nothing else.
+    pub fn is_full(&self) -> bool {
+        matches!(self.make_room(), Err(AppendError::Full { .. }))
     }
 
     /// Syncs, stops the thread, and gives the directory free. Blocks for one fsync. Appends
@@ -218,12 +235,13 @@ impl Drop for Handle {
 }
 
 impl Shared {
-    fn retire_before(&self, position: u64) -> Result<usize, ReadError> {
+    /// One segment after the other, for as long as `goes_on` says so before each.
+    fn retire(&self, position: u64, goes_on: impl Fn() -> bool) -> Result<usize, ReadError> {
         let _one_at_a_time = self.retiring.lock();
         let below = position.min(self.synced().end);
         let mut retired = 0;
-        loop {
-            let (segment, layer, dir) = {
+        while goes_on() {
+            let (segment, layer, names) = {
                 let writer = self.writer.lock();
                 let Some(segment) = writer.segments.oldest_below(below) else {
                     return Ok(retired);
@@ -231,12 +249,12 @@ impl Shared {
                 (
                     segment.clone(),
                     Arc::clone(&writer.layer),
-                    writer.options.dir.clone(),
+                    Arc::clone(&writer.names),
                 )
             };
             // One name at a time is made to go durably, so that no gap can appear.
             let gone = layer.remove(&segment.path).or_else(not_found_is_gone);
-            gone.and_then(|()| layer.sync_dir(&dir))
+            gone.and_then(|()| names.sync())
                 .map_err(|source| ReadError::Io {
                     path: segment.path.clone(),
                     source,
@@ -250,6 +268,7 @@ impl Shared {
             }
             retired += 1;
         }
+        Ok(retired)
     }
 }
 

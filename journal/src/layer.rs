@@ -20,6 +20,12 @@ pub enum OpenMode {
 /// A lock on a directory, held until it is dropped.
 pub trait LayerLock: Debug + Send + Sync {}
 
+/// A directory that is held open: its names can be made durable when no further file can be opened.
+pub trait LayerDir: Debug + Send + Sync {
+    /// Makes the names in it durable.
+    fn sync(&self) -> io::Result<()>;
+}
+
 /// The operations on directories and names.
 pub trait FileLayer: Debug + Send + Sync {
     /// Makes `dir` and what is missing above it.
@@ -34,6 +40,8 @@ pub trait FileLayer: Debug + Send + Sync {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in `dir` durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Opens `dir`, to sync its names as often as wanted.
+    fn hold_dir(&self, dir: &Path) -> io::Result<Arc<dyn LayerDir>>;
     /// Takes the lock file `path` for this process; `WouldBlock` when another holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LayerLock>>;
 }
@@ -84,6 +92,15 @@ pub(crate) fn write_full(file: &dyn LayerFile, bytes: &[u8], offset: u64) -> io:
         }
     }
     Ok(())
+}
+
+/// True for the errors that say that no further file can be opened, in this process or on this machine.
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let code = error.raw_os_error();
+    [Errno::MFILE, Errno::NFILE]
+        .map(|errno| Some(errno.raw_os_error()))
+        .contains(&code)
 }
 
 /// True for the errors that say "no room", whatever ran out.

@@ -13,7 +13,8 @@
 //!    again before it believes them.
 //! 6. Bytes that are no frame are copied to `quarantine/` before anything is cut, and reported.
 //!
-//! Files in the directory: `{base position}.seg` segments, `{number}.new` preallocated spares,
+//! Files in the directory: `{base position}.seg` segments, `{number}.new` preallocated spares (and a
+//! segment whose new name the directory could not take, until the next start),
 //! `boot` (counter, nonce, salt), `journal.lock`, `suspect` (only after a failed sync).
 
 mod boot;
@@ -51,7 +52,7 @@ pub use crate::damage::{Alarm, Damage, DamageCause};
 pub use crate::error::{AppendError, OpenError, Poisoned, ReadError, SettleError};
 pub use crate::frame::{BOOT_KIND, FRAME_HEADER_BYTES, Frame, Lane, MAX_PAYLOAD_BYTES};
 pub use crate::journal::Journal;
-pub use crate::layer::{FileLayer, LayerFile, LayerLock, OpenMode};
+pub use crate::layer::{FileLayer, LayerDir, LayerFile, LayerLock, OpenMode};
 pub use crate::offline::OfflineReader;
 pub use crate::open::lock_dir;
 pub use crate::options::Options;

@@ -1,6 +1,7 @@
 //! Reads a journal directory without opening it: for inspection and recovery tools. Changes
 //! nothing, takes no lock; beside a running writer it shows what is written, synced or not.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use crate::error::ReadError;
 use crate::header::{self, BOOT_FILE, FORMAT_VERSION, HeaderRead, SEGMENT_HEADER_BYTES};
 use crate::journal::identity_of;
 use crate::layer::{FileLayer, OpenMode};
+use crate::open::first_position_of;
 use crate::reader::{Item, Reader};
 use crate::real::RealLayer;
 use crate::scan::{Limit, Scan, Step};
@@ -20,9 +22,8 @@ use crate::scan::{Limit, Scan, Step};
 #[derive(Debug)]
 pub struct OfflineReader {
     layer: Arc<dyn FileLayer>,
-    dir: PathBuf,
     salt: u32,
-    bases: Vec<u64>,
+    segments: Vec<(u64, PathBuf)>,
     next_index: usize,
     position: u64,
     current: Option<Walk>,
@@ -49,24 +50,18 @@ impl OfflineReader {
     /// Opens a directory behind any layer.
     pub fn open(dir: &Path, layer: Arc<dyn FileLayer>) -> Result<Self, ReadError> {
         let names = layer.list(dir).map_err(failed(dir))?;
-        let mut bases: Vec<u64> = names
-            .iter()
-            .filter_map(|name| header::base_of_name(name))
-            .collect();
-        bases.sort_unstable();
+        let segments = segments_of(&*layer, dir, &names)?;
         let boot_path = dir.join(BOOT_FILE);
         let small = durable::load(&*layer, &boot_path).map_err(failed(&boot_path))?;
         let salt = match BootFile::from_small(&small) {
             Some(file) => file.salt,
-            None => salt_of_headers(&*layer, dir, &bases)?,
+            None => salt_of_headers(&*layer, &segments)?,
         };
-        let position = bases.first().copied().unwrap_or(0);
-        let dir = dir.to_path_buf();
+        let position = segments.first().map_or(0, |(base, _)| *base);
         Ok(Self {
             layer,
-            dir,
             salt,
-            bases,
+            segments,
             next_index: 0,
             position,
             current: None,
@@ -82,9 +77,10 @@ impl OfflineReader {
     /// Goes on from the segment that holds `position`, or from the first if that is later; what it holds before is still read.
     #[must_use]
     pub fn skip_to(mut self, position: u64) -> Self {
-        let before = self.bases.partition_point(|base| *base <= position);
+        let before = self.segments.partition_point(|(base, _)| *base <= position);
         self.next_index = before.saturating_sub(1);
-        self.position = self.bases.get(self.next_index).copied().unwrap_or(0);
+        let segment = self.segments.get(self.next_index);
+        self.position = segment.map_or(0, |(base, _)| *base);
         self
     }
 
@@ -134,12 +130,11 @@ impl OfflineReader {
     }
 
     fn next_segment(&mut self) -> Result<bool, ReadError> {
-        let Some(&base) = self.bases.get(self.next_index) else {
+        let Some((base, path)) = self.segments.get(self.next_index).cloned() else {
             return Ok(false);
         };
         self.next_index += 1;
-        let next = self.bases.get(self.next_index).copied();
-        let path = header::segment_path(&self.dir, base);
+        let next = self.segments.get(self.next_index).map(|(base, _)| *base);
         let file = self
             .layer
             .open(&path, OpenMode::Read)
@@ -212,11 +207,38 @@ impl Walk {
     }
 }
 
-fn salt_of_headers(layer: &dyn FileLayer, dir: &Path, bases: &[u64]) -> Result<u32, ReadError> {
-    for &base in bases {
-        let path = header::segment_path(dir, base);
-        let file = layer.open(&path, OpenMode::Read).map_err(failed(&path))?;
-        let (_, read) = Scan::start(file, 0, base).map_err(failed(&path))?;
+/// All segments, oldest first: also those that live under a spare's name until the next start, because the directory could
+/// not take the new one.
+fn segments_of(
+    layer: &dyn FileLayer,
+    dir: &Path,
+    names: &[String],
+) -> Result<Vec<(u64, PathBuf)>, ReadError> {
+    let bases = names.iter().filter_map(|name| header::base_of_name(name));
+    let paths = bases.map(|base| (base, header::segment_path(dir, base)));
+    let mut segments: BTreeMap<u64, PathBuf> = paths.collect();
+    for number in names
+        .iter()
+        .filter_map(|name| header::number_of_spare(name))
+    {
+        let path = header::spare_path(dir, number);
+        let file = match layer.open(&path, OpenMode::Read) {
+            Ok(file) => file,
+            // A running writer has given it its name.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(failed(&path)(error)),
+        };
+        if let Some(base) = first_position_of(&*file).map_err(failed(&path))? {
+            segments.entry(base).or_insert(path);
+        }
+    }
+    Ok(segments.into_iter().collect())
+}
+
+fn salt_of_headers(layer: &dyn FileLayer, segments: &[(u64, PathBuf)]) -> Result<u32, ReadError> {
+    for (base, path) in segments {
+        let file = layer.open(path, OpenMode::Read).map_err(failed(path))?;
+        let (_, read) = Scan::start(file, 0, *base).map_err(failed(path))?;
         if let HeaderRead::Good { salt, .. } = read {
             return Ok(salt);
         }

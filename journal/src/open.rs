@@ -86,17 +86,25 @@ pub(crate) fn open(options: Options, layer: &Arc<dyn FileLayer>) -> Result<Opene
 
 /// Makes the directory, durably when it is new.
 fn make_dir(layer: &dyn FileLayer, dir: &Path) -> Result<(), OpenError> {
-    let is_new = layer.list(dir).is_err();
+    let is_missing = |dir: &&Path| {
+        let listed = layer.list(dir);
+        !dir.as_os_str().is_empty()
+            && listed.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    let new: Vec<&Path> = dir.ancestors().take_while(is_missing).collect();
     layer
         .create_dir_all(dir)
         .map_err(failed("making", &dir.join(LOCK_FILE)))?;
-    match dir
-        .parent()
-        .filter(|parent| is_new && !parent.as_os_str().is_empty())
-    {
-        Some(parent) => layer.sync_dir(parent).map_err(failed("syncing", parent)),
-        None => Ok(()),
+    // Each name lies in the directory above it.
+    for above in new.iter().rev().filter_map(|dir| dir.parent()) {
+        let above = if above.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            above
+        };
+        layer.sync_dir(above).map_err(failed("syncing", above))?;
     }
+    Ok(())
 }
 
 /// Keeps every writer out of a directory that none has open, for as long as the value lives; for tools that read it in peace.
@@ -141,7 +149,7 @@ fn adopt_unnamed(layer: &dyn FileLayer, dir: &Path) -> Result<Vec<u64>, OpenErro
 }
 
 /// The base position of a segment that holds more than its header.
-fn first_position_of(file: &dyn LayerFile) -> io::Result<Option<u64>> {
+pub(crate) fn first_position_of(file: &dyn LayerFile) -> io::Result<Option<u64>> {
     let mut bytes = [0; header::HEADER];
     let filled = crate::layer::read_full(file, &mut bytes, 0)?;
     match header::decode(&bytes[..filled]) {
@@ -203,6 +211,9 @@ fn make_writer(
         .iter()
         .filter(|segment| segment.base != active.base);
     let closed_bytes = older.map(|segment| segment.bytes).sum();
+    let names = layer
+        .hold_dir(&options.dir)
+        .map_err(failed("opening", &options.dir))?;
     Ok(Writer {
         refusal_bytes: found
             .segments
@@ -213,6 +224,7 @@ fn make_writer(
         writers: found.writers,
         options,
         layer,
+        names,
         salt,
         state: State::Open,
         active,

@@ -17,10 +17,8 @@ pub(crate) fn keep(
     offset: u64,
     bytes: u64,
 ) -> io::Result<PathBuf> {
-    let dir = segment
-        .parent()
-        .unwrap_or(Path::new("."))
-        .join(QUARANTINE_DIR);
+    let above = segment.parent().unwrap_or(Path::new("."));
+    let dir = above.join(QUARANTINE_DIR);
     let stem = segment.file_stem().unwrap_or_default().to_string_lossy();
     layer.create_dir_all(&dir)?;
     let mut copy = 0;
@@ -47,6 +45,8 @@ pub(crate) fn keep(
     }
     kept.sync_data()?;
     layer.sync_dir(&dir)?;
+    // The directory's own name too: what comes next is the cut.
+    layer.sync_dir(above)?;
     Ok(path)
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, FlockOperation};
 
-use crate::layer::{FileLayer, LayerFile, LayerLock, OpenMode};
+use crate::layer::{FileLayer, LayerDir, LayerFile, LayerLock, OpenMode};
 
 /// Records name tenants and principals: only the owner may read them.
 const FILE_MODE: u32 = 0o600;
@@ -19,6 +19,15 @@ pub struct RealLayer;
 
 #[derive(Debug)]
 struct RealFile(File);
+
+#[derive(Debug)]
+struct RealDir(File);
+
+impl LayerDir for RealDir {
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+}
 
 #[derive(Debug)]
 struct RealLock {
@@ -76,6 +85,10 @@ impl FileLayer for RealLayer {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
+    }
+
+    fn hold_dir(&self, dir: &Path) -> io::Result<Arc<dyn LayerDir>> {
+        Ok(Arc::new(RealDir(File::open(dir)?)))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LayerLock>> {

@@ -93,7 +93,10 @@ impl Repair<'_> {
         let small = durable::load(self.layer, &boot_path).map_err(failed("reading", &boot_path))?;
         let boot_file = BootFile::from_small(&small);
         let mut found = Found {
-            salt: boot_file.map(|file| file.salt),
+            // Where no segment is, positions begin anew: they must not pass for those of the journal that was here.
+            salt: boot_file
+                .filter(|_| !bases.is_empty())
+                .map(|file| file.salt),
             segments: SegmentList::default(),
             rewrite_from: suspect::load(self.layer, self.dir)?,
             last_is_sound: false,

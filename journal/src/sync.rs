@@ -96,11 +96,8 @@ fn sync_group(shared: &Shared, group: Group) -> io::Result<()> {
         active.sync_data()?;
     }
     if group.names {
-        let (layer, dir) = {
-            let writer = shared.writer.lock();
-            (Arc::clone(&writer.layer), writer.options.dir.clone())
-        };
-        layer.sync_dir(&dir)?;
+        let names = Arc::clone(&shared.writer.lock().names);
+        names.sync()?;
     }
     shared.synced.send_modify(|synced| {
         let poisoned = synced.poisoned;

@@ -10,7 +10,7 @@ use crate::error::{AppendError, Poisoned};
 use crate::frame::{self, HEADER, Lane, frame_bytes};
 use crate::header::{self, SEGMENT_HEADER_BYTES};
 use crate::lane::RefusalLane;
-use crate::layer::{FileLayer, LayerFile, OpenMode, is_full, write_full};
+use crate::layer::{FileLayer, LayerDir, LayerFile, OpenMode, is_full, write_full};
 use crate::options::Options;
 use crate::room::{Place, Room};
 use crate::segments::{Segment, SegmentList};
@@ -50,6 +50,8 @@ pub(crate) struct Sealed {
 pub(crate) struct Writer {
     pub(crate) options: Options,
     pub(crate) layer: Arc<dyn FileLayer>,
+    /// The directory, open for as long as the journal is.
+    pub(crate) names: Arc<dyn LayerDir>,
     pub(crate) salt: u32,
     pub(crate) state: State,
     pub(crate) active: Active,

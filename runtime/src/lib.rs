@@ -1,12 +1,15 @@
 //! What every process needs and no domain is in: logs, shutdown, configuration files, the clock, failpoints, secrecy,
-//! spans to a collector, how Kafka is reached.
+//! spans to a collector, how Kafka is reached, the operators' door, durable directories, the limit of open files.
 //!
 //! What must not live here: anything that knows of requests, records or money.
 
 pub mod clock;
 pub mod config;
+pub mod descriptors;
+pub mod dirs;
 pub mod failpoint;
 pub mod kafka;
+pub mod operators;
 pub mod otlp;
 pub mod secrecy;
 pub mod shutdown;

@@ -55,6 +55,7 @@ impl Billing {
         }
         runtime::secrecy::forbid_core_dumps().context("core dumps cannot be forbidden")?;
         runtime::telemetry::init(loaded.value.log.format, "info");
+        runtime::descriptors::raise_for(0);
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("tg-billing")

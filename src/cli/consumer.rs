@@ -45,6 +45,7 @@ impl Consumer {
             .map_err(|bad| Usage(format!("{}: {bad}", loaded.path.display())))?;
         runtime::secrecy::forbid_core_dumps().context("core dumps cannot be forbidden")?;
         runtime::telemetry::init(config.log.format, "info");
+        runtime::descriptors::raise_for(0);
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("tg-serve")

@@ -115,6 +115,7 @@ fn examine(path: &Path) -> Vec<Finding> {
         running.is_some(),
     ));
     findings.extend(billing_doors(config, running.is_some()));
+    findings.push(open_files(config));
     findings.push(disk(&config.data_dir));
     findings.extend(modes(&config.data_dir));
     findings.extend(config.deployments.iter().map(upstream));
@@ -209,6 +210,22 @@ fn billing_doors(config: &Config, running: bool) -> Vec<Finding> {
         Err(bad) => Finding::bad("billing.readers", bad.to_string(), "correct the file"),
     });
     findings
+}
+
+/// Whether the system grants as many files and connections as the configuration may need. A start takes all of them.
+fn open_files(config: &Config) -> Finding {
+    let (granted, needed) = (runtime::descriptors::most(), config.open_files());
+    let granted_text = match granted {
+        u64::MAX => "any number of".to_owned(),
+        number => number.to_string(),
+    };
+    let seen = format!("{granted_text} open files are granted, {needed} may be needed");
+    if granted < needed {
+        let remedy = "raise the hard limit (LimitNOFILE, ulimit -Hn), or lower `max_connections` of `[gateway]` and `[billing]`";
+        Finding::bad("open files", seen, remedy)
+    } else {
+        Finding::fine("open files", seen)
+    }
 }
 
 fn disk(data_dir: &Path) -> Finding {

@@ -240,13 +240,13 @@ fn log_at<'a>(
 
 fn add_journal(config: &Config, logs: &mut BTreeMap<Key, LogToRead>) -> anyhow::Result<Guard> {
     let dir = config.data_dir.join(fs_names::JOURNAL_DIR);
-    let producer = std::fs::read_to_string(config.data_dir.join(fs_names::PRODUCER_FILE));
-    let (Ok(producer), true) = (producer, dir.is_dir()) else {
+    let producer = gateway::kept_producer(&config.data_dir)?;
+    let (Some(producer), true) = (producer, dir.is_dir()) else {
         eprintln!("no journal in {}: the archive alone is read", dir.display());
         return Ok(Guard::Journal { _lock: None });
     };
     let lock = journal::lock_dir(&dir).context("stop `tollgate up` first")?;
-    let topic = journal_topic(&dir, producer.trim())?;
+    let topic = journal_topic(&dir, producer.as_str())?;
     let log = log_at(logs, topic.as_str(), 0);
     let (first, tail) = journal_records(&dir)?;
     log.first_kept = Some(first);

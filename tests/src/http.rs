@@ -177,6 +177,11 @@ impl App {
         Self::new(http.expect("an HTTP client"), url.into())
     }
 
+    /// Where it calls.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Sends a call and gives the head of its answer.
     pub async fn begin(&self, ask: &Ask) -> Result<reqwest::Response, reqwest::Error> {
         self.http

@@ -105,6 +105,11 @@ impl Stack {
         self.app
     }
 
+    /// Where operators connect.
+    pub fn ops_address(&self) -> SocketAddr {
+        self.ops
+    }
+
     /// Waits until `/readyz` says so.
     ///
     /// # Panics

@@ -153,6 +153,13 @@ fn bad_files(good: &str) -> Vec<(String, usize, &'static str)> {
             line_of("durability = \"synced\""),
             "perhaps",
         ),
+        // A start would refuse it, whatever a tenant is promised by it.
+        (
+            good.replacen("durability = \"synced\"", "durability = \"replicated\"", 1)
+                + "\n[log]\nkafka = { bootstrap = \"127.0.0.1:1\" }\n",
+            good.lines().count() + 3,
+            "`tollgate gateway`",
+        ),
     ]
 }
 

@@ -1,7 +1,9 @@
 //! Stopping: what runs is finished and recorded, within a bound; a second signal does not wait.
 
 use rustix::process::Signal;
-use tests::{Ask, KEYS, MODELS, Setup, Stack, eventually, within};
+use tests::{Ask, KEYS, MODELS, Setup, Stack, eventually, free_address, within};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 /// A stream that is being given when this returns.
 async fn begin_stream(stack: &Stack, ask: &Ask) -> reqwest::Response {
@@ -30,8 +32,9 @@ async fn sigterm_in_mid_stream_finishes_the_stream_and_its_record() {
         },
     )
     .await;
-    let refused = Ask::new("too-late");
+    let mut tries = 0..;
     eventually("new connections are refused", async || {
+        let refused = Ask::new(format!("too-late-{}", tries.next()?));
         stack.app().call(&refused).await.is_err().then_some(())
     })
     .await;
@@ -113,8 +116,9 @@ async fn a_second_signal_does_not_wait_and_the_next_start_closes_what_was_open()
         .ordering("stall_mid=5:600000");
     let streaming = begin_stream(&stack, &ask).await;
     stack.serving.signal(Signal::TERM);
-    let refused = Ask::new("too-late");
+    let mut tries = 0..;
     eventually("the first signal has been taken", async || {
+        let refused = Ask::new(format!("too-late-{}", tries.next()?));
         stack.app().call(&refused).await.is_err().then_some(())
     })
     .await;
@@ -172,4 +176,50 @@ async fn a_stop_with_a_full_lane_of_refusals_loses_none() {
         "what is folded is one record"
     );
     assert_eq!(stack.journal().gaps(), Vec::<String>::new());
+}
+
+/// The state that the producer wrote last.
+fn last_state(stack: &Stack) -> String {
+    let dir = stack.data_dir().join(schemas::fs_names::JOURNAL_DIR);
+    let mut reader = journal::Reader::open_dir(&dir).expect("a journal can be read");
+    let mut last = String::new();
+    while let Some(item) = reader.read().expect("a journal can be read") {
+        if let journal::Item::Frame(frame) = item
+            && frame.kind == schemas::RecordKind::Producer as u8
+        {
+            let record: serde_json::Value =
+                serde_json::from_slice(&frame.payload).expect("a record of the producer");
+            record["state"]
+                .as_str()
+                .unwrap_or_default()
+                .clone_into(&mut last);
+        }
+    }
+    last
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_request_at_any_door_holds_no_stop_up() {
+    let (api, api_ops) = (free_address(), free_address());
+    let mut stack = Stack::start(Setup {
+        gateway: "stop_timeout_ms = 500".into(),
+        sections: format!(
+            "\n[billing]\nlisten = \"{api}\"\nops = \"{api_ops}\"\nstop_timeout_ms = 500\n"
+        ),
+        ..Setup::default()
+    })
+    .await;
+    let mut held = Vec::new();
+    for door in [stack.app_address(), stack.ops_address(), api, api_ops] {
+        let mut socket = within("a door", TcpStream::connect(door))
+            .await
+            .expect("a door is open");
+        socket.write_all(b"GET ").await.expect("bytes are taken");
+        held.push(socket);
+    }
+    // They have come in: whoever connects after them is answered.
+    drop(stack.readyz().await.expect("an answer"));
+    stack.terminate().await;
+    assert_eq!(last_state(&stack), "closed");
+    drop(held);
 }

@@ -33,5 +33,5 @@ pub use endpoint::{Access, ENDPOINTS, Endpoint, Kind, Member, Param};
 pub use openapi::document;
 pub use readers::{BadReaders, Readers};
 pub use router::router;
-pub use service::{Running, Service, Start, StartError, start};
+pub use service::{LAST_WORDS, Running, Service, Start, StartError, start};
 pub use settings::{May, ReaderSettings, Settings, Tenants};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -11,6 +12,7 @@ use axum::routing::get;
 use prometheus_client::registry::Registry;
 use store::StoreError;
 use tokio::net::TcpListener;
+use tower::ServiceExt;
 
 use crate::api::service::Service;
 
@@ -33,10 +35,10 @@ pub(super) async fn serve(listener: TcpListener, service: Arc<Service>, registry
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(Ops { service, registry });
-    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-    if let Err(error) = served.await {
-        tracing::error!(%error, "the operators' door failed");
-    }
+    runtime::operators::serve(listener, stop, move |request| {
+        router.clone().oneshot(request.map(Body::new))
+    })
+    .await;
 }
 
 /// Ready is who can answer: not stopping, and the ledger can be read.

@@ -27,6 +27,9 @@ use crate::api::{listener, ops};
 /// How often the price file is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How long what was broken off may take to end.
+pub const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// What a service is made of.
 pub struct Start {
     /// `[billing]`
@@ -263,9 +266,16 @@ impl Running {
             tracing::warn!("answers are still running: they break off");
         }
         self.service.hurry.cancel();
-        while self.tasks.join_next().await.is_some() {}
         self.service.tasks.close();
-        self.service.tasks.wait().await;
-        while self.ops.join_next().await.is_some() {}
+        let last = async {
+            while self.tasks.join_next().await.is_some() {}
+            self.service.tasks.wait().await;
+            while self.ops.join_next().await.is_some() {}
+        };
+        if tokio::time::timeout(LAST_WORDS, last).await.is_err() {
+            tracing::warn!("a part of the API did not end in time: it is broken off");
+            self.tasks.shutdown().await;
+            self.ops.shutdown().await;
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Only the synced prefix is read; what is not published is passed over, and what producers say of themselves is put aside.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use journal::{AppendError, BOOT_KIND, Item, Journal, ReadError};
 use parking_lot::Mutex;
@@ -20,6 +21,9 @@ use crate::worker::Fate;
 
 /// What a topic says beside the producer: `journal:`, `:` and eight hex digits.
 const REST_OF_TOPIC_BYTES: usize = 17;
+
+/// How long it waits where no further file can be opened.
+const STARVED_PAUSE: Duration = Duration::from_millis(500);
 
 /// A journal, read as a log of one partition.
 #[derive(Debug)]
@@ -112,6 +116,7 @@ impl Source for JournalSource {
             frames: self.journal.reader(position_of(offset)),
             takes: self.takes,
             lives: self.lives.clone(),
+            is_starved: false,
         }
     }
 
@@ -121,6 +126,7 @@ impl Source for JournalSource {
             frames: self.journal.reader(position_of(offset)),
             takes: self.takes,
             lives: None,
+            is_starved: false,
         }
     }
 
@@ -152,6 +158,8 @@ pub struct JournalReader {
     frames: journal::Reader,
     takes: fn(RecordKind) -> bool,
     lives: Option<Arc<Mutex<Aside>>>,
+    /// No further file could be opened at the last read.
+    is_starved: bool,
 }
 
 impl Reader for JournalReader {
@@ -161,7 +169,13 @@ impl Reader for JournalReader {
 
     fn read(&mut self) -> Result<Read, SourceError> {
         loop {
-            let frame = match self.frames.read().map_err(|error| failed(&error))? {
+            let read = self.frames.read();
+            self.is_starved = matches!(&read, Err(error) if error.is_shortage());
+            if self.is_starved {
+                // It passes as connections end, and no person has to do anything: nothing can be read just now.
+                return Ok(Read::CaughtUp);
+            }
+            let frame = match read.map_err(|error| failed(&error))? {
                 None => return Ok(Read::CaughtUp),
                 Some(Item::Damaged(damage)) => {
                     let first = offset_of(damage.first_position);
@@ -200,6 +214,11 @@ impl Reader for JournalReader {
     }
 
     async fn wait(&self) -> Result<(), SourceError> {
+        if self.is_starved {
+            tracing::warn!("the journal is not read on: no further file can be opened");
+            tokio::time::sleep(STARVED_PAUSE).await;
+            return Ok(());
+        }
         self.frames.wait().await.map_err(|error| failed(&error))
     }
 }

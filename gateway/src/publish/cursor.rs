@@ -1,6 +1,7 @@
 //! How far the journal is in Kafka, kept over restarts: everything below the position is acknowledged. After a crash it is a
 //! little behind, and what it does not count on is published again.
 
+use journal::Journal;
 use journal::cursor::Cursor;
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +25,19 @@ pub(crate) struct Mark {
     pub topic_id: String,
     /// Everything below is acknowledged.
     pub position: u64,
+    /// The boot that wrote the last position below, if that was known. A copy of the journal that was put back and written on
+    /// has another there.
+    #[serde(default)]
+    pub written_by: Option<String>,
     /// The place after the last acknowledged usage record, by partition.
     pub ends: Vec<i64>,
+}
+
+/// The mark as it is, and as it lies on the disk.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub mark: Mark,
+    stored: Option<Mark>,
 }
 
 /// Why the cursor can not be used.
@@ -59,6 +71,7 @@ impl Mark {
     pub(crate) fn begin_again(&mut self, first: u64) {
         self.topic_id.clear();
         self.position = first;
+        self.written_by = None;
         self.ends.clear();
     }
 
@@ -71,19 +84,90 @@ impl Mark {
             topic: topic.to_owned(),
             topic_id: String::new(),
             position: first,
+            written_by: None,
             ends: Vec::new(),
         }
     }
 
-    /// Whether it speaks of this journal and topic. Another journal's positions mean nothing here, and what is in one topic is
-    /// not in another.
-    pub(crate) fn is_of(&self, journal: [u8; 4], topic: &str) -> bool {
-        self.journal == hex::encode(journal) && self.topic == topic
+    /// Everything below `position` of this journal is acknowledged now.
+    pub(crate) fn reach(&mut self, position: u64, ends: Vec<i64>, journal: &Journal) {
+        if self.position != position || self.written_by.is_none() {
+            self.written_by = writer_before(journal, position);
+        }
+        self.position = position;
+        self.ends = ends;
+    }
+
+    /// Why it does not speak of this journal and topic, if it does not. Another journal's positions mean nothing here, what is in
+    /// one topic is not in another, and what another boot wrote is another record.
+    pub(crate) fn stranger_to(&self, journal: &Journal, topic: &str) -> Option<&'static str> {
+        if self.journal != hex::encode(journal.identity()) {
+            return Some("another journal was published before");
+        }
+        if self.topic != topic {
+            return Some("it was published to another topic before");
+        }
+        if self.position > journal.stats().end {
+            return Some("it ends before what was published: an older copy of it was put back");
+        }
+        let found = writer_before(journal, self.position);
+        if self.written_by.is_some() && found.is_some() && self.written_by != found {
+            return Some(
+                "another boot wrote what was published: an older copy of it was put back and written on",
+            );
+        }
+        None
+    }
+}
+
+fn writer_before(journal: &Journal, position: u64) -> Option<String> {
+    Some(journal.written_by(position.checked_sub(1)?)?.to_string())
+}
+
+/// The mark to go on from: the cursor's, if it speaks of this journal and topic; else one that begins anew. That is on the disk when
+/// this returns: the old one must not be taken for true by a later start, when the journal has grown past it.
+pub(crate) fn begin(cursor: &Cursor, journal: &Journal, topic: &str) -> Result<Kept, CursorError> {
+    let fresh = Mark::new(journal.identity(), topic, journal.stats().first);
+    let Some(found) = load(cursor)? else {
+        return Ok(Kept {
+            stored: Some(fresh.clone()),
+            mark: fresh,
+        });
+    };
+    let Some(reason) = found.stranger_to(journal, topic) else {
+        return Ok(Kept {
+            stored: Some(found.clone()),
+            mark: found,
+        });
+    };
+    tracing::warn!(
+        published = found.position,
+        "of this journal, {reason}: publishing starts at its beginning"
+    );
+    let mut kept = Kept {
+        mark: fresh,
+        stored: Some(found),
+    };
+    kept.keep(cursor)?;
+    Ok(kept)
+}
+
+impl Kept {
+    /// Stores the mark if the disk has another.
+    pub(crate) fn keep(&mut self, cursor: &Cursor) -> Result<(), CursorError> {
+        if self.stored.as_ref() == Some(&self.mark) {
+            return Ok(());
+        }
+        // Until it is stored, nobody knows which of the two the disk has.
+        self.stored = None;
+        store(cursor, &self.mark)?;
+        self.stored = Some(self.mark.clone());
+        Ok(())
     }
 }
 
 /// Reads the mark, if there is one.
-pub(crate) fn load(cursor: &Cursor) -> Result<Option<Mark>, CursorError> {
+fn load(cursor: &Cursor) -> Result<Option<Mark>, CursorError> {
     let Some(bytes) = cursor.load()? else {
         return Ok(None);
     };
@@ -96,7 +180,7 @@ pub(crate) fn load(cursor: &Cursor) -> Result<Option<Mark>, CursorError> {
 }
 
 /// Stores the mark, durable when this returns.
-pub(crate) fn store(cursor: &Cursor, mark: &Mark) -> Result<(), CursorError> {
+fn store(cursor: &Cursor, mark: &Mark) -> Result<(), CursorError> {
     let mut mark = mark.clone();
     mark.ends.truncate(MAX_ENDS);
     let bytes =
@@ -105,37 +189,5 @@ pub(crate) fn store(cursor: &Cursor, mark: &Mark) -> Result<(), CursorError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Arc;
-
-    #[test]
-    fn another_topic_has_no_name_here_before_the_position_has_gone_back() {
-        let mut mark = Mark::new([1, 2, 3, 4], "tollgate.usage.v1", 7);
-        assert_eq!(mark.name_topic("a"), Ok(()));
-        assert_eq!(mark.name_topic("a"), Ok(()));
-        mark.position = 9;
-        mark.name_topic("b").unwrap_err();
-        assert_eq!((mark.topic_id.as_str(), mark.position), ("a", 9));
-        mark.begin_again(2);
-        assert_eq!(mark.name_topic("b"), Ok(()));
-        assert_eq!((mark.topic_id.as_str(), mark.position), ("b", 2));
-    }
-
-    #[test]
-    fn a_mark_survives_however_many_partitions_it_has() {
-        let dir = tempfile::tempdir().unwrap();
-        let cursor = Cursor::new(dir.path().join("p.cursor"), Arc::new(journal::RealLayer));
-        assert_eq!(load(&cursor).unwrap(), None);
-        let mut mark = Mark::new([1, 2, 3, 4], "tollgate.usage.v1", 7);
-        mark.ends = vec![i64::MAX; 1_000];
-        store(&cursor, &mark).unwrap();
-        mark.ends.truncate(MAX_ENDS);
-        assert_eq!(load(&cursor).unwrap(), Some(mark.clone()));
-        assert!(mark.is_of([1, 2, 3, 4], "tollgate.usage.v1"));
-        assert!(!mark.is_of([1, 2, 3, 5], "tollgate.usage.v1"));
-        assert!(!mark.is_of([1, 2, 3, 4], "other.usage.v1"));
-        cursor.store(b"{}").unwrap();
-        assert!(matches!(load(&cursor), Err(CursorError::Unreadable(_))));
-    }
-}
+#[path = "cursor_tests.rs"]
+mod tests;

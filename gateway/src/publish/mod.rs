@@ -21,6 +21,7 @@ mod topics;
 
 pub use cursor::CursorError;
 pub use metrics::Metrics;
+pub(crate) use offline::producer_of;
 pub use offline::{NotPublished, Published, publish_dir};
 pub use publisher::{NoPublisher, Publisher, Publishing, Start};
 pub use replicas::{Missed, Replicas};

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use journal::{Frame, Item, OfflineReader, ReadError};
+use journal::{Frame, Item, OfflineReader, OpenError, ReadError};
 use schemas::{Boot, RecordKind};
 use serde::Deserialize;
 use tokio::runtime::Handle;
@@ -39,6 +39,11 @@ pub enum NotPublished {
     /// The directory.
     #[error(transparent)]
     Journal(#[from] ReadError),
+    /// A gateway has it open, or nobody can say whether one has.
+    #[error(
+        "{0}; a journal in use is published by its gateway, and a copy of it is published from a directory that can be written"
+    )]
+    InUse(#[from] OpenError),
     /// Kafka.
     #[error("{0}; what was acknowledged stays, publish again: copies collapse")]
     Kafka(String),
@@ -63,7 +68,9 @@ pub fn publish_dir(dir: &Path, kafka: &Kafka, runtime: &Handle) -> Result<Publis
     kafka.check()?;
     let options = Options::publishing(kafka)?;
     let open = || OfflineReader::open(dir, std::sync::Arc::new(journal::RealLayer));
-    let producer = producer_of(open()?)?;
+    // Whoever has it open publishes it himself, and retires what is being read.
+    let _lock = journal::lock_dir(dir)?;
+    let producer = producer_of(open()?)?.ok_or(NotPublished::Anonymous)?;
     let (acked, _seen) = watch::channel(0);
     let flight = Flight::new(acked, Vec::new(), MAX_IN_FLIGHT, kafka.queue_mib << 20);
     let flight = std::sync::Arc::new(flight);
@@ -104,16 +111,17 @@ fn failed(trouble: &Trouble) -> NotPublished {
 }
 
 /// Whose journal it is: the first record that says so.
-fn producer_of(mut reader: OfflineReader) -> Result<String, NotPublished> {
+pub(crate) fn producer_of(mut reader: OfflineReader) -> Result<Option<String>, ReadError> {
     while let Some(item) = reader.read()? {
         if let Item::Frame(frame) = item
             && frame.kind != journal::BOOT_KIND
             && let Ok(signed) = serde_json::from_slice::<Signed>(&frame.payload)
+            && !signed.producer.is_empty()
         {
-            return Ok(signed.producer);
+            return Ok(Some(signed.producer));
         }
     }
-    Err(NotPublished::Anonymous)
+    Ok(None)
 }
 
 impl Published {

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::cursor::{self, CursorError, Mark};
+use super::cursor::{self, CursorError, Kept};
 use super::flight::Flight;
 use super::health::{Health, State};
 use super::kafka::Heard;
@@ -83,7 +83,7 @@ pub(crate) struct Shared {
     pub stop_now: CancellationToken,
     cursor: Cursor,
     acked: watch::Sender<u64>,
-    mark: Mutex<Mark>,
+    kept: Mutex<Kept>,
     flight: Mutex<Arc<Flight>>,
     /// What the connection hears, while there is one.
     heard: Mutex<Option<Arc<Heard>>>,
@@ -95,22 +95,11 @@ impl Publisher {
         start.kafka.check()?;
         let options = Options::publishing(&start.kafka)?;
         let topic = Topic::Usage.name(&start.kafka.topic_prefix);
-        let identity = start.journal.identity();
-        let stats = start.journal.stats();
-        let first = stats.first;
-        let mark = match cursor::load(&start.cursor)? {
-            // A position beyond the journal's end is of a journal that was put back to an earlier state.
-            Some(mark) if mark.is_of(identity, &topic) && mark.position <= stats.end => mark,
-            Some(_) => {
-                tracing::warn!(
-                    "another journal, another topic or a later state was published before: publishing starts at the journal's beginning"
-                );
-                Mark::new(identity, &topic, first)
-            }
-            None => Mark::new(identity, &topic, first),
-        };
-        let (acked, _) = watch::channel(mark.position.max(first));
-        let flight = new_flight(&start.kafka, &acked, mark.ends.clone());
+        let kept = cursor::begin(&start.cursor, &start.journal, &topic)?;
+        let (position, ends) = (kept.mark.position, kept.mark.ends.clone());
+        let first = start.journal.stats().first;
+        let (acked, _) = watch::channel(position.max(first));
+        let flight = new_flight(&start.kafka, &acked, ends);
         Ok(Self {
             shared: Arc::new(Shared {
                 kafka: start.kafka,
@@ -124,7 +113,7 @@ impl Publisher {
                 stop_now: CancellationToken::new(),
                 cursor: start.cursor,
                 acked,
-                mark: Mutex::new(mark),
+                kept: Mutex::new(kept),
                 flight: Mutex::new(flight),
                 heard: Mutex::default(),
             }),
@@ -226,15 +215,14 @@ async fn keep(shared: Arc<Shared>, ended: CancellationToken) {
             .await
             .is_some();
         shared.show(&mut lag, started.elapsed());
-        if let Some(mark) = shared.new_mark() {
+        let keeping = {
             let shared = shared.clone();
-            let storing = move || cursor::store(&shared.cursor, &mark);
-            let stored = tokio::task::spawn_blocking(storing).await;
-            if !matches!(stored, Ok(Ok(()))) {
-                tracing::warn!(
-                    "the publisher's cursor was not stored; the next start publishes more again"
-                );
-            }
+            move || shared.keep_mark()
+        };
+        if !matches!(tokio::task::spawn_blocking(keeping).await, Ok(Ok(()))) {
+            tracing::warn!(
+                "the publisher's cursor was not stored; the next start publishes more again"
+            );
         }
         if !going_on {
             return;
@@ -298,7 +286,7 @@ impl Shared {
 
     /// One journal is published to one cluster.
     pub(crate) fn check_cluster(&self, found: &str) -> Result<(), Trouble> {
-        let mut mark = self.mark.lock();
+        let mark = &mut self.kept.lock().mark;
         if mark.cluster.is_empty() {
             found.clone_into(&mut mark.cluster);
         }
@@ -316,12 +304,17 @@ impl Shared {
     pub(crate) fn publish_again(&self) {
         let first = self.journal.stats().first;
         // Held throughout: the cursor must not say that another topic has what this one had.
-        let mut mark = self.mark.lock();
+        let mut kept = self.kept.lock();
         let mut flight = self.flight.lock();
         *flight = new_flight(&self.kafka, &self.acked, Vec::new());
         self.acked.send_replace(first);
-        mark.begin_again(first);
+        drop(flight);
+        kept.mark.begin_again(first);
         self.sink.forget();
+        // At once: a start that came before it would believe the old one.
+        if let Err(error) = kept.keep(&self.cursor) {
+            tracing::warn!(%error, "that publishing begins again was not stored; it is tried again");
+        }
     }
 
     /// Notes where everything stands that is acknowledged now.
@@ -334,22 +327,22 @@ impl Shared {
 
     /// The topic that a session is about to publish to. One that was made anew lacks what was acknowledged.
     pub(crate) fn check_topic(&self, topic_id: Option<&str>) -> Result<(), Trouble> {
-        let mut mark = self.mark.lock();
+        let mark = &mut self.kept.lock().mark;
         let is_anew = topic_id.map_or(Ok(()), |found| mark.name_topic(found));
         is_anew.map_err(Trouble::Lost)
     }
 
-    /// What the cursor should say, if it does not yet.
-    fn new_mark(&self) -> Option<Mark> {
+    /// Stores how far it is, unless the cursor says so already. Nothing is begun anew meanwhile: an older mark never comes after.
+    fn keep_mark(&self) -> Result<(), CursorError> {
+        let mut kept = self.kept.lock();
         let flight = self.flight.lock().clone();
-        let mut mark = self.mark.lock();
+        // In this order: ends that are taken later than the position do no harm.
         let position = self.acked();
-        if mark.position == position || mark.cluster.is_empty() {
-            return None;
+        if position != kept.mark.position && !kept.mark.cluster.is_empty() {
+            let ends = flight.ends();
+            kept.mark.reach(position, ends, &self.journal);
         }
-        mark.position = position;
-        mark.ends = flight.ends();
-        Some(mark.clone())
+        kept.keep(&self.cursor)
     }
 
     fn show(&self, lag: &mut Lag, now: Duration) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::layer::{FileLayer, LayerFile, LayerLock, OpenMode};
+use crate::layer::{FileLayer, LayerDir, LayerFile, LayerLock, OpenMode};
 use crate::testing::faults::{Effect, Faults, Operation};
 use crate::testing::pages::Pages;
 use crate::testing::power::{Chance, NameChange, Survival, content_of};
@@ -185,6 +185,18 @@ impl State {
     }
 }
 
+#[derive(Debug)]
+struct FaultDir {
+    layer: FaultLayer,
+    dir: PathBuf,
+}
+
+impl LayerDir for FaultDir {
+    fn sync(&self) -> io::Result<()> {
+        self.layer.sync_dir(&self.dir)
+    }
+}
+
 fn power_is_off() -> io::Error {
     io::Error::other("the power is off")
 }
@@ -243,6 +255,14 @@ impl FileLayer for FaultLayer {
         let mut state = self.begin(Some(Operation::SyncDir))?;
         state.names.retain(|change| !change.is_in(dir));
         Ok(())
+    }
+
+    fn hold_dir(&self, dir: &Path) -> io::Result<Arc<dyn LayerDir>> {
+        let _state = self.begin(None)?;
+        Ok(Arc::new(FaultDir {
+            layer: self.clone(),
+            dir: dir.to_path_buf(),
+        }))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LayerLock>> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::layer::{FileLayer, LayerFile, LayerLock, OpenMode};
+use crate::layer::{FileLayer, LayerDir, LayerFile, LayerLock, OpenMode};
 
 /// A file system in memory; clones share it.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +23,15 @@ struct State {
 
 #[derive(Debug, Default)]
 struct MemoryFile(Mutex<Vec<u8>>);
+
+#[derive(Debug)]
+struct MemoryDir;
+
+impl LayerDir for MemoryDir {
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 #[derive(Debug)]
 struct MemoryLock {
@@ -89,6 +98,10 @@ impl FileLayer for MemoryLayer {
 
     fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
         Ok(())
+    }
+
+    fn hold_dir(&self, _dir: &Path) -> io::Result<Arc<dyn LayerDir>> {
+        Ok(Arc::new(MemoryDir))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LayerLock>> {

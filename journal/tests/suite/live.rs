@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use journal::testing::MemoryLayer;
 use journal::{
-    FileLayer, Item, Journal, LayerFile, LayerLock, OpenMode, Options, ReadError, RealLayer,
+    FileLayer, Item, Journal, LayerDir, LayerFile, LayerLock, OpenMode, Options, ReadError,
+    RealLayer,
 };
 use parking_lot::{Condvar, Mutex};
 
@@ -133,6 +134,9 @@ impl FileLayer for SlowDisk {
     }
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.memory.sync_dir(dir)
+    }
+    fn hold_dir(&self, dir: &Path) -> io::Result<Arc<dyn LayerDir>> {
+        self.memory.hold_dir(dir)
     }
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LayerLock>> {
         self.memory.lock(path)

@@ -8,5 +8,7 @@ mod faults;
 mod killed;
 mod live;
 mod model;
+mod names;
 mod plain;
 mod room;
+mod starved;

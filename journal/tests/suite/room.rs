@@ -1,11 +1,16 @@
 //! Room: what is promised is there, refusals stay in their lane, old segments go.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use journal::testing::FaultLayer;
-use journal::{AppendError, FRAME_HEADER_BYTES, Journal, Options, ReadError, Reservation};
+use journal::{
+    AppendError, FRAME_HEADER_BYTES, FileLayer, Item, Journal, OfflineReader, Options, ReadError,
+    Reservation,
+};
+use proptest::prelude::*;
 
-use crate::common::{memory, open, options, read_live};
+use crate::common::{memory, open, options, read_all, read_live};
 
 const OUTCOME_BYTES: usize = 256;
 
@@ -79,6 +84,113 @@ fn a_directory_that_takes_no_new_name_costs_a_settlement_nothing() {
     let (journal, recovery) = open(&layer);
     assert_eq!((recovery.recovered_end, recovery.damage.len()), (end, 0));
     assert_eq!(read_live(&journal, 0).0.len() as u64, end + 1);
+}
+
+#[tokio::test]
+async fn a_tool_reads_segments_that_live_under_a_spares_name() {
+    let layer = memory();
+    let (journal, _) = open(&layer);
+    let no_space = 28;
+    layer.fail_always(journal::testing::Operation::Rename, Some(no_space));
+    for number in 0..40_u8 {
+        journal.append(1, &[number; 200]).unwrap();
+    }
+    journal.sync_now().await.unwrap();
+    let names = layer.list(Path::new("/journal")).unwrap();
+    let segments = names.iter().filter(|name| is_a(name, "seg"));
+    assert!(segments.count() < 2 && journal.stats().segments > 3);
+    let (frames, damage) = read_all(Arc::new(layer.clone()), Path::new("/journal"));
+    assert_eq!((&frames, &damage), (&read_live(&journal, 0).0, &vec![]));
+    assert_eq!(frames.len() as u64, journal.stats().end);
+    // From the middle on, too.
+    let mut reader = OfflineReader::open(Path::new("/journal"), Arc::new(layer))
+        .unwrap()
+        .skip_to(30);
+    let Some(Item::Frame(first)) = reader.read().unwrap() else {
+        panic!("nothing from the middle on")
+    };
+    assert!((10..=30).contains(&first.position), "{first:?}");
+}
+
+/// Appends and settles until nothing more is taken.
+async fn fill_settled(journal: &Journal, payload_bytes: usize) {
+    let mut appended = 0_u32;
+    loop {
+        match journal.append(1, &vec![1; payload_bytes]) {
+            Ok(_) => appended += 1,
+            Err(AppendError::Full { .. }) => break,
+            Err(other) => panic!("{other}"),
+        }
+        assert!(appended < 100_000, "it never fills");
+    }
+    journal.sync_now().await.unwrap();
+}
+
+fn can_admit(journal: &Journal) -> bool {
+    journal.admit(1, &[1; 100]).is_ok()
+}
+
+#[tokio::test]
+async fn a_full_journal_of_two_segments_takes_work_again_once_all_of_it_is_confirmed() {
+    for (segments, keep_segments) in [(2, 0), (3, 1)] {
+        let layer = Arc::new(memory());
+        let options = Options {
+            capacity_bytes: segments * 2048,
+            ..options("/journal")
+        };
+        let (journal, _) = Journal::open(options, layer).unwrap();
+        for _round in 0..5 {
+            fill_settled(&journal, 100).await;
+            assert!(journal.is_full() && !can_admit(&journal));
+            // What nobody has confirmed stays, full or not.
+            let first = journal.stats().first;
+            assert_eq!(journal.retire_surplus(first, 0).unwrap(), 0);
+            let end = journal.stats().end;
+            assert!(journal.retire_surplus(end, keep_segments * 2048).unwrap() > 0);
+            assert!(can_admit(&journal), "{segments} segments");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_journal_that_is_closed_is_not_full_and_keeps_what_it_has() {
+    let (journal, _) = open(&memory());
+    fill_settled(&journal, 100).await;
+    let end = journal.stats().end;
+    journal.close().unwrap();
+    assert!(!journal.is_full() && !journal.has_room());
+    let bytes = journal.stats().bytes;
+    assert_eq!(journal.retire_surplus(end, bytes).unwrap(), 0);
+}
+
+proptest! {
+    /// Whatever the sizes, as long as two segments have room beside what is kept.
+    #[test]
+    fn a_full_journal_takes_work_again_and_keeps_about_what_it_should(
+        segment_bytes in 1024_u64..6000,
+        segments in 2_u64..8,
+        more in 0_u64..1000,
+        kept in 0_u64..100,
+        payload_bytes in 1_usize..400,
+    ) {
+        let capacity_bytes = segment_bytes * segments + more;
+        let keep_bytes = (capacity_bytes - 2 * segment_bytes) * kept / 100;
+        let options = Options { segment_bytes, capacity_bytes, ..options("/journal") };
+        let (journal, _) = Journal::open(options, Arc::new(memory())).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for _round in 0..3 {
+            runtime.block_on(fill_settled(&journal, payload_bytes));
+            let before = journal.stats();
+            journal.retire_surplus(before.end, keep_bytes).unwrap();
+            let after = journal.stats();
+            prop_assert!(can_admit(&journal));
+            // Never more goes than has to: a segment beside the kept bytes, or one for the room.
+            let least = keep_bytes.min(before.bytes).saturating_sub(2 * segment_bytes);
+            prop_assert!(after.bytes >= least, "{} of {keep_bytes}", after.bytes);
+            // The next segment may have been begun: its header counts.
+            prop_assert!(after.bytes <= keep_bytes + 28 || after.segments == 1, "{} of {keep_bytes}", after.bytes);
+        }
+    }
 }
 
 #[test]
@@ -259,4 +371,28 @@ fn a_journal_keeps_its_identity_and_knows_who_wrote_what() {
     );
     let (other, _) = open(&memory());
     assert_ne!(other.identity(), identity);
+}
+
+#[test]
+fn a_journal_whose_segments_were_deleted_is_another_one_though_its_boots_count_on() {
+    let layer = memory();
+    let (journal, first) = open(&layer);
+    let identity = journal.identity();
+    journal.append(1, b"of the first").unwrap();
+    journal.close().unwrap();
+    for name in layer.list(Path::new("/journal")).unwrap() {
+        if is_a(&name, "seg") || is_a(&name, "new") {
+            layer.remove(&Path::new("/journal").join(name)).unwrap();
+        }
+    }
+    let (journal, second) = open(&layer);
+    assert_eq!(second.boot_position, 0);
+    assert_ne!(journal.identity(), identity);
+    assert!(second.boot.counter > first.boot.counter);
+}
+
+fn is_a(name: &str, extension: &str) -> bool {
+    Path::new(name)
+        .extension()
+        .is_some_and(|is| is == extension)
 }

@@ -70,6 +70,18 @@ const CONFIGURATIONS: &[(&str, &[&str])] = &[
         "data_dir = \"data\"\n[journal]\ncapacity_mib = 1024\nkeep_mib = 1000\n",
         &["tollgate.toml:4:1", "keep_mib = 1000", "768"],
     ),
+    (
+        "data_dir = \"data\"\n[journal]\ncapacity_mib = 256\nkeep_mib = 129\n",
+        &["tollgate.toml:4:1", "keep_mib = 129", "128"],
+    ),
+    (
+        "data_dir = \"data\"\n[journal]\nsegment_mib = 64\ncapacity_mib = 127\n",
+        &["tollgate.toml:4:1", "capacity_mib = 127", "two segments"],
+    ),
+    (
+        "data_dir = \"data\"\n[journal]\ncapacity_mib = 1024\nrefusals_mib = 257\n",
+        &["tollgate.toml:4:1", "refusals_mib = 257", "256"],
+    ),
     ("[gateway]\n", &["data_dir"]),
     (
         "data_dir = \"data\"\n\n[gateway]\nlisten_on = \"127.0.0.1:1\"\n",

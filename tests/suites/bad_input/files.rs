@@ -65,6 +65,29 @@ async fn a_data_directory_that_cannot_be_written_is_named() {
 }
 
 #[tokio::test]
+async fn a_producers_file_that_cannot_be_read_or_is_empty_stops_the_start_and_stays() {
+    let folder = scratch();
+    let path = config(&folder, "data");
+    let (data_dir, secrets) = (
+        folder.path().join("data"),
+        folder.path().join("data/secrets"),
+    );
+    std::fs::create_dir_all(data_dir.join("producer")).expect("a folder can be made");
+    let ended = run(&["up"], &path).await;
+    assert_eq!(ended.unlike(1, &["data/producer", "backup"]), None);
+    assert!(data_dir.join("producer").is_dir());
+    std::fs::remove_dir(data_dir.join("producer")).expect("an empty folder goes");
+    std::fs::write(data_dir.join("producer"), "").expect("a file can be written");
+    let ended = run(&["up"], &path).await;
+    assert_eq!(ended.unlike(1, &["data/producer", "names nobody"]), None);
+    let kept = std::fs::read(data_dir.join("producer")).expect("it is still there");
+    assert!(kept.is_empty());
+    for never_made in [data_dir.join("journal"), secrets] {
+        assert!(!never_made.exists(), "{}", never_made.display());
+    }
+}
+
+#[tokio::test]
 async fn a_data_directory_in_use_or_of_a_newer_version_is_named() {
     let carried = Carried::default();
     let odd = OddProviders::start("odd").await;

@@ -112,3 +112,28 @@ async fn a_flood_of_strangers_is_folded_and_its_counts_are_the_calls() {
     assert_eq!(report["totals"]["refused_requests"], total, "{report}");
     assert_eq!(report["totals"]["charged_requests"], 50, "{report}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_stranger_does_wrongly_is_folded() {
+    let rig = Rig::start(plan()).await;
+    let total = i64::try_from(CALLS).expect("a small number");
+    // Refused before anybody looks for a key.
+    let url = rig.url("/v1/chat/completions?api-version=1&api-version=2");
+    for _call in 0..CALLS {
+        let answer = rig.http().post(&url).body("{}").send().await;
+        assert_eq!(answer.expect("an answer").status(), 400);
+    }
+    let events = tests::eventually("every refusal is counted", async || {
+        let events = rig.events().await;
+        let counts = events.iter().filter_map(|event| event["count"].as_i64());
+        (counts.sum::<i64>() == total).then_some(events)
+    })
+    .await;
+    let reasons = |event: &serde_json::Value| event["outcome_detail"] == "invalid_api_version";
+    assert!(events.iter().all(reasons));
+    assert!(
+        events.len() < CALLS / 2,
+        "{} records for {total} calls are not folded",
+        events.len()
+    );
+}

@@ -5,6 +5,7 @@ mod backlog;
 mod compose;
 mod deaths;
 mod order;
+mod replaced;
 mod replicated;
 mod saved;
 mod security;

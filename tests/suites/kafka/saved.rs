@@ -18,6 +18,15 @@ async fn a_saved_journal_is_published_from_elsewhere_and_again_without_harm() {
         let answer = app.call(&Ask::new(format!("n-{call}"))).await;
         assert_eq!(answer.expect("an answer").status, 200);
     }
+    let live = stand.journal_dir();
+    let (dir, config) = (live.to_str().expect("a path"), stand.config());
+    let config = config.to_str().expect("a path");
+    let refused = run_tollgate(&["journal", "publish", dir, "--config", config]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        !refused.status.success() && said.contains("in use"),
+        "{said}"
+    );
     stand.kill();
     let elsewhere = tempfile::tempdir().expect("a scratch directory");
     for entry in std::fs::read_dir(stand.journal_dir()).expect("a journal") {
@@ -27,6 +36,10 @@ async fn a_saved_journal_is_published_from_elsewhere_and_again_without_harm() {
             std::fs::copy(&path, copy).expect("a file can be copied");
         }
     }
+    // What a segment is called while its directory takes no new name.
+    let segment = elsewhere.path().join(format!("{:020}.seg", 0));
+    std::fs::rename(&segment, elsewhere.path().join(format!("{:020}.new", 99)))
+        .expect("the first segment is there");
     let config = elsewhere.path().join("other.toml");
     let prefix = format!("saved-{:x}.", rand::random::<u64>());
     let text = format!(
