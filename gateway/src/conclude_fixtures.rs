@@ -5,9 +5,9 @@ use schemas::{Admission, Boot, EventId, WIRE_VERSION};
 
 use super::*;
 
-pub(crate) fn open_event() -> UsageEvent {
+pub(crate) fn admission() -> Admission {
     let text = Text::cut;
-    let admission = Admission {
+    Admission {
         wire: text(WIRE_VERSION),
         event_id: EventId::mint(Micros(1_000_000), [1; 10]),
         request_id: text("req_1"),
@@ -41,9 +41,12 @@ pub(crate) fn open_event() -> UsageEvent {
         config_digest: text("d"),
         durability: Durability::Written,
         synthetic: false,
-    };
-    admission.open_event(
-        &text("gw-1"),
+    }
+}
+
+pub(crate) fn open_event() -> UsageEvent {
+    admission().open_event(
+        &Text::cut("gw-1"),
         Boot {
             counter: 1,
             nonce: [0; 8],

@@ -4,7 +4,7 @@ use schemas::Unit;
 
 use super::*;
 
-pub(crate) use super::fixtures::{NOTHING, facts_of, open_event};
+pub(crate) use super::fixtures::{NOTHING, admission, facts_of, open_event};
 
 /// A case: how it ended, the provider's status, the usage it reported, what we counted.
 struct Case {

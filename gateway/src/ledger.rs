@@ -16,6 +16,7 @@ use schemas::{
 };
 
 use crate::metrics::Metrics;
+use crate::unsettled::{Unsettled, Waiting};
 
 /// Bytes of a frame that are not payload, with some to spare.
 const FRAME_OVERHEAD_BYTES: usize = 64;
@@ -37,6 +38,7 @@ pub struct Ledger {
     open: Mutex<BTreeMap<EventId, OpenSince>>,
     admitted: AtomicU64,
     settled: AtomicU64,
+    waiting: Waiting,
     metrics: Arc<Metrics>,
 }
 
@@ -82,6 +84,7 @@ impl Ledger {
             open: Mutex::new(BTreeMap::new()),
             admitted: AtomicU64::new(0),
             settled: AtomicU64::new(0),
+            waiting: Waiting::default(),
             metrics,
         }
     }
@@ -102,6 +105,14 @@ impl Ledger {
     #[must_use]
     pub fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub(crate) fn waiting(&self) -> &Waiting {
+        &self.waiting
     }
 
     /// Writes the admission and reserves room for its outcome.
@@ -132,29 +143,29 @@ impl Ledger {
     }
 
     /// Writes the record of a request that was never admitted, into the bounded lane for refusals.
-    pub fn refuse(&self, event: UsageEvent) -> Result<Ticket, AppendError> {
+    pub fn refuse(&self, mut event: UsageEvent) -> Result<Ticket, AppendError> {
         let append = |payload: &[u8]| {
             self.journal
                 .append_refusal(RecordKind::Usage as u8, payload)
         };
-        self.append_numbered(event, append, || {})
+        self.append_numbered(&mut event, append, || {})
     }
 
     /// Writes a record that no admission reserved room for, where any record may go.
-    pub fn record(&self, event: UsageEvent) -> Result<Ticket, AppendError> {
+    pub fn record(&self, mut event: UsageEvent) -> Result<Ticket, AppendError> {
         let append = |payload: &[u8]| self.journal.append(RecordKind::Usage as u8, payload);
-        self.append_numbered(event, append, || {})
+        self.append_numbered(&mut event, append, || {})
     }
 
     /// Encodes, draws the number, appends; a number that was not used is drawn again. `count` runs before anybody can see that
     /// the number was drawn: a claim counts the requests that were settled by just the numbers that it claims.
     fn append_numbered<E>(
         &self,
-        mut event: UsageEvent,
+        event: &mut UsageEvent,
         append: impl FnOnce(&[u8]) -> Result<Ticket, E>,
         count: impl FnOnce(),
     ) -> Result<Ticket, E> {
-        let mut record = encode_bounded(&mut event);
+        let mut record = encode_bounded(event);
         let mut next_seq = self.next_seq.lock();
         event::seal(&mut record, *next_seq);
         let ticket = append(&record)?;
@@ -165,8 +176,30 @@ impl Ledger {
             drop(self.journal.append(RecordKind::Cut as u8, CUT_RECORD));
         }
         drop(next_seq);
-        self.metrics.observe(&event);
+        self.metrics.observe(event);
         Ok(ticket)
+    }
+
+    /// Closes an open request with its record, or gives back what was not taken.
+    pub(crate) fn settle_once(
+        &self,
+        unsettled: Unsettled,
+    ) -> Result<Ticket, Box<(AppendError, Unsettled)>> {
+        let Unsettled {
+            mut event,
+            reservation,
+        } = unsettled;
+        let event_id = event.event_id;
+        let append = |record: &[u8]| reservation.settle(RecordKind::Usage as u8, record);
+        let settled = self.append_numbered(&mut event, append, || {
+            let mut open = self.open.lock();
+            open.remove(&event_id);
+            self.settled.fetch_add(1, Ordering::Relaxed);
+        });
+        settled.map_err(|failed| {
+            let reservation = failed.reservation;
+            Box::new((failed.error, Unsettled { event, reservation }))
+        })
     }
 
     /// Every admission below this position is closed.
@@ -221,6 +254,7 @@ impl Ledger {
 
     /// Writes what this producer is from now on. `Closed` is said only when nothing is open any more.
     pub fn live(&self, state: ProducerState, now: Micros) -> Result<(), AppendError> {
+        self.settle_again();
         self.claim(now, RecordKind::Producer, |heartbeat| {
             if state == ProducerState::Closed && heartbeat.open > 0 {
                 return None;
@@ -271,6 +305,7 @@ impl Ledger {
 
     /// Writes a sign of life.
     pub fn beat(&self, now: Micros) -> Result<Option<Ticket>, AppendError> {
+        self.settle_again();
         self.claim(now, RecordKind::Heartbeat, |heartbeat| {
             Some(heartbeat.encode())
         })
@@ -338,8 +373,8 @@ impl OpenRequest {
             .open_event(&self.ledger.producer, self.ledger.boot)
     }
 
-    /// Closes the request with its record. If the journal cannot take it the next start closes the request
-    /// as `unknown`; the error says that the promise is missed.
+    /// Closes the request with its record. If the journal cannot take it now it is tried again; the error says that the promise
+    /// is missed.
     pub fn close(mut self, event: UsageEvent) -> Result<Ticket, AppendError> {
         self.close_once(event)
     }
@@ -350,21 +385,8 @@ impl OpenRequest {
             return Err(AppendError::Closed);
         };
         runtime::failpoint::hit("gateway.before_outcome");
-        let append = |record: &[u8]| {
-            reservation
-                .settle(RecordKind::Usage as u8, record)
-                .map_err(|failed| failed.error)
-        };
-        let appended = ledger.append_numbered(event, append, || {
-            let mut open = ledger.open.lock();
-            open.remove(&self.admission.event_id);
-            ledger.settled.fetch_add(1, Ordering::Relaxed);
-        });
+        let appended = ledger.settle(Unsettled { event, reservation });
         ledger.metrics.open_requests.dec();
-        if let Err(error) = &appended {
-            ledger.metrics.unrecorded_outcomes.inc();
-            tracing::error!(event_id = %self.admission.event_id, %error, "outcome not recorded; the next start closes the request as unknown");
-        }
         runtime::failpoint::hit("gateway.after_outcome");
         appended
     }

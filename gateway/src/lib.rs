@@ -46,6 +46,7 @@ mod state;
 mod strangers;
 mod throttle;
 pub mod trace;
+mod unsettled;
 mod upload;
 mod upstream;
 mod usage_raw;

@@ -8,6 +8,7 @@ use journal::cursor::Cursor;
 use tokio_util::sync::CancellationToken;
 
 use crate::gate::Gate;
+use crate::recovery::settled_mark;
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -52,10 +53,12 @@ async fn store_settled(
         && stats.synced_end >= end_then
     {
         let cursor = settled.clone();
-        let stored =
-            tokio::task::spawn_blocking(move || cursor.store(&position.to_be_bytes())).await;
-        if !matches!(stored, Ok(Ok(()))) {
-            tracing::warn!("the settled cursor was not stored; the next start reads more");
+        // Nothing is kept of a beginning: there is nothing to pass over.
+        if let Some(mark) = settled_mark(gate.ledger.journal(), position) {
+            let stored = tokio::task::spawn_blocking(move || cursor.store(&mark)).await;
+            if !matches!(stored, Ok(Ok(()))) {
+                tracing::warn!("the settled cursor was not stored; the next start reads more");
+            }
         }
     }
     Some((settled_now, stats.end))

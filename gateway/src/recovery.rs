@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use journal::cursor::Cursor;
-use journal::{BOOT_KIND, Frame, Item, ReadError};
+use journal::{BOOT_KIND, Frame, Item, Journal, ReadError};
 use schemas::name::Text;
 use schemas::{Admission, Boot, Clock, EventId, Outcome, ProducerState, RecordKind, UsageEvent};
 use serde::Deserialize;
@@ -103,7 +103,11 @@ pub fn close_orphans(
     clock: &dyn Clock,
     settled: &Cursor,
 ) -> Result<usize, RecoveryError> {
-    let mut left = find_left(ledger, read_cursor(settled)?)?;
+    let settled = settled
+        .load()
+        .map_err(|error| RecoveryError::Cursor(error.to_string()))?;
+    let from = settled.map_or(0, |mark| settled_in(ledger.journal(), &mark));
+    let mut left = find_left(ledger, from)?;
     let open = std::mem::take(&mut left.open);
     let count = open.len();
     for (by, admission) in open.into_values() {
@@ -124,14 +128,26 @@ pub fn close_orphans(
     Ok(count)
 }
 
-fn read_cursor(settled: &Cursor) -> Result<u64, RecoveryError> {
-    let bytes = settled
-        .load()
-        .map_err(|error| RecoveryError::Cursor(error.to_string()))?;
-    let position = bytes
-        .and_then(|bytes| bytes.try_into().ok())
-        .map(u64::from_be_bytes);
-    Ok(position.unwrap_or(0))
+/// What is kept of a position below which every admission is closed: the position, and the start that wrote the place before it.
+/// A journal that was put back from a copy, or begun anew, has another start there.
+pub(crate) fn settled_mark(journal: &Journal, position: u64) -> Option<Vec<u8>> {
+    let before = journal.written_by(position.checked_sub(1)?)?;
+    let mut mark = position.to_be_bytes().to_vec();
+    mark.extend_from_slice(&before.counter.to_be_bytes());
+    mark.extend_from_slice(&before.nonce);
+    Some(mark)
+}
+
+/// The position of a mark that was made of this journal; of another, the beginning.
+fn settled_in(journal: &Journal, mark: &[u8]) -> u64 {
+    let position = mark
+        .first_chunk()
+        .map_or(0, |bytes| u64::from_be_bytes(*bytes));
+    if settled_mark(journal, position).as_deref() == Some(mark) {
+        position
+    } else {
+        0
+    }
 }
 
 /// A start that was killed said nothing of its end: what it gave is in this journal, and nothing follows. Where the journal is
