@@ -62,7 +62,7 @@ impl Ledger {
             let event_id = unsettled.event.event_id;
             match self.settle_once(unsettled) {
                 Ok(_) => {
-                    tracing::info!(%event_id, "an outcome is recorded that could not be before")
+                    tracing::info!(%event_id, "an outcome is recorded that could not be before");
                 }
                 Err(failed) => {
                     let (error, unsettled) = *failed;

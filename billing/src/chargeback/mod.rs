@@ -5,7 +5,6 @@
 
 mod coverage;
 mod dimension;
-mod event;
 mod exposure;
 mod figures;
 pub(crate) mod groups;
@@ -17,7 +16,6 @@ pub(crate) mod sql;
 
 pub use coverage::{Coverage, Share};
 pub use dimension::{BadDimension, Dimension};
-pub use event::rate_event;
 pub use exposure::Exposure;
 pub use figures::{Amount, Figures, Unpriced, Why};
 pub use report::{LogPosition, PeriodSpan, Report, Row, report};

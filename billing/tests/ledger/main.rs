@@ -15,3 +15,4 @@ mod mispricing;
 mod recompute;
 mod replay;
 mod retried;
+mod shown;

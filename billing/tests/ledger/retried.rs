@@ -1,7 +1,8 @@
 //! Requests whose calls were made again: one charge, and beside it what the failed calls may cost.
 
 use crate::common::*;
-use billing::chargeback::{Figures, rate_event};
+use crate::export::exported;
+use billing::export::{ExportFormat, Kind};
 use schemas::{Attempt, Billable, Outcome, Units, UsageSource};
 
 const PRICES: &str =
@@ -45,12 +46,11 @@ async fn a_call_that_was_made_again_is_no_charge_and_may_cost_what_was_reserved(
     // five reservations: one of the second, two of the third, two of the fourth, which is itself unclear
     let bounds: Vec<_> = exposure.at_most.values().map(ToString::to_string).collect();
     assert_eq!(bounds, ["25.00"]);
-    let mut alone = Figures::none();
-    for event in &events {
-        let figures = rate_event(event, &book(PRICES)).expect("figures");
-        alone.add(&figures).expect("a sum");
-    }
-    assert_eq!(alone, totals, "record by record the same");
+    // record by record the same: an export whose trail says anything else fails
+    let folder = tempfile::tempdir().expect("a scratch directory");
+    let trail = (Kind::Trail, ExportFormat::Csv);
+    let request = november("", "UTC");
+    exported(&ledger, &book(PRICES), &request, trail, folder.path()).await;
 }
 
 /// A call that went to a dearer model before the request was served by another is bounded by the dearer one's price, and
@@ -81,16 +81,20 @@ async fn a_call_that_went_to_another_model_may_cost_what_that_one_costs() {
         (4, call("unpriced", "unclear"), vec![], 1),
     ] {
         let event = called(number, first);
-        let figures = rate_event(&event, &book(PRICES)).expect("figures");
-        let exposure = &figures.exposure;
-        let bounds: Vec<_> = exposure.at_most.values().map(ToString::to_string).collect();
-        assert_eq!(
-            (bounds, exposure.unbounded_requests),
-            (at_most.iter().map(ToString::to_string).collect(), unbounded)
-        );
         ledger.run("TRUNCATE TABLE usage_events").await;
         ledger.write(i64::from(number), &[event]).await;
-        let report = ledger.report(PRICES, &november("", "UTC")).await;
-        assert_eq!(report.totals, figures, "the report says the same: {number}");
+        let request = november("", "UTC");
+        let totals = ledger.report(PRICES, &request).await.totals;
+        let bounds: Vec<_> = (totals.exposure.at_most.values())
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            (bounds, totals.exposure.unbounded_requests),
+            (at_most.iter().map(ToString::to_string).collect(), unbounded,)
+        );
+        // Record by record the same.
+        let folder = tempfile::tempdir().expect("a scratch directory");
+        let trail = (Kind::Trail, ExportFormat::Csv);
+        exported(&ledger, &book(PRICES), &request, trail, folder.path()).await;
     }
 }

@@ -44,11 +44,15 @@ async fn with_a_frozen_broker_a_replicated_request_is_refused_and_reaches_no_pro
     let cluster = Cluster::start(1).await;
     let stand = Stand::start(plan(&cluster, 1_000)).await;
     let app = stand.app();
-    assert_eq!(
-        app.call(&Ask::new("warm")).await.expect("an answer").status,
-        200
-    );
+    // A topic that was just made may have no leader for a while.
+    eventually("replicas are had", async || {
+        let ask = Ask::new(format!("warm-{:x}", rand::random::<u64>()));
+        (app.call(&ask).await.ok()?.status == 200).then_some(())
+    })
+    .await;
     let calls_before = Truth::of(&stand.simulator).requests.len();
+    let missed = async || stand.metric("missed_durability_total").await.unwrap_or(0.0);
+    let missed_before = missed().await;
 
     cluster.freeze(1);
     let refused = app.call(&Ask::new("frozen")).await.expect("an answer");
@@ -62,12 +66,7 @@ async fn with_a_frozen_broker_a_replicated_request_is_refused_and_reaches_no_pro
         calls_before,
         "no provider was asked"
     );
-    assert!(
-        stand
-            .metric("missed_durability_total")
-            .await
-            .is_some_and(|missed| missed >= 1.0)
-    );
+    assert!(missed().await > missed_before);
     // Who was promised less is served.
     let globex = KEYS[3];
     let served = app.call(&Ask::new("written").key(globex)).await;
