@@ -15,7 +15,7 @@ use super::events::{encode, event};
 
 pub(crate) const PRODUCER: &str = "gw-1";
 /// For waiting on a state that must come; only ever reached by a failing test.
-pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(3);
 
 pub(crate) struct World {
     pub(crate) dir: TempDir,
