@@ -5,5 +5,6 @@ mod commands;
 mod files;
 mod flood;
 mod framing;
+mod mixed;
 mod time_limits;
 mod wire;
