@@ -1,7 +1,7 @@
 //! Old segments of the journal go when they are safe elsewhere, and more than is kept: in the store, found again there by the
 //! audit, and in the archive, where there is one; or, where the log is Kafka, in the store by what its readers have committed, or
-//! only acknowledged by Kafka. They go whole, the oldest first, for as long as there is more than is kept; and where the journal is
-//! full, whatever is kept.
+//! only acknowledged by Kafka. They go whole, the oldest first, for as long as what is kept is left without them; and where the
+//! journal is full, whatever is kept.
 //!
 //! Nothing that is not confirmed ever goes: a journal that is full of it refuses new work instead. Refusals that are confirmed
 //! give their lane free, long before their segments go.
@@ -32,8 +32,7 @@ pub async fn watch(
         .is_some()
     {
         looks = looks.wrapping_add(1);
-        let is_too_much = journal.stats().bytes > keep_bytes || journal.is_full();
-        if !is_too_much && !looks.is_multiple_of(LANE_EVERY) {
+        if !journal.has_surplus(keep_bytes) && !looks.is_multiple_of(LANE_EVERY) {
             continue;
         }
         let Some(confirmed) = confirmed(&journal, &running, &safe_below).await else {

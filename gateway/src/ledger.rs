@@ -15,6 +15,7 @@ use schemas::{
     UsageEvent, WIRE_VERSION, event, wire::CUT_RECORD,
 };
 
+use crate::ends::Unsaid;
 use crate::metrics::Metrics;
 use crate::unsettled::{Unsettled, Waiting};
 
@@ -39,22 +40,8 @@ pub struct Ledger {
     admitted: AtomicU64,
     settled: AtomicU64,
     waiting: Waiting,
+    unsaid: Unsaid,
     metrics: Arc<Metrics>,
-}
-
-/// How an earlier start ended that was killed, as its journal says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct End {
-    /// The start.
-    pub boot: Boot,
-    /// The last number that it gave.
-    pub last_producer_seq: Option<i64>,
-    /// Requests that it let in; unknown where its journal is not kept that far back, like the next two.
-    pub admitted: Option<i64>,
-    /// Of those, closed by it.
-    pub settled: Option<i64>,
-    /// Of those, closed as unknown by later starts.
-    pub open: Option<i64>,
 }
 
 #[derive(Clone, Debug)]
@@ -85,6 +72,7 @@ impl Ledger {
             admitted: AtomicU64::new(0),
             settled: AtomicU64::new(0),
             waiting: Waiting::default(),
+            unsaid: Unsaid::default(),
             metrics,
         }
     }
@@ -113,6 +101,10 @@ impl Ledger {
 
     pub(crate) fn waiting(&self) -> &Waiting {
         &self.waiting
+    }
+
+    pub(crate) fn unsaid(&self) -> &Unsaid {
+        &self.unsaid
     }
 
     /// Writes the admission and reserves room for its outcome.
@@ -195,6 +187,7 @@ impl Ledger {
             let mut open = self.open.lock();
             open.remove(&event_id);
             self.settled.fetch_add(1, Ordering::Relaxed);
+            self.metrics.open_requests.dec();
         });
         settled.map_err(|failed| {
             let reservation = failed.reservation;
@@ -202,10 +195,12 @@ impl Ledger {
         })
     }
 
-    /// Every admission below this position is closed.
+    /// Every admission below this position is closed, and every earlier start that ended there is said to be.
     #[must_use]
     pub fn settled_below(&self) -> u64 {
-        let end = self.journal.stats().end;
+        // In this order: what is said in between lies behind the end.
+        let end = self.unsaid.found_from().unwrap_or(u64::MAX);
+        let end = end.min(self.journal.stats().end);
         let open = self.open.lock();
         open.values()
             .map(|since| since.position)
@@ -255,6 +250,7 @@ impl Ledger {
     /// Writes what this producer is from now on. `Closed` is said only when nothing is open any more.
     pub fn live(&self, state: ProducerState, now: Micros) -> Result<(), AppendError> {
         self.settle_again();
+        self.close_starts_again(now);
         self.claim(now, RecordKind::Producer, |heartbeat| {
             if state == ProducerState::Closed && heartbeat.open > 0 {
                 return None;
@@ -279,33 +275,10 @@ impl Ledger {
         Ok(())
     }
 
-    /// Says of an earlier start of this producer, which was killed, that nothing follows its last number.
-    pub fn close_start(&self, end: &End, now: Micros) -> Result<(), AppendError> {
-        let record = ProducerRecord {
-            wire: Text::cut(WIRE_VERSION),
-            producer: self.producer.clone(),
-            boot: end.boot,
-            state: ProducerState::Closed,
-            last_producer_seq: end.last_producer_seq,
-            admitted: end.admitted,
-            settled: end.settled,
-            open: end.open,
-            synced_position: Some(signed(self.journal.stats().synced_end)),
-            clock_us: now,
-            by: Some(Text::cut(&self.boot.to_string())),
-            why: Some(Text::cut(
-                "killed; its journal was recovered by a later start",
-            )),
-            exposure: None,
-        };
-        self.journal
-            .append(RecordKind::Producer as u8, &record.encode())?;
-        Ok(())
-    }
-
     /// Writes a sign of life.
     pub fn beat(&self, now: Micros) -> Result<Option<Ticket>, AppendError> {
         self.settle_again();
+        self.close_starts_again(now);
         self.claim(now, RecordKind::Heartbeat, |heartbeat| {
             Some(heartbeat.encode())
         })
@@ -386,7 +359,6 @@ impl OpenRequest {
         };
         runtime::failpoint::hit("gateway.before_outcome");
         let appended = ledger.settle(Unsettled { event, reservation });
-        ledger.metrics.open_requests.dec();
         runtime::failpoint::hit("gateway.after_outcome");
         appended
     }

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use journal::testing::{FaultLayer, Operation};
 use journal::{Item, Journal, Options, RealLayer};
 use prometheus_client::registry::Registry;
 use schemas::RecordKind;
 
 use super::*;
-use crate::conclude::tests::{admission, open_event};
+use crate::conclude::tests::open_event;
 
 #[tokio::test]
 async fn whoever_reads_the_journal_meets_a_cut_after_2048_records_at_the_most() {
@@ -46,59 +45,4 @@ async fn whoever_reads_the_journal_meets_a_cut_after_2048_records_at_the_most() 
         }
     }
     assert_eq!((cuts, since), (2, 5_000 - 2 * 2_048));
-}
-
-#[tokio::test]
-async fn an_outcome_that_the_disk_refuses_once_is_recorded_with_its_figures_at_the_next_beat() {
-    const EIO: i32 = 5;
-    let folder = tempfile::tempdir().unwrap();
-    let layer = FaultLayer::new(Arc::new(RealLayer));
-    let options = Options::new(folder.path().join("journal"));
-    let (journal, _) = Journal::open(options, Arc::new(layer.clone())).unwrap();
-    let boot = Boot {
-        counter: 1,
-        nonce: [7; 8],
-    };
-    let metrics = Arc::new(Metrics::new(&mut Registry::default()));
-    let ledger = Arc::new(Ledger::new(journal.clone(), Text::cut("gw"), boot, metrics));
-    let (open, ticket) = ledger.admit(admission()).unwrap();
-    layer.fail_always(Operation::Write, Some(EIO));
-    let event = UsageEvent {
-        outcome: schemas::Outcome::Completed,
-        status: Some(200),
-        ..open.open_event()
-    };
-    open.close(event).unwrap_err();
-    assert_eq!(
-        ledger.settled_below(),
-        ticket.position(),
-        "it is still open"
-    );
-    assert!(ledger.beat(Micros(1)).is_err());
-    layer.fail_always(Operation::Write, None);
-    ledger.beat(Micros(2)).unwrap();
-    assert!(ledger.settled_below() > ticket.position());
-    ledger.beat(Micros(3)).unwrap();
-
-    journal.sync_now().await.unwrap();
-    let mut reader = journal.reader(0);
-    let mut records = Vec::new();
-    while let Some(item) = reader.read().unwrap() {
-        if let Item::Frame(frame) = item
-            && frame.kind == RecordKind::Usage as u8
-        {
-            records.push(serde_json::from_slice::<UsageEvent>(&frame.payload).unwrap());
-        }
-    }
-    let [record] = &records[..] else {
-        panic!("one record: {records:?}");
-    };
-    assert_eq!(
-        (
-            record.status,
-            record.durability_degraded,
-            record.producer_seq
-        ),
-        (Some(200), true, 0)
-    );
 }

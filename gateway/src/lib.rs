@@ -13,6 +13,7 @@ pub mod door;
 mod drain;
 mod durable;
 pub mod endpoint;
+mod ends;
 mod estimate;
 mod exchange;
 mod forward;

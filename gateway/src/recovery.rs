@@ -10,7 +10,8 @@ use schemas::name::Text;
 use schemas::{Admission, Boot, Clock, EventId, Outcome, ProducerState, RecordKind, UsageEvent};
 use serde::Deserialize;
 
-use crate::ledger::{End, Ledger};
+use crate::ends::End;
+use crate::ledger::Ledger;
 
 /// What is said of a request whose gateway was killed.
 const GATEWAY_DIED: &str = "gateway_died";
@@ -67,7 +68,7 @@ struct Left {
     /// By whom each was let in; nobody where that frame is gone.
     open: BTreeMap<EventId, (Option<Boot>, Admission)>,
     starts: BTreeMap<Boot, Past>,
-    is_damaged: bool,
+    damaged: Damaged,
 }
 
 /// What a start left of itself.
@@ -81,6 +82,43 @@ struct Past {
     counts: Option<(i64, i64)>,
     /// Of its requests those that other starts close.
     unknown: i64,
+}
+
+/// Whose frames may lie where the journal cannot be read.
+#[derive(Default)]
+struct Damaged {
+    /// From the start that wrote before, if that is known, up to the first that certainly began behind.
+    between: Vec<(Option<Boot>, Option<Boot>)>,
+}
+
+impl Damaged {
+    fn begins(&mut self, position: u64, ledger: &Ledger) {
+        let before = position
+            .checked_sub(1)
+            .and_then(|before| ledger.journal().written_by(before))
+            .map(|boot| Boot {
+                counter: boot.counter,
+                nonce: boot.nonce,
+            });
+        match self.between.last() {
+            // Nobody began between that damage and this.
+            Some((_, None)) => {}
+            _ => self.between.push((before, None)),
+        }
+    }
+
+    fn ends(&mut self, next: Boot) {
+        if let Some((_, end @ None)) = self.between.last_mut() {
+            *end = Some(next);
+        }
+    }
+
+    fn may_hide(&self, boot: Boot) -> bool {
+        self.between.iter().any(|(before, next)| {
+            let is_later = before.is_none_or(|before| before.counter <= boot.counter);
+            *before == Some(boot) || is_later && next.is_none_or(|next| boot.counter < next.counter)
+        })
+    }
 }
 
 impl Past {
@@ -124,7 +162,7 @@ pub fn close_orphans(
         }
     }
     // Last: were this start killed before, the next one closes them, and counts what was closed here.
-    close_starts(ledger, clock, &left);
+    ledger.close_starts(from, left.ends(ledger.boot()), clock.now());
     Ok(count)
 }
 
@@ -150,30 +188,6 @@ fn settled_in(journal: &Journal, mark: &[u8]) -> u64 {
     }
 }
 
-/// A start that was killed said nothing of its end: what it gave is in this journal, and nothing follows. Where the journal is
-/// damaged nobody knows its last number, so it stays without an end until a person has looked.
-fn close_starts(ledger: &Ledger, clock: &dyn Clock, left: &Left) {
-    for (boot, past) in &left.starts {
-        if past.is_closed || *boot == ledger.boot() {
-            continue;
-        }
-        if left.is_damaged {
-            tracing::error!(%boot, "the journal is damaged: how far this earlier start came is not known");
-            continue;
-        }
-        let end = End {
-            boot: *boot,
-            last_producer_seq: past.last,
-            admitted: past.counts.map(|(admitted, _)| admitted),
-            settled: past.counts.map(|(_, settled)| settled),
-            open: past.counts.map(|_| past.unknown),
-        };
-        if let Err(error) = ledger.close_start(&end, clock.now()) {
-            tracing::warn!(%error, %boot, "the end of an earlier start was not written");
-        }
-    }
-}
-
 fn find_left(ledger: &Ledger, from: u64) -> Result<Left, RecoveryError> {
     let mut left = Left::default();
     let mut reader = ledger
@@ -182,13 +196,36 @@ fn find_left(ledger: &Ledger, from: u64) -> Result<Left, RecoveryError> {
     while let Some(item) = reader.read()? {
         match item {
             Item::Frame(frame) => left.note(&frame, ledger),
-            Item::Damaged(_) => left.is_damaged = true,
+            Item::Damaged(damage) => left.damaged.begins(damage.first_position, ledger),
         }
     }
     Ok(left)
 }
 
 impl Left {
+    /// A start that was killed said nothing of its end: what it gave is in this journal, and nothing follows. Where the journal is
+    /// damaged nobody knows the last number of the starts that wrote there, so those stay without an end until a person has looked.
+    fn ends(&self, own: Boot) -> Vec<End> {
+        let mut ends = Vec::new();
+        for (boot, past) in &self.starts {
+            if past.is_closed || *boot == own {
+                continue;
+            }
+            if self.damaged.may_hide(*boot) {
+                tracing::error!(%boot, "the journal is damaged where this earlier start wrote: how far it came is not known");
+                continue;
+            }
+            ends.push(End {
+                boot: *boot,
+                last_producer_seq: past.last,
+                admitted: past.counts.map(|(admitted, _)| admitted),
+                settled: past.counts.map(|(_, settled)| settled),
+                open: past.counts.map(|_| past.unknown),
+            });
+        }
+        ends
+    }
+
     fn note(&mut self, frame: &Frame, ledger: &Ledger) {
         let written_by = ledger.journal().written_by(frame.position);
         let written_by = written_by.map(|boot| Boot {
@@ -199,6 +236,7 @@ impl Left {
             && let Some(boot) = written_by
         {
             self.past(boot).counts = Some((0, 0));
+            self.damaged.ends(boot);
         }
         match RecordKind::from_byte(frame.kind) {
             Some(RecordKind::Admission) => self.admission(frame, written_by),
@@ -262,3 +300,7 @@ impl Left {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "recovery_tests.rs"]
+mod tests;

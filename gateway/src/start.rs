@@ -42,7 +42,7 @@ const ESTIMATORS: usize = 2;
 const BACKLOG: i32 = 4_096;
 /// How long a stop waits for Kafka to have everything.
 const DRAIN_PUBLISHER: Duration = Duration::from_secs(20);
-/// How long after the end of `stop_timeout_ms` forced work may take to write its records.
+/// How long after the end of `stop_timeout_ms` forced work may take to write its records, and then the disk to take them.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What a start needs.
@@ -396,6 +396,7 @@ impl Running {
             self.services.shutdown().await;
         }
         self.gate.write_last_strangers();
+        self.gate.ledger.settle_rest(LAST_WORDS).await;
         self.gate.say(ProducerState::Closed);
         if let Err(error) = self.gate.ledger.journal().sync_now().await {
             tracing::error!(%error, "the journal could not be synced");

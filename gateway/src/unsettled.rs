@@ -1,14 +1,18 @@
 //! Outcomes that the journal did not take: each waits with the room that was reserved for it and is tried again at every sign of
 //! life, so that a passing fault of the disk costs no figure. What must not live here: what an outcome is.
 
+use std::time::Duration;
+
 use journal::{AppendError, Reservation, Ticket};
 use parking_lot::Mutex;
-use schemas::UsageEvent;
+use schemas::{EventId, UsageEvent};
 
 use crate::ledger::Ledger;
 
 /// So many wait; of more than these, which would be a disk that fails for minutes, the next start says `unknown`.
 const MOST: usize = 1_024;
+/// At a stop they are tried so often.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// The record of a request that is still open, and its room.
 #[derive(Debug)]
@@ -36,6 +40,14 @@ impl Waiting {
         }
         has_room
     }
+
+    fn take(&self) -> Vec<Unsettled> {
+        std::mem::take(&mut *self.0.lock())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
 }
 
 impl Ledger {
@@ -46,31 +58,61 @@ impl Ledger {
             Ok(ticket) => return Ok(ticket),
             Err(failed) => *failed,
         };
-        self.metrics().unrecorded_outcomes.inc();
         if self.waiting().keep(unsettled, &error) {
+            self.metrics().waiting_outcomes.inc();
             tracing::error!(%event_id, %error, "outcome not recorded; it is tried again at each sign of life");
         } else {
-            tracing::error!(%event_id, %error, "outcome not recorded; the next start closes the request as unknown");
+            self.give_up(event_id, &error);
         }
         Err(error)
     }
 
     /// Tries again what waits.
     pub(crate) fn settle_again(&self) {
-        let waiting = std::mem::take(&mut *self.waiting().0.lock());
-        for unsettled in waiting {
+        for unsettled in self.waiting().take() {
             let event_id = unsettled.event.event_id;
             match self.settle_once(unsettled) {
                 Ok(_) => {
+                    self.metrics().waiting_outcomes.dec();
                     tracing::info!(%event_id, "an outcome is recorded that could not be before");
                 }
                 Err(failed) => {
                     let (error, unsettled) = *failed;
                     if !self.waiting().keep(unsettled, &error) {
-                        tracing::error!(%event_id, %error, "outcome not recorded; the next start closes the request as unknown");
+                        self.metrics().waiting_outcomes.dec();
+                        self.give_up(event_id, &error);
                     }
                 }
             }
         }
     }
+
+    /// At a stop: tries until nothing waits; what still waits when `bound` has passed is given up.
+    pub(crate) async fn settle_rest(&self, bound: Duration) {
+        let trying = async {
+            self.settle_again();
+            while !self.waiting().is_empty() {
+                tokio::time::sleep(AGAIN).await;
+                self.settle_again();
+            }
+        };
+        if tokio::time::timeout(bound, trying).await.is_ok() {
+            return;
+        }
+        for unsettled in self.waiting().take() {
+            self.metrics().waiting_outcomes.dec();
+            self.give_up(unsettled.event.event_id, &AppendError::Closed);
+        }
+    }
+
+    /// Only the next start closes the request.
+    fn give_up(&self, event_id: EventId, error: &AppendError) {
+        self.metrics().open_requests.dec();
+        self.metrics().unrecorded_outcomes.inc();
+        tracing::error!(%event_id, %error, "outcome not recorded; the next start closes the request as unknown");
+    }
 }
+
+#[cfg(test)]
+#[path = "unsettled_tests.rs"]
+pub(crate) mod tests;

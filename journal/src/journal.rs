@@ -182,11 +182,16 @@ impl Journal {
         self.shared().retire(position, || true)
     }
 
-    /// Deletes the oldest segments of which every position is below `position`, for as long as segments hold more than
-    /// `keep_bytes`, or an admission finds no room. Returns how many went.
+    /// Deletes the oldest segments of which every position is below `position`, for as long as the others hold `keep_bytes`
+    /// without it, or an admission finds no room. Returns how many went.
     pub fn retire_surplus(&self, position: u64, keep_bytes: u64) -> Result<usize, ReadError> {
-        let is_too_much = || self.stats().bytes > keep_bytes || self.is_full();
-        self.shared().retire(position, is_too_much)
+        self.shared()
+            .retire(position, || self.has_surplus(keep_bytes))
+    }
+
+    /// Whether `keep_bytes` would be left without the oldest segment, or an admission finds no room.
+    pub fn has_surplus(&self, keep_bytes: u64) -> bool {
+        self.shared().bytes_without_oldest() >= Some(keep_bytes) || self.is_full()
     }
 
     /// Whether an admission would be refused for want of room, and for nothing else.
@@ -235,6 +240,14 @@ impl Drop for Handle {
 }
 
 impl Shared {
+    /// What the segments hold beside the oldest; nothing where there is no other.
+    fn bytes_without_oldest(&self) -> Option<u64> {
+        let writer = self.writer.lock();
+        let others = writer.closed_bytes + writer.active.offset;
+        let oldest = writer.segments.oldest_below(u64::MAX)?;
+        Some(others - oldest.bytes)
+    }
+
     /// One segment after the other, for as long as `goes_on` says so before each.
     fn retire(&self, position: u64, goes_on: impl Fn() -> bool) -> Result<usize, ReadError> {
         let _one_at_a_time = self.retiring.lock();

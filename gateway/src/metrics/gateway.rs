@@ -56,7 +56,9 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Answers read on after their app has gone.
     pub drains: Gauge,
-    /// Outcomes that the journal did not take.
+    /// Outcomes that the journal has not taken yet and that are tried again.
+    pub waiting_outcomes: Gauge,
+    /// Outcomes that the journal did not take and that are given up.
     pub unrecorded_outcomes: Counter,
     /// Requests whose guard was dropped without an outcome; an alarm.
     pub dropped_without_outcome: Counter,
@@ -97,6 +99,7 @@ impl Metrics {
             open_requests: Gauge::default(),
             connections: Gauge::default(),
             drains: Gauge::default(),
+            waiting_outcomes: Gauge::default(),
             unrecorded_outcomes: Counter::default(),
             dropped_without_outcome: Counter::default(),
             folded_refusals: Counter::default(),

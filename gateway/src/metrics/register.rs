@@ -188,6 +188,11 @@ impl Metrics {
             "answers read on after their app has gone",
             self.drains.clone(),
         );
+        registry.register(
+            "waiting_outcomes",
+            "outcomes that the journal has not taken yet; they are tried again each second",
+            self.waiting_outcomes.clone(),
+        );
         let mut counter = |name: &str, help: &str, counter: &Counter| {
             registry.register(name, help, counter.clone());
         };
@@ -203,7 +208,7 @@ impl Metrics {
         );
         counter(
             "unrecorded_outcomes",
-            "outcomes that the journal did not take; any is an alarm",
+            "outcomes that were given up because the journal did not take them; any is an alarm",
             &self.unrecorded_outcomes,
         );
         counter(
