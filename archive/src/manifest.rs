@@ -7,8 +7,10 @@ use sha2::{Digest as _, Sha256};
 use crate::error::ArchiveError;
 use crate::log::LogId;
 
-/// What this version writes.
-pub(crate) const FORMAT: &str = "tollgate-archive-1";
+/// A manifest that does not say who wrote its last record: the log does not know, or its archiver did not ask.
+pub(crate) const WITHOUT_WRITER: &str = "tollgate-archive-1";
+/// A manifest that says it.
+pub(crate) const WITH_WRITER: &str = "tollgate-archive-2";
 /// A manifest is never larger.
 pub(crate) const MAX_BYTES: u64 = 64 << 10;
 
@@ -61,6 +63,9 @@ pub struct Manifest {
     pub first: i64,
     /// The place of its last record.
     pub last: i64,
+    /// Who wrote that record, where the log knows: a copy of it that was put back and written on has another writer there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_by: Option<String>,
     /// How many records.
     pub records: u64,
     /// What is missing between the segment before and this one.
@@ -101,12 +106,21 @@ impl Manifest {
             format: String,
         }
         if let Ok(Format { format }) = serde_json::from_slice(bytes)
-            && format != FORMAT
+            && ![WITHOUT_WRITER, WITH_WRITER].contains(&&*format)
         {
             let what = name.to_owned();
             return Err(ArchiveError::Newer { what, format });
         }
         serde_json::from_slice(bytes).map_err(|error| ArchiveError::damaged(name, error))
+    }
+
+    /// What a manifest is called that says who wrote its last record, or does not. Where the log does not know, archivers of both
+    /// versions write the same bytes.
+    pub(crate) fn format_of(written_by: Option<&str>) -> &'static str {
+        match written_by {
+            Some(_) => WITH_WRITER,
+            None => WITHOUT_WRITER,
+        }
     }
 
     /// Its log.

@@ -8,7 +8,7 @@ use crate::chain::Chain;
 use crate::entry::Entry;
 use crate::error::ArchiveError;
 use crate::log::LogId;
-use crate::manifest::{Ends, FORMAT, Manifest, Missing, digest_of};
+use crate::manifest::{Ends, Manifest, Missing, digest_of};
 use crate::rule::{Boundaries, Limits, Rule};
 use crate::segment::Writing;
 use crate::shelf::{Put, Shelf};
@@ -35,8 +35,11 @@ pub enum Due {
     Cut,
 }
 
+/// Who wrote the record at a place, if the log knows.
+type Writers<'a> = Box<dyn Fn(i64) -> Option<String> + 'a>;
+
 /// Seals one log.
-pub struct Sealer {
+pub struct Sealer<'a> {
     shelf: Arc<dyn Shelf>,
     log: LogId,
     rule: Rule,
@@ -47,9 +50,11 @@ pub struct Sealer {
     first: Option<i64>,
     missing: Option<Missing>,
     sealed: Sealed,
+    writers: Writers<'a>,
+    archived: Option<(i64, Option<String>)>,
 }
 
-impl Sealer {
+impl<'a> Sealer<'a> {
     /// Goes on where the archive of the log ends.
     pub fn open(
         shelf: Arc<dyn Shelf>,
@@ -62,6 +67,9 @@ impl Sealer {
             // The log is let go up to this end, so it must not be one that a power cut takes back.
             shelf.settle(&log.folder())?;
         }
+        let archived = last
+            .as_ref()
+            .map(|(manifest, _)| (manifest.last, manifest.written_by.clone()));
         let (segment, previous, first) = match last {
             None => (0, None, None),
             Some((manifest, digest)) => {
@@ -78,7 +86,23 @@ impl Sealer {
             first,
             missing: None,
             sealed: Sealed::default(),
+            writers: Box::new(|_| None),
+            archived,
         })
+    }
+
+    /// Manifests say from now on who wrote their last record, where `writers` knows.
+    #[must_use]
+    pub fn naming(mut self, writers: impl Fn(i64) -> Option<String> + 'a) -> Self {
+        self.writers = Box::new(writers);
+        self
+    }
+
+    /// The last record that was archived when this was opened, who wrote it then, and who wrote what is there now, if that is another.
+    pub fn parted(&self) -> Option<(i64, String, String)> {
+        let (last, written_by) = self.archived.as_ref()?;
+        let (then, now) = (written_by.clone()?, (self.writers)(*last)?);
+        (then != now).then_some((*last, then, now))
     }
 
     /// All places before are archived, or were missing; none if nothing is.
@@ -144,14 +168,16 @@ impl Sealer {
             return Ok(());
         };
         self.rule.end();
+        let written_by = (self.writers)(writing.last);
         let mut manifest = Manifest {
-            format: FORMAT.to_owned(),
+            format: Manifest::format_of(written_by.as_deref()).to_owned(),
             topic: self.log.topic.clone(),
             topic_id: self.log.topic_id.clone(),
             partition: self.log.partition,
             segment: self.segment,
             first,
             last: writing.last,
+            written_by,
             records: writing.records,
             missing_before: self.missing,
             ends,
@@ -199,7 +225,7 @@ impl Sealer {
     }
 }
 
-impl std::fmt::Debug for Sealer {
+impl std::fmt::Debug for Sealer<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sealer")
             .field("log", &self.log)

@@ -114,7 +114,7 @@ struct Archiver<'a, S: Source> {
     cut_at: Option<Instant>,
 }
 
-impl<S: Source> Archiver<'_, S> {
+impl<'a, S: Source> Archiver<'a, S> {
     /// From the archive's end on. What is begun and not sealed when this ends is read again by the next.
     async fn work(&mut self) -> Result<(), Halt> {
         let (mut sealer, from) = self.open()?;
@@ -145,7 +145,7 @@ impl<S: Source> Archiver<'_, S> {
         }
     }
 
-    fn open(&self) -> Result<(Sealer, i64), Halt> {
+    fn open(&self) -> Result<(Sealer<'a>, i64), Halt> {
         let Archiving {
             shelf,
             limits,
@@ -155,7 +155,17 @@ impl<S: Source> Archiver<'_, S> {
         let place = self.source.place();
         let unnamed = || SourceError::Failed(format!("topic {} has no identity", place.topic));
         let log = LogId::of_place(place.topic.as_str(), place.partition).ok_or_else(unnamed)?;
-        let mut sealer = Sealer::open(shelf.clone(), log.clone(), *limits, *boundaries)?;
+        let source = self.source;
+        let mut sealer = Sealer::open(shelf.clone(), log.clone(), *limits, *boundaries)?
+            .naming(|place| source.written_by(place));
+        if let Some((archived, read, found)) = sealer.parted() {
+            return Err(Halt::ArchivedByAnother {
+                log: log.to_string(),
+                archived,
+                read,
+                found,
+            });
+        }
         let (kept, end) = (self.source.first_kept(), self.source.readable_end());
         match sealer.end() {
             None => sealer.begin_at(kept),
@@ -173,7 +183,7 @@ impl<S: Source> Archiver<'_, S> {
         Ok((sealer, from))
     }
 
-    fn lose(&self, sealer: &mut Sealer, first: i64, next: i64) -> Result<(), Halt> {
+    fn lose(&self, sealer: &mut Sealer<'_>, first: i64, next: i64) -> Result<(), Halt> {
         let lost = u64::try_from(next - first).unwrap_or(0);
         self.news.metrics.lost_positions.inc_by(lost);
         self.news.alarm(format!(
@@ -184,7 +194,7 @@ impl<S: Source> Archiver<'_, S> {
     }
 
     /// The age of a segment may be over though nothing more comes: where there is no boundary, a cut makes one, for all alike.
-    fn idle(&mut self, sealer: &mut Sealer) -> Result<(), Halt> {
+    fn idle(&mut self, sealer: &mut Sealer<'_>) -> Result<(), Halt> {
         let now_us = runtime::clock::now_us();
         let was_asked = self.cut_at.is_some_and(|at| at.elapsed() < CUT_AGAIN);
         if sealer.idle(now_us)? == Due::Cut && !was_asked {
@@ -218,7 +228,7 @@ impl<S: Source> Archiver<'_, S> {
     }
 
     /// Says what was sealed.
-    fn tell(&self, sealer: &mut Sealer) {
+    fn tell(&self, sealer: &mut Sealer<'_>) {
         let news = sealer.take_sealed();
         let metrics = &self.archiving.metrics;
         metrics.segments.inc_by(news.segments);

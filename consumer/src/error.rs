@@ -59,6 +59,20 @@ pub enum Halt {
         /// The log's end.
         end: i64,
     },
+    /// The log is as long as what is archived of it, but says something else there.
+    #[error(
+        "{log} is archived up to {archived}, which boot {read} wrote, but boot {found} wrote there: it is not the log that was archived; put the log back, or archive this one into another directory"
+    )]
+    ArchivedByAnother {
+        /// Which log.
+        log: String,
+        /// The last place that is archived.
+        archived: i64,
+        /// Who wrote it then.
+        read: String,
+        /// Who wrote it now.
+        found: String,
+    },
     /// It was asked to stop while the store was away.
     #[error("asked to stop")]
     Asked,
@@ -73,9 +87,10 @@ impl Halt {
             Self::Rejected { .. } => "rejected",
             Self::Commit(_) => "cursor",
             Self::Archive(_) => "archive",
-            Self::NotThisLog(_) | Self::NotTheArchivedLog { .. } | Self::Changed { .. } => {
-                "log_changed"
-            }
+            Self::NotThisLog(_)
+            | Self::NotTheArchivedLog { .. }
+            | Self::ArchivedByAnother { .. }
+            | Self::Changed { .. } => "log_changed",
             Self::Asked => "asked",
         }
     }

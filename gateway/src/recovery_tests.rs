@@ -8,7 +8,7 @@ use schemas::{Micros, ProducerRecord, RecordKind};
 
 use super::*;
 use crate::conclude::tests::open_event;
-use crate::unsettled::tests::{disk, recover, records, start};
+use crate::unsettled::tests::{disk, records, recover, start};
 
 /// A start that writes three records under this name and is killed.
 async fn life(folder: &Path, layer: &FaultLayer, name: &str) -> Boot {

@@ -207,7 +207,10 @@ async fn a_poisoned_journal_keeps_no_outcome_waiting_and_the_next_start_closes_i
     assert!(!complete(before));
     assert_eq!(counts(&ledger), (2, 1, 0));
     layer.fail_always(Operation::Sync, Some(EIO));
-    ledger.journal().append(RecordKind::Cut as u8, schemas::wire::CUT_RECORD).unwrap();
+    ledger
+        .journal()
+        .append(RecordKind::Cut as u8, schemas::wire::CUT_RECORD)
+        .unwrap();
     ledger.journal().sync_now().await.unwrap_err();
     assert!(!complete(after));
     assert_eq!(counts(&ledger), (1, 1, 1));

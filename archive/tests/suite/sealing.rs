@@ -45,7 +45,7 @@ pub(crate) fn records(count: i64) -> Vec<Entry> {
         .collect()
 }
 
-fn sealer(shelf: Arc<dyn Shelf>, limits: Limits) -> Result<Sealer, ArchiveError> {
+fn sealer(shelf: Arc<dyn Shelf>, limits: Limits) -> Result<Sealer<'static>, ArchiveError> {
     let mut sealer = Sealer::open(shelf, log(), limits, Boundaries::Cuts)?;
     sealer.begin_at(0);
     Ok(sealer)
@@ -275,6 +275,45 @@ fn what_the_log_lost_is_said_by_the_chain_and_by_the_verification() {
         matches!(&missing[..], [(Verdict::Missing, _)]),
         "{missing:?}"
     );
+}
+
+#[test]
+fn a_manifest_says_who_wrote_its_last_record_and_a_log_that_parted_from_it_shows() {
+    let all = records(60);
+    let dir = tempfile::tempdir().unwrap();
+    let shelf: Arc<dyn Shelf> = Arc::new(Directory::new(dir.path()));
+    // As the version before wrote it, which did not ask.
+    archive(shelf.clone(), LIMITS, &all[..30]).unwrap();
+    let wrote = |place: i64| Some(format!("{}-aa", 1 + place / 35));
+    let mut sealer = sealer(shelf.clone(), LIMITS).unwrap().naming(wrote);
+    assert_eq!(sealer.parted(), None, "nobody knows who wrote it");
+    let from = usize::try_from(sealer.end().unwrap()).unwrap();
+    for entry in &all[from..] {
+        sealer.push(entry).unwrap();
+    }
+    drop(sealer);
+    assert_eq!(findings(&*shelf), []);
+    let chain = Chain::open(shelf.clone(), &log()).unwrap();
+    for manifest in &chain.manifests {
+        let named = manifest.first >= i64::try_from(from).unwrap();
+        let wanted = named.then(|| wrote(manifest.last).unwrap());
+        assert_eq!(manifest.written_by, wanted);
+    }
+    let texts: Vec<_> = files(dir.path())
+        .into_iter()
+        .filter(|(path, _)| path.extension().is_some_and(|is| is == "json"))
+        .map(|(_, bytes)| String::from_utf8(bytes).unwrap())
+        .collect();
+    let of = |version: &str| texts.iter().filter(|text| text.contains(version)).count();
+    assert!(of("tollgate-archive-1") > 0 && of("tollgate-archive-2") > 0);
+    assert_eq!(of("written_by"), of("tollgate-archive-2"));
+
+    let last = chain.end().unwrap() - 1;
+    let reopened = || Sealer::open(shelf.clone(), log(), LIMITS, Boundaries::Cuts).unwrap();
+    assert_eq!(reopened().naming(wrote).parted(), None);
+    assert_eq!(reopened().naming(|_| None).parted(), None);
+    let parted = reopened().naming(|_| Some("2-bb".into())).parted();
+    assert_eq!(parted, Some((last, "2-aa".into(), "2-bb".into())));
 }
 
 /// The path of the manifest of a segment, and that of its file.

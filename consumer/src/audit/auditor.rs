@@ -117,10 +117,9 @@ impl<'a, S: Source> Auditor<'a, S> {
         self.look_again_at = self.due_at;
     }
 
-    /// Starts over at the next audit.
+    /// The next audit goes on where this one was refused.
     pub(crate) fn give_up_pass(&mut self) {
         self.answering = None;
-        self.proof = None;
         self.due_at = Instant::now() + self.every;
     }
 
@@ -145,7 +144,15 @@ impl<'a, S: Source> Auditor<'a, S> {
             .proof
             .take()
             .unwrap_or_else(|| Proof::nothing(commit.mark().origin));
-        let is_done = self.verify_page(&mut proof, writer, commit).await?;
+        let verified = self.verify_page(&mut proof, writer, commit).await;
+        let is_done = match verified {
+            Ok(is_done) => is_done,
+            Err(halt) => {
+                // What was verified before stays so.
+                self.proof = Some(proof);
+                return Err(halt);
+            }
+        };
         writer
             .news
             .change(|status| status.verified = proof.safe_below());
@@ -164,7 +171,7 @@ impl<'a, S: Source> Auditor<'a, S> {
             self.look_again_at = Instant::now();
         }
         self.answering = Some(asked);
-        let Some(proof) = &self.proof else {
+        let Some(verified) = self.proof.as_ref().map(|proof| proof.verified) else {
             return Ok(());
         };
         let started = Instant::now();
@@ -172,9 +179,15 @@ impl<'a, S: Source> Auditor<'a, S> {
             return Ok(());
         }
         let origin = commit.mark().origin;
-        let now = self.look(writer, origin, proof.verified).await?;
+        let looked = self.look(writer, origin, verified).await;
         self.look_again_at = Instant::now() + started.elapsed() * LOOK_SHARE;
-        if let Some(loss) = proof.counts.loss(&now, proof.events) {
+        if looked.is_err() && writer.news.answered() < asked {
+            // Who asked is answered all the same: everything is verified again, a page at a time.
+            self.proof = None;
+        }
+        let now = looked?;
+        let counted = self.proof.as_ref();
+        if let Some(loss) = counted.and_then(|proof| proof.counts.loss(&now, proof.events)) {
             tracing::warn!(
                 loss,
                 "the store is not as it was verified; everything is verified again"
@@ -199,7 +212,8 @@ impl<'a, S: Source> Auditor<'a, S> {
         {
             judged = self.judge_page(writer, from, committed).await?;
             for finding in &judged.verdict.findings {
-                self.try_again_or_give_up(finding, proof, writer);
+                self.try_again_or_give_up(finding, proof, writer, commit)
+                    .await?;
             }
         }
         let Judged {
@@ -217,11 +231,27 @@ impl<'a, S: Source> Auditor<'a, S> {
     }
 
     /// A batch was inserted again and still is not whole.
-    fn try_again_or_give_up(&mut self, finding: &Finding, proof: &mut Proof, writer: &Writer) {
+    async fn try_again_or_give_up(
+        &mut self,
+        finding: &Finding,
+        proof: &mut Proof,
+        writer: &Writer,
+        commit: &mut Commit,
+    ) -> Result<(), Halt> {
         let kept = self.source.first_kept();
-        if finding.range().0 < kept {
-            // Its rest was inserted and looked at; no repair brings back the whole.
-            return give_up(proof, writer, finding, NOT_KEPT);
+        let (first, last) = finding.range();
+        if last < kept {
+            give_up(proof, writer, finding, NOT_KEPT);
+            return Ok(());
+        }
+        if first < kept && matches!(finding, Finding::Short { .. }) {
+            // It stays short for ever. Whether its rest is there is asked after it was counted: what goes later, a look misses.
+            let repair_epoch = commit.mark().repair_epoch + 1;
+            let saved = rest::save(self.source, writer, commit, (kept, last), repair_epoch).await?;
+            if saved == Repaired::Done(0) {
+                give_up(proof, writer, finding, NOT_KEPT);
+                return Ok(());
+            }
         }
         proof.is_not_whole(finding, kept);
         let tries = self.tries.entry(finding.range().0).or_default();
@@ -237,6 +267,7 @@ impl<'a, S: Source> Auditor<'a, S> {
                 "it was inserted again and still is not whole",
             );
         }
+        Ok(())
     }
 
     async fn judge_page(&self, writer: &Writer, from: i64, committed: i64) -> Result<Judged, Halt> {

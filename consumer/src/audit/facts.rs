@@ -1,7 +1,7 @@
 //! What the store holds of a few batches, asked in SQL: digests are computed again from the bytes, not read from a column.
 //! What it means is decided in `verdict`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::rows::Source as Place;
 use store::{Client, StoreError};
@@ -49,6 +49,15 @@ pub(crate) struct Page {
     pub is_last: bool,
 }
 
+/// What the store holds of records, whatever else it holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// Offset, fate and leaf hash of every record whose bytes have that hash.
+    pub records: BTreeSet<(i64, i8, String)>,
+    /// Offsets of events whose `event_id` is not in `usage_events`.
+    pub missing_events: BTreeSet<i64>,
+}
+
 impl Page {
     /// The boundary up to which a page says something that starts at `from`; what is `committed` must be there.
     pub(crate) fn end(&self, from: i64, committed: i64) -> i64 {
@@ -64,43 +73,89 @@ impl Page {
 
 type CutTuple = (i64, i64, i64, i64, i64, String);
 
-/// The next cuts from `from` on that end below `below`.
+/// The next cuts from `from` on that end below `below`. Cuts that begin inside of others belong to the same page: the next one
+/// begins where all of this one's have ended.
 pub(crate) async fn page(
     client: &Client,
     place: &Place,
     from: i64,
     below: i64,
 ) -> Result<Page, StoreError> {
+    let mut page = Paging::new(from);
+    while let Some(next) = page.next_from() {
+        page.take(cuts(client, place, next, below).await?);
+    }
+    Ok(page.page)
+}
+
+/// Gathers a page from answers of at most `PAGE_CUTS` cuts, in order.
+struct Paging {
+    page: Page,
+    records: i64,
+    /// Where all cuts of it have ended.
+    end: i64,
+    next_from: Option<i64>,
+}
+
+impl Paging {
+    fn new(from: i64) -> Self {
+        Self {
+            page: Page::default(),
+            records: 0,
+            end: from,
+            next_from: Some(from),
+        }
+    }
+
+    /// From which first place on to ask for more.
+    fn next_from(&self) -> Option<i64> {
+        self.next_from
+    }
+
+    fn take(&mut self, answer: Vec<Cut>) {
+        let more = answer.len() == PAGE_CUTS;
+        self.next_from = None;
+        for cut in answer {
+            let is_full = self.page.cuts.len() >= PAGE_CUTS
+                || self.records + cut.records > PAGE_RECORDS && !self.page.cuts.is_empty();
+            if is_full && cut.first >= self.end {
+                self.next_from = None;
+                return;
+            }
+            self.records += cut.records;
+            self.end = self.end.max(cut.last + 1);
+            // No two have one first place.
+            self.next_from = more.then_some(cut.first + 1);
+            self.page.cuts.push(cut);
+        }
+        self.page.is_last = self.next_from.is_none();
+    }
+}
+
+async fn cuts(
+    client: &Client,
+    place: &Place,
+    from: i64,
+    below: i64,
+) -> Result<Vec<Cut>, StoreError> {
     const SQL: &str = "SELECT first, last, records, events, dead_letters, lower(hex(digest)) FROM cuts FINAL \
         WHERE topic = ? AND partition = ? AND first >= ? AND last < ? ORDER BY first LIMIT ?";
     let query = client
         .query(SQL)
         .bind(place.topic.as_str())
         .bind(place.partition);
-    let rows: Vec<CutTuple> = query
-        .bind(from)
-        .bind(below)
-        .bind(PAGE_CUTS as u64)
-        .fetch_all()
-        .await?;
-    let mut is_last = rows.len() < PAGE_CUTS;
-    let (mut cuts, mut records) = (Vec::with_capacity(rows.len()), 0);
-    for (first, last, count, events, dead_letters, digest) in rows {
-        records += count;
-        if records > PAGE_RECORDS && !cuts.is_empty() {
-            is_last = false;
-            break;
-        }
-        cuts.push(Cut {
-            first,
-            last,
-            records: count,
-            events,
-            dead_letters,
-            digest,
-        });
-    }
-    Ok(Page { cuts, is_last })
+    let query = query.bind(from).bind(below).bind(PAGE_CUTS as u64);
+    let rows: Vec<CutTuple> = query.fetch_all().await?;
+    let cuts = rows.into_iter();
+    let cuts = cuts.map(|(first, last, records, events, dead_letters, digest)| Cut {
+        first,
+        last,
+        records,
+        events,
+        dead_letters,
+        digest,
+    });
+    Ok(cuts.collect())
 }
 
 type SeenTuple = (i64, u64, u64, u64, u64, u64, String, i64, i64);
@@ -158,8 +213,8 @@ pub(crate) async fn seen(
     Ok(seen)
 }
 
-/// Events of `audit_log` whose key is not in `usage_events`. An event that a record of higher rank replaced is there, under
-/// the same key. Both sets hold the keys of the page only, however large the tables are.
+/// Events of `audit_log` whose key is not in `usage_events`, by cut. An event that a record of higher rank replaced is there, under
+/// the same key.
 async fn missing_events(
     client: &Client,
     place: &Place,
@@ -167,26 +222,128 @@ async fn missing_events(
     offsets: (i64, i64),
     received: (i64, i64),
 ) -> Result<Vec<(i64, u64)>, StoreError> {
-    const SQL: &str = "WITH events AS (\
+    let sql = missing_events_sql(
+        "toInt64(roundDown(offset, arrayMap(f -> toInt64(f), ?))) AS cut, uniqExact(offset)",
+        "GROUP BY cut",
+    );
+    let query = client
+        .query(&sql)
+        .bind(place.topic.as_str())
+        .bind(place.partition);
+    let query = query.bind(offsets.0).bind(offsets.1).bind(firsts);
+    let (from, to) = window(received);
+    query.bind(from).bind(to).fetch_all().await
+}
+
+/// What the store holds from `first` to `last`; events there were received within `received`, in microseconds.
+pub(crate) async fn held(
+    client: &Client,
+    place: &Place,
+    (first, last): (i64, i64),
+    received: (i64, i64),
+) -> Result<Held, StoreError> {
+    const SQL: &str = "SELECT DISTINCT offset, CAST(fate, 'Int8'), lower(hex(leaf)) FROM audit_log \
+        WHERE topic = ? AND partition = ? AND offset >= ? AND offset <= ? AND leaf = SHA256(concat(char(0), bytes))";
+    let ask = |sql: &str| {
+        client
+            .query(sql)
+            .bind(place.topic.as_str())
+            .bind(place.partition)
+            .bind(first)
+            .bind(last)
+    };
+    let records = ask(SQL).fetch_all::<(i64, i8, String)>().await?;
+    let missing = missing_events_sql("DISTINCT offset", "");
+    let (from, to) = window(received);
+    let missing = ask(&missing).bind(from).bind(to).fetch_all::<i64>().await?;
+    Ok(Held {
+        records: records.into_iter().collect(),
+        missing_events: missing.into_iter().collect(),
+    })
+}
+
+/// Both sets hold the keys of the page only, however large the tables are.
+fn missing_events_sql(select: &str, group: &str) -> String {
+    format!(
+        "WITH events AS (\
             SELECT offset, tenant, toStartOfHour(received) AS hour, event_id FROM audit_log \
             WHERE topic = ? AND partition = ? AND offset >= ? AND offset <= ? AND fate = 'event') \
-        SELECT toInt64(roundDown(offset, arrayMap(f -> toInt64(f), ?))) AS cut, uniqExact(offset) FROM events \
+        SELECT {select} FROM events \
         WHERE (tenant, hour, event_id) NOT IN (\
             SELECT tenant, toStartOfHour(received), event_id FROM usage_events \
             WHERE received >= toStartOfHour(fromUnixTimestamp64Micro(?)) AND received < fromUnixTimestamp64Micro(?) \
                 AND (tenant, toStartOfHour(received), event_id) IN (SELECT tenant, hour, event_id FROM events)) \
-        GROUP BY cut";
-    /// Copies of one event agree on the hour, not on the microsecond.
+        {group}"
+    )
+}
+
+/// Copies of one event agree on the hour, not on the microsecond.
+fn window((earliest, latest): (i64, i64)) -> (i64, i64) {
     const HOUR_US: i64 = 3_600_000_000;
-    let query = client
-        .query(SQL)
-        .bind(place.topic.as_str())
-        .bind(place.partition);
-    let query = query.bind(offsets.0).bind(offsets.1).bind(firsts);
-    let (earliest, latest) = (received.0.max(0), received.1.saturating_add(HOUR_US));
-    query.bind(earliest).bind(latest).fetch_all().await
+    (earliest.max(0), latest.saturating_add(HOUR_US))
 }
 
 fn count(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(first: i64, last: i64) -> Cut {
+        Cut {
+            first,
+            last,
+            records: last - first + 1,
+            events: 0,
+            dead_letters: 0,
+            digest: String::new(),
+        }
+    }
+
+    /// Pages of these cuts, as the store answers; all firsts of each.
+    fn pages(all: &[Cut]) -> Vec<Vec<i64>> {
+        let (mut pages, mut from) = (Vec::new(), 0);
+        loop {
+            let mut paging = Paging::new(from);
+            while let Some(next) = paging.next_from() {
+                let answer = all.iter().filter(|cut| cut.first >= next);
+                paging.take(answer.take(PAGE_CUTS).cloned().collect());
+            }
+            from = paging.page.end(from, 0);
+            let firsts = paging.page.cuts.iter().map(|cut| cut.first);
+            pages.push(firsts.collect());
+            if paging.page.is_last {
+                return pages;
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_inside_of_another_is_on_its_page_wherever_that_ends() {
+        let half = PAGE_RECORDS / 2;
+        let by_records = [
+            cut(0, half - 1),
+            cut(half, 2 * half - 1),
+            cut(half + 5, half + 9),
+            cut(2 * half, 2 * half + 9),
+        ];
+        assert_eq!(
+            pages(&by_records),
+            [vec![0, half, half + 5], vec![2 * half]]
+        );
+        let last = i64::try_from(PAGE_CUTS).unwrap() - 1;
+        let mut by_count: Vec<Cut> = (0..=last).map(|at| cut(10 * at, 10 * at + 9)).collect();
+        by_count.push(cut(10 * last + 3, 10 * last + 4));
+        by_count.push(cut(10 * last + 10, 10 * last + 19));
+        let found = pages(&by_count);
+        assert_eq!((found.len(), found[0].len()), (2, PAGE_CUTS + 1));
+        assert_eq!(found[1], [10 * last + 10]);
+        assert_eq!(
+            pages(&by_count[..PAGE_CUTS]),
+            [found[0][..PAGE_CUTS].to_vec()]
+        );
+        assert_eq!(pages(&[]), [Vec::<i64>::new()]);
+    }
 }

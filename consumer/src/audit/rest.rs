@@ -1,9 +1,8 @@
 //! The rest of a batch whose begin is no longer in the log: what the log still has of it must be in the store before it may go from
 //! there. The batch's cut stays as it is, and short for ever.
 
-use super::facts::{self, Cut};
+use super::facts::{self, Held};
 use super::repair::Repaired;
-use super::verdict::shortage;
 use crate::commit::Commit;
 use crate::decode::Rows;
 use crate::error::Halt;
@@ -70,22 +69,77 @@ async fn read<S: Source>(source: &S, first: i64, last: i64) -> Result<Result<Row
     Ok(Ok(rows))
 }
 
-/// Whether the store has every row, with its bytes.
+/// Whether the store has every row, with its bytes. What it has beside them, from places that the log can not give any more, is no
+/// reason to insert again.
 async fn is_whole(writer: &Writer, rows: &Rows) -> Result<bool, Halt> {
-    let row = rows.cut(0);
-    let cut = Cut {
-        first: row.first,
-        last: row.last,
-        records: row.records,
-        events: row.events,
-        dead_letters: row.dead_letters,
-        digest: hex::encode(row.digest),
+    let received = || {
+        let events = rows.usage().values().flatten();
+        events.map(|row| row.0.head.received)
     };
-    let cuts = std::slice::from_ref(&cut);
+    let received = received().min().zip(received().max()).unwrap_or_default();
     let asked = writer.answered_in_time(
         "audit: the rest of a batch",
-        async |client: store::Client| facts::seen(&client, rows.place(), cuts).await,
+        async |client: store::Client| {
+            let stretch = (rows.first(), rows.last());
+            facts::held(&client, rows.place(), stretch, received).await
+        },
     );
-    let seen = asked.await?.remove(&cut.first).unwrap_or_default();
-    Ok(shortage(&cut, &seen).is_none())
+    Ok(has_all(&asked.await?, rows))
+}
+
+fn has_all(held: &Held, rows: &Rows) -> bool {
+    let mut wanted = rows.audit().values().flatten().map(|row| &row.0);
+    wanted.all(|row| {
+        let record = (row.offset, row.fate, hex::encode(row.leaf));
+        held.records.contains(&record) && !held.missing_events.contains(&row.offset)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::rows::Source as Place;
+    use schemas::{RecordKind, Text};
+
+    use super::*;
+    use crate::sample::{encode, event};
+    use crate::source::Record;
+
+    #[test]
+    fn rows_are_whole_whatever_else_the_store_has_beside_them() {
+        let place = Place {
+            topic: Text::cut("t"),
+            partition: 0,
+        };
+        let mut rows = Rows::new(place, 3);
+        for (offset, number) in [(3, 3), (4, 4), (7, 7)] {
+            let record = Record {
+                offset,
+                kind: RecordKind::Usage,
+                bytes: encode(&event(number)).into(),
+                contradiction: None,
+                replay_of: None,
+                kept: None,
+            };
+            rows.push(&record).unwrap();
+        }
+        let row = |row: &schemas::AuditRow| (row.offset, row.fate, hex::encode(row.leaf));
+        let audit = rows.audit().values().flatten();
+        let mut held = Held {
+            records: audit.map(|stored| row(&stored.0)).collect(),
+            ..Held::default()
+        };
+        assert!(has_all(&held, &rows));
+        // Of a place that the log can not give any more, and another's bytes beside the right ones.
+        held.records.insert((5, 1, "ab".into()));
+        held.records.insert((4, 1, "cd".into()));
+        held.missing_events.insert(5);
+        assert!(has_all(&held, &rows));
+        let mut without = held.clone();
+        without
+            .records
+            .retain(|(offset, _, leaf)| *offset != 4 || leaf == "cd");
+        assert!(!has_all(&without, &rows));
+        held.missing_events.insert(7);
+        assert!(!has_all(&held, &rows));
+    }
 }

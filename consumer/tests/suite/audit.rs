@@ -299,3 +299,73 @@ async fn what_is_hurt_while_it_is_repaired_is_repaired_again() {
     }
     world.close(consumer).await;
 }
+
+/// What the log still has of a stretch is taken from the store once more while it is being put back: the audit must see that, for
+/// the log may go as soon as it says that the store has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rest_of_what_is_gone_from_the_log_is_not_safe_when_it_is_hurt_again() {
+    let (world, consumer, kept) = partly_retired().await;
+    for from in [150, 200, 250] {
+        world.append(from..from + 50);
+        world.settle(&consumer).await;
+    }
+    consumer.stop();
+    consumer.ended().await;
+    for table in TABLES {
+        world.execute(&format!("TRUNCATE TABLE {table}")).await;
+    }
+    let source = JournalSource::new(world.journal.clone(), PRODUCER);
+    let consumer = consumer::spawn(source, world.options()).unwrap();
+    // Once the first of several batches is back, while the others still come.
+    let repaired = consumer.wait_for(|status| status.repairs > 0);
+    tokio::time::timeout(DEADLINE, repaired).await.unwrap();
+    for table in TABLES {
+        world.execute(&format!("TRUNCATE TABLE {table}")).await;
+    }
+    world.audit(&consumer).await;
+    let status = world.audit(&consumer).await;
+    let rest = "SELECT toUInt64(min(offset)), toUInt64(uniqExact(offset)) FROM audit_log";
+    let (first, records): (u64, u64) = world.client.query(rest).fetch_one().await.unwrap();
+    assert_eq!(first, u64::try_from(kept).unwrap(), "{status:?}");
+    let end = u64::try_from(status.committed).unwrap();
+    assert!(
+        records > 0 && first + records >= end - 5,
+        "{records}: {status:?}"
+    );
+    world.close(consumer).await;
+}
+
+/// Bytes that changed are seen where contents are looked at, and only there: what was verified is not verified again because one
+/// question was refused.
+#[tokio::test]
+async fn a_question_that_is_refused_costs_no_page_that_was_verified() {
+    let (world, consumer, _) = filled().await;
+    consumer.stop();
+    consumer.ended().await;
+    let options = consumer::Options {
+        audit_every: std::time::Duration::from_millis(20),
+        ..world.options()
+    };
+    let consumer = consumer::spawn(world.source(), options).unwrap();
+    let verified =
+        consumer.wait_for(|status| status.verified == status.committed && status.audits > 1);
+    tokio::time::timeout(DEADLINE, verified).await.unwrap();
+    world
+        .execute("ALTER TABLE audit_log UPDATE bytes = 'forged' WHERE producer_seq = 70")
+        .await;
+    world.execute("RENAME TABLE cuts TO cuts_away").await;
+    let told = consumer.wait_for(|status| {
+        let mut alarms = status.alarms.iter();
+        alarms.any(|alarm| alarm.contains("can not be audited"))
+    });
+    tokio::time::timeout(DEADLINE, told).await.unwrap();
+    world.execute("RENAME TABLE cuts_away TO cuts").await;
+    world.append(150..160);
+    let settled = world.settle(&consumer).await;
+    let verified = consumer
+        .wait_for(|status| status.verified == status.committed && status.audits > settled.audits);
+    let status = tokio::time::timeout(DEADLINE, verified).await.unwrap();
+    let seen_again = |alarm: &String| alarm.contains("do not have its digest");
+    assert!(!status.alarms.iter().any(seen_again), "{:?}", status.alarms);
+    world.close(consumer).await;
+}

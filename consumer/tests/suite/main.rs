@@ -1,6 +1,8 @@
 //! The consumer against the real engine and a real journal. One binary: the engine takes its time to start.
 
 #[cfg(test)]
+mod archived;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod crash;

@@ -18,7 +18,7 @@ fn change_journal(world: &mut World, change: impl FnOnce(&Path)) {
     world.journal = open_journal(world.dir.path());
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
