@@ -142,7 +142,7 @@ impl<S: Source> Hands<'_, S> {
     }
 
     /// Writes what producers said of themselves, as far as it was read. What the store refuses is an alarm, but no reason to leave
-    /// what they were paid for unwritten.
+    /// what they were paid for unwritten; a table that takes nothing is tried again.
     async fn lives(&mut self) -> Result<(), Halt> {
         self.lives_at = Instant::now() + LIVES_EVERY;
         let Some(aside) = self.source.lives() else {
@@ -166,13 +166,23 @@ impl<S: Source> Hands<'_, S> {
                 lives::insert(&client, &read).await
             });
         match self.reading.meanwhile(&mut self.worker, writing).await {
-            Ok(()) => {
-                news.metrics.lives.inc_by(read.len() as u64);
+            Ok(refused) => {
+                let written = read.len().saturating_sub(refused.len());
+                news.metrics.lives.inc_by(written as u64);
+                for row in refused {
+                    news.metrics.unreadable_lives.inc();
+                    news.alarm(format!("what a producer says of itself is refused: {row}"));
+                }
+                aside.lock().written(&read);
             }
-            Err(halt @ Halt::Rejected { .. }) => news.alarm(halt.to_string()),
-            Err(halt) => return Err(halt),
+            Err(halt) => {
+                aside.lock().put_back(read);
+                let Halt::Rejected { .. } = halt else {
+                    return Err(halt);
+                };
+                news.alarm(halt.to_string());
+            }
         }
-        aside.lock().written(&read);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use schemas::rows::{Columns, Unreadable, leaf_hash};
 use schemas::{Micros, ProducerKind, ProducerRow, RecordKind};
-use store::{Client, StoreError, Stored};
+use store::{Class, Client, StoreError, Stored};
 
 /// So many reasons why records could not be read are kept apart.
 const MAX_REASONS: usize = 100;
@@ -40,9 +40,12 @@ impl Lives {
     }
 
     fn complain(&mut self, why: &Unreadable) {
-        let why = why.to_string();
-        if self.unreadable.len() < MAX_REASONS && !self.unreadable.contains(&why) {
-            self.unreadable.push(why);
+        self.note(&why.to_string());
+    }
+
+    fn note(&mut self, why: &String) {
+        if self.unreadable.len() < MAX_REASONS && !self.unreadable.contains(why) {
+            self.unreadable.push(why.clone());
         }
     }
 
@@ -116,6 +119,21 @@ impl Aside {
         self.oldest = self.oldest.into_iter().chain(lives.oldest()).min();
     }
 
+    /// What was handed out is not in the store, and waits again, before what was put aside since.
+    pub(crate) fn put_back(&mut self, lives: Lives) {
+        self.first = self.first.into_iter().chain(self.in_hand.take()).min();
+        let newer = std::mem::replace(&mut self.waiting, lives);
+        newer
+            .beats
+            .into_values()
+            .for_each(|row| self.waiting.beat(row));
+        self.waiting.steps.extend(newer.steps);
+        newer
+            .unreadable
+            .iter()
+            .for_each(|why| self.waiting.note(why));
+    }
+
     /// The earliest clock in what was written since this was last asked.
     pub(crate) fn take_oldest(&mut self) -> Option<i64> {
         self.oldest.take()
@@ -128,17 +146,74 @@ impl Aside {
     }
 }
 
-/// Inserts all rows. May be repeated.
-pub(crate) async fn insert(client: &Client, lives: &Lives) -> Result<(), StoreError> {
-    for rows in lives.by_month().values() {
-        let bytes: Vec<u8> = rows.iter().flat_map(|row| row.0.bytes.0.clone()).collect();
-        let digest = hex::encode(leaf_hash(&bytes));
-        let token = format!("{}/{digest}/{}", ProducerRow::TABLE, rows.len());
-        client
-            .insert_block(ProducerRow::TABLE, &token, rows)
-            .await?;
+/// A row that the store refuses though it takes others, and why.
+pub(crate) struct Refused {
+    row: ProducerRow,
+    error: StoreError,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ProducerRow {
+            producer,
+            boot,
+            clock,
+            ..
+        } = &self.row;
+        write!(
+            f,
+            "producer {producer}, start {boot}, clock {clock}: {}; it stays in the log",
+            self.error
+        )
     }
-    Ok(())
+}
+
+/// Inserts all rows, and gives those that the store refuses; an error says that it takes none. May be repeated.
+pub(crate) async fn insert(client: &Client, lives: &Lives) -> Result<Vec<Refused>, StoreError> {
+    let months = lives.by_month();
+    let mut refused = Vec::new();
+    for rows in months.values() {
+        match insert_rows(client, rows).await {
+            Ok(()) => {}
+            Err(error) if error.class() == Class::Rejected && takes_rows(client).await => {
+                tracing::warn!(%error, "what producers say is refused together: tried one by one");
+                refused.extend(insert_apart(client, rows).await?);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(refused)
+}
+
+/// Whether the table can be written at all: else no row is to blame.
+async fn takes_rows(client: &Client) -> bool {
+    const SQL: &str = "INSERT INTO producer_log SELECT * FROM producer_log WHERE 0";
+    client.statement(SQL).execute().await.is_ok()
+}
+
+async fn insert_apart(
+    client: &Client,
+    rows: &[Stored<ProducerRow>],
+) -> Result<Vec<Refused>, StoreError> {
+    let mut refused = Vec::new();
+    for stored in rows {
+        match insert_rows(client, std::slice::from_ref(stored)).await {
+            Ok(()) => {}
+            Err(error) if error.class() == Class::Rejected => refused.push(Refused {
+                row: stored.0.clone(),
+                error,
+            }),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(refused)
+}
+
+async fn insert_rows(client: &Client, rows: &[Stored<ProducerRow>]) -> Result<(), StoreError> {
+    let bytes: Vec<u8> = rows.iter().flat_map(|row| row.0.bytes.0.clone()).collect();
+    let digest = hex::encode(leaf_hash(&bytes));
+    let token = format!("{}/{digest}/{}", ProducerRow::TABLE, rows.len());
+    client.insert_block(ProducerRow::TABLE, &token, rows).await
 }
 
 #[cfg(test)]
@@ -162,6 +237,29 @@ mod tests {
         assert_eq!(aside.take_oldest(), handed.oldest());
         assert_eq!(aside.take_oldest(), None);
         assert!(aside.is_written_below(7) && !aside.is_written_below(8));
+    }
+
+    #[test]
+    fn what_was_handed_out_and_refused_waits_again_beside_what_came_since() {
+        let mut aside = Aside::default();
+        let put = |aside: &mut Aside, at, producer: &str| {
+            let bytes = beat(producer, at, Some(at)).encode();
+            aside.put(at, RecordKind::Heartbeat, &bytes);
+        };
+        put(&mut aside, 3, "gw-1");
+        put(&mut aside, 4, "gw-2");
+        let step = life("gw-1", 5, ProducerState::Live).encode();
+        aside.put(5, RecordKind::Producer, &step);
+        let handed = aside.hand_out();
+        put(&mut aside, 7, "gw-1");
+        aside.put_back(handed);
+        assert!(aside.is_written_below(3) && !aside.is_written_below(4));
+        let handed = aside.hand_out();
+        let beats = handed.beats.values().map(|row| row.synced_position);
+        assert_eq!(beats.collect::<Vec<_>>(), [Some(7), Some(4)]);
+        assert_eq!(handed.steps.len(), 1);
+        aside.written(&handed);
+        assert!(aside.is_written_below(9));
     }
 
     #[test]

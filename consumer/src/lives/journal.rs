@@ -31,7 +31,7 @@ impl<S: Source> Log for JournalLog<'_, S> {
         self.source.lives()?.lock().take_oldest()
     }
 
-    fn say(&self, record: &ProducerRecord) -> Result<(), String> {
+    async fn say(&self, record: &ProducerRecord) -> Result<(), String> {
         self.source
             .say(&record.encode())
             .map_err(|error| error.to_string())

@@ -40,8 +40,8 @@ pub(crate) trait Log {
     /// The earliest clock in what was written into `producer_log` since this was last asked.
     fn take_oldest(&self) -> Option<i64>;
 
-    /// Writes a record about a producer into the log.
-    fn say(&self, record: &ProducerRecord) -> Result<(), String>;
+    /// Writes a record about a producer into the log, and waits until the log has taken it.
+    async fn say(&self, record: &ProducerRecord) -> Result<(), String>;
 }
 
 /// Claims that wait until the store has what could be read when they were made.
@@ -197,7 +197,7 @@ impl<M> Watch<M> {
         }
         let heard_until = pending.at.duration_since(self.started);
         self.hear(log).await?;
-        self.call_silent(log, heard_until);
+        self.call_silent(log, heard_until).await;
         self.looks += 1;
         self.publish();
         Ok(())
@@ -225,7 +225,7 @@ impl<M> Watch<M> {
     }
 
     /// Says in the log who has not been heard of, where all that was said by `until` is in the store.
-    fn call_silent(&mut self, log: &impl Log<Mark = M>, until: Duration) {
+    async fn call_silent(&mut self, log: &impl Log<Mark = M>, until: Duration) {
         for ((producer, number), boot) in &mut self.boots {
             if !boot.is_newly_silent(until, self.silent_after) {
                 continue;
@@ -248,7 +248,7 @@ impl<M> Watch<M> {
                 why: Some(Text::cut(&format!("no sign of life for {seconds} s"))),
                 exposure: None,
             };
-            match log.say(&record) {
+            match log.say(&record).await {
                 Ok(()) => {
                     tracing::error!(
                         producer,
@@ -258,7 +258,11 @@ impl<M> Watch<M> {
                     );
                     boot.silence_is_said();
                 }
-                Err(why) => tracing::warn!(why, "a silent producer could not be written down yet"),
+                Err(why) => {
+                    // So it would be with the others.
+                    tracing::warn!(why, "a silent producer could not be written down yet");
+                    return;
+                }
             }
         }
     }

@@ -89,6 +89,55 @@ async fn what_producers_say_is_in_the_store_once_however_often_it_is_written() {
 }
 
 #[tokio::test]
+async fn one_row_that_the_store_refuses_is_named_and_costs_no_other() {
+    let world = World::new().await;
+    world
+        .execute("ALTER TABLE producer_log ADD CONSTRAINT known CHECK producer != 'gw-bad'")
+        .await;
+    world.append(0..3);
+    say(&world, 3, 2);
+    for producer in ["gw-bad", "gw-2"] {
+        let beat = beat(producer, 3, Some(2));
+        world.append_of(RecordKind::Heartbeat, &beat.encode());
+    }
+    let consumer = world.consume();
+    let status = world.settle(&consumer).await;
+    let rows = "SELECT uniqExact(producer) FROM producer_log WHERE producer IN ('gw-1', 'gw-2')";
+    assert_eq!(world.count(rows).await, 2);
+    let is_named = |alarm: &String| alarm.contains("gw-bad") && alarm.contains("refused");
+    assert_eq!(
+        status.alarms.iter().filter(|alarm| is_named(alarm)).count(),
+        1,
+        "{:?}",
+        status.alarms
+    );
+    world.close(consumer).await;
+}
+
+#[tokio::test]
+async fn a_table_that_takes_nothing_is_tried_again_and_nothing_is_dropped() {
+    let world = World::new().await;
+    world.execute("RENAME TABLE producer_log TO away").await;
+    world.append(0..3);
+    say(&world, 3, 2);
+    let consumer = world.consume();
+    let status = world.settle(&consumer).await;
+    assert!(!status.alarms.is_empty());
+    world.execute("RENAME TABLE away TO producer_log").await;
+    world.append(3..4);
+    world.settle(&consumer).await;
+    assert_eq!(
+        world
+            .count(
+                "SELECT toUInt64(max(last_producer_seq)) FROM producer_log WHERE producer = 'gw-1'"
+            )
+            .await,
+        2
+    );
+    world.close(consumer).await;
+}
+
+#[tokio::test]
 async fn a_missing_number_is_named_and_the_gap_closes_when_it_turns_up() {
     let world = World::new().await;
     world.append(0..4);

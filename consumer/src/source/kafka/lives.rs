@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rdkafka::Offset;
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
 use runtime::kafka::TokenFile;
 use schemas::{Boot, RecordKind};
 use store::Class;
@@ -23,9 +25,14 @@ use super::client::{Keeping, log, record_of, shown, token};
 use super::group::{AGAIN, Shared};
 use super::reach::{Mark, Reach};
 use super::sending::Sending;
+use super::topic_id::topic_id;
 use crate::lives::{Lives, Watch, insert};
 use crate::options::Options;
 
+/// No question to the brokers waits for longer.
+const ASK: Duration = Duration::from_secs(5);
+/// How often it is asked whether the topic is the same one.
+const TOPIC_EVERY: Duration = Duration::from_secs(5);
 /// The longest wait for a message.
 const POLL: Duration = Duration::from_millis(100);
 /// How long heartbeats wait to be written together; of each boot's only the last is.
@@ -35,10 +42,16 @@ const STEPS_WAIT: Duration = Duration::from_millis(200);
 /// So many records are written at once.
 const MAX_READ: usize = 10_000;
 
-/// Hears that partitions are taken away.
+/// Hears which partitions come and go.
 pub(super) struct Told {
     revoked: AtomicBool,
     token_file: Option<TokenFile>,
+    topic: String,
+    /// The identity of the topic that is read; empty before the first assignment. Offsets are committed with it: those of a topic
+    /// that was made anew say nothing of this one.
+    topic_id: Mutex<String>,
+    /// Why it is not known from where to read.
+    failed: Mutex<Option<String>>,
 }
 
 impl ClientContext for Told {
@@ -54,11 +67,55 @@ impl ClientContext for Told {
 }
 
 impl ConsumerContext for Told {
-    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if !matches!(rebalance, Rebalance::Assign(_)) {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        err: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        let changed = if err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            self.assigned(consumer, list)
+        } else {
             self.revoked.store(true, Ordering::Release);
+            consumer.unassign().map_err(|error| shown(&error))
+        };
+        if let Err(error) = changed {
+            *self.failed.lock() = Some(error);
         }
     }
+}
+
+impl Told {
+    /// From what the group committed of this topic, else from its beginning.
+    fn assigned(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        list: &TopicPartitionList,
+    ) -> Result<(), String> {
+        let id = ask_topic_id(consumer, &self.topic)?;
+        let committed = consumer.committed_offsets(list.clone(), ASK);
+        let committed = committed.map_err(|error| shown(&error))?;
+        let mut from = TopicPartitionList::new();
+        for element in committed.elements() {
+            let at = match element.offset() {
+                Offset::Offset(at) if element.metadata() == id => Offset::Offset(at),
+                _ => Offset::Beginning,
+            };
+            from.add_partition_offset(&self.topic, element.partition(), at)
+                .map_err(|error| shown(&error))?;
+        }
+        *self.topic_id.lock() = id;
+        consumer.assign(&from).map_err(|error| shown(&error))
+    }
+
+    pub(super) fn topic_id(&self) -> String {
+        self.topic_id.lock().clone()
+    }
+}
+
+fn ask_topic_id(consumer: &BaseConsumer<Told>, topic: &str) -> Result<String, String> {
+    let timeout_ms = i32::try_from(ASK.as_millis()).unwrap_or(i32::MAX);
+    topic_id(consumer.client().native_ptr(), topic, timeout_ms)
 }
 
 /// Reads until it is asked to stop, joining again after each trouble.
@@ -104,6 +161,8 @@ struct Member<'a> {
     not_before: Option<Instant>,
     /// Nothing more is read until there is room.
     is_resting: bool,
+    /// When it was last asked whether the topic is the same one.
+    topic_at: Instant,
 }
 
 impl<'a> Member<'a> {
@@ -121,6 +180,9 @@ impl<'a> Member<'a> {
         let told = Told {
             revoked: AtomicBool::new(false),
             token_file: shared.kafka.token_file(),
+            topic: shared.kafka.producers.clone(),
+            topic_id: Mutex::default(),
+            failed: Mutex::default(),
         };
         let consumer =
             BaseConsumer::from_config_and_context(&config, told).map_err(|error| shown(&error))?;
@@ -147,6 +209,7 @@ impl<'a> Member<'a> {
             is_owed: false,
             not_before: None,
             is_resting: false,
+            topic_at: Instant::now(),
         })
     }
 
@@ -172,15 +235,36 @@ impl<'a> Member<'a> {
                 Some(Err(error)) => tracing::debug!(error = shown(&error), "producers' topic"),
                 None => {}
             }
+            if let Some(failed) = consumer.context().failed.lock().take() {
+                return Err(failed);
+            }
             if self.is_due() {
                 self.write()?;
             }
+            self.stay()?;
             self.go_on()?;
             self.look();
         }
         self.write()?;
         self.consumer.unsubscribe();
         Ok(())
+    }
+
+    /// A topic that was made anew is joined anew, once what was read of the old one is written.
+    fn stay(&mut self) -> Result<(), String> {
+        if self.topic_at.elapsed() < TOPIC_EVERY {
+            return Ok(());
+        }
+        self.topic_at = Instant::now();
+        let known = self.consumer.context().topic_id();
+        let Ok(found) = ask_topic_id(&self.consumer, &self.shared.kafka.producers) else {
+            return Ok(());
+        };
+        if known.is_empty() || known == found {
+            return Ok(());
+        }
+        self.write()?;
+        Err(format!("the topic was made anew: {known} became {found}"))
     }
 
     /// What was read is another's to write now.
@@ -221,9 +305,15 @@ impl<'a> Member<'a> {
             .runtime
             .block_on(insert(&self.options.client, &self.read));
         match written {
-            Ok(()) => {
-                metrics.lives.inc_by(self.read.len() as u64);
+            Ok(refused) => {
+                let written = self.read.len().saturating_sub(refused.len());
+                metrics.lives.inc_by(written as u64);
+                for row in refused {
+                    metrics.unreadable_lives.inc();
+                    tracing::error!(%row, "what a producer says of itself is refused");
+                }
             }
+            // It takes none: no row is to blame, and all are read again.
             Err(error) if error.class() == Class::Rejected => {
                 return Err(format!("insert into producer_log: {error}"));
             }
@@ -244,13 +334,12 @@ impl<'a> Member<'a> {
     /// another read it once more, that changes nothing.
     fn commit(&mut self) -> Result<(), String> {
         let mut list = TopicPartitionList::new();
+        let topic_id = self.consumer.context().topic_id();
         for (partition, next) in &self.next {
-            list.add_partition_offset(
-                &self.shared.kafka.producers,
-                *partition,
-                Offset::Offset(*next),
-            )
-            .map_err(|error| shown(&error))?;
+            let mut element = list.add_partition(&self.shared.kafka.producers, *partition);
+            element.set_metadata(&topic_id);
+            let set = element.set_offset(Offset::Offset(*next));
+            set.map_err(|error| shown(&error))?;
         }
         let committed = match list.count() {
             0 => Ok(()),

@@ -310,13 +310,14 @@ impl Owner {
         let mut slots = self.consumer.context().slots.lock();
         for (partition, slot) in slots.iter_mut() {
             let bounds = self.bounds(*partition);
-            let (Some(order), Ok((low, _))) = (slot.order, bounds) else {
+            let (Some(order), Ok((low, high))) = (slot.order, bounds) else {
                 continue;
             };
             if order.next() < low {
                 slot.queue.push_lost(order.next(), low);
                 slot.stage = Stage::Seek(low);
             }
+            slot.ends_at(*partition, high, true, Instant::now());
         }
     }
 
@@ -339,9 +340,12 @@ impl Owner {
         callbacks.commit(&self.consumer, commits, CommitMode::Async);
         if now.duration_since(self.bounds_at) >= BOUNDS_EVERY {
             self.bounds_at = now;
-            for (partition, slot) in slots.iter() {
+            for (partition, slot) in slots.iter_mut() {
                 match self.bounds(*partition) {
-                    Ok((low, high)) => slot.queue.set_bounds(low, high),
+                    Ok((low, high)) => {
+                        slot.queue.set_bounds(low, high);
+                        slot.ends_at(*partition, high, false, now);
+                    }
                     Err(error) => {
                         self.shared.heard(error);
                         break;
@@ -424,7 +428,10 @@ impl Owner {
             Stage::Flowing if slot.is_paused && slot.queue.has_room_again() => {
                 self.resume(partition, slot);
             }
-            Stage::Halted(at) if now.duration_since(at) >= HALT_AGAIN => {
+            // One that has lost its end would seem whole again as soon as it has grown.
+            Stage::Halted(at)
+                if now.duration_since(at) >= HALT_AGAIN && !slot.queue.is_broken() =>
+            {
                 *slot = Slot::new();
                 return;
             }

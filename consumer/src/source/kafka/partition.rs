@@ -126,7 +126,7 @@ impl Reader for KafkaReader {
     fn read(&mut self) -> Result<Read, SourceError> {
         match self {
             Self::Queue { queue, position } => {
-                let read = queue.pop();
+                let read = queue.pop()?;
                 match &read {
                     Read::Record(record) => *position = record.offset + 1,
                     Read::Lost { next, .. } => *position = *next,

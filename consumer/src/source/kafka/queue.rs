@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::super::{Read, Record};
+use super::super::{Read, Record, SourceError};
 use super::options::QUEUE_BYTES;
 
 /// One assignment of a partition.
@@ -27,6 +27,8 @@ struct Inner {
     wanted: Option<i64>,
     /// The boundary to commit, until the owner has taken note.
     commit: Option<i64>,
+    /// Why nothing follows, if so.
+    broken: Option<String>,
 }
 
 impl Queue {
@@ -46,18 +48,36 @@ impl Queue {
         self.news.notify_one();
     }
 
-    pub(crate) fn pop(&self) -> Read {
+    /// What was pushed last follows nothing any more: the log lost its end.
+    pub(crate) fn break_off(&self, why: String) {
+        self.inner.lock().broken.get_or_insert(why);
+        self.news.notify_one();
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.inner.lock().broken.is_some()
+    }
+
+    pub(crate) fn pop(&self) -> Result<Read, SourceError> {
         let mut inner = self.inner.lock();
-        let read = inner.reads.pop_front().unwrap_or(Read::CaughtUp);
+        let read = match (inner.reads.pop_front(), &inner.broken) {
+            (Some(read), _) => read,
+            (None, None) => Read::CaughtUp,
+            (None, Some(why)) => return Err(SourceError::Failed(why.clone())),
+        };
         if let Read::Record(record) = &read {
             inner.bytes -= record.bytes.len();
         }
-        read
+        Ok(read)
     }
 
     /// Waits until something was pushed since the queue was last seen empty.
     pub(crate) async fn more(&self) {
-        while self.inner.lock().reads.is_empty() {
+        let is_quiet = || {
+            let inner = self.inner.lock();
+            inner.reads.is_empty() && inner.broken.is_none()
+        };
+        while is_quiet() {
             self.news.notified().await;
         }
     }
@@ -121,9 +141,13 @@ mod tests {
         assert!(!queue.is_full() && !queue.has_room_again());
         queue.push(record);
         assert!(queue.is_full());
-        assert!(matches!(queue.pop(), Read::Record(_)));
-        assert!(matches!(queue.pop(), Read::Record(_)));
+        assert!(matches!(queue.pop(), Ok(Read::Record(_))));
+        assert!(matches!(queue.pop(), Ok(Read::Record(_))));
         assert!(queue.has_room_again());
-        assert_eq!(queue.pop(), Read::CaughtUp);
+        assert_eq!(queue.pop(), Ok(Read::CaughtUp));
+        queue.push_lost(1, 3);
+        queue.break_off("why".into());
+        assert_eq!(queue.pop(), Ok(Read::Lost { first: 1, next: 3 }));
+        assert_eq!(queue.pop(), Err(SourceError::Failed("why".into())));
     }
 }

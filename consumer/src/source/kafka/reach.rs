@@ -87,8 +87,8 @@ impl Log for Reach<'_> {
         self.oldest.take()
     }
 
-    fn say(&self, record: &ProducerRecord) -> Result<(), String> {
-        self.sending.life(record)
+    async fn say(&self, record: &ProducerRecord) -> Result<(), String> {
+        self.sending.life_taken(record).await
     }
 }
 
@@ -102,9 +102,12 @@ impl Reach<'_> {
             .consumer
             .committed_offsets(list, ASK)
             .map_err(|error| shown(&error))?;
+        let topic_id = self.consumer.context().topic_id();
         let is_written = |(partition, end): &(i32, i64)| {
             let found = committed.find_partition(&self.options.producers, *partition);
-            matches!(found.map(|found| found.offset()), Some(Offset::Offset(at)) if at >= *end)
+            let of_this_topic = found.filter(|found| found.metadata() == topic_id);
+            let at = of_this_topic.map(|found| found.offset());
+            matches!(at, Some(Offset::Offset(at)) if at >= *end)
         };
         Ok(mark.lives.iter().all(is_written))
     }

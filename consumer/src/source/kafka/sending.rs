@@ -130,12 +130,7 @@ impl Sending {
             .map_err(|(error, _)| shown(&error))
     }
 
-    /// Says something of a producer, beside what it says of itself. Does not wait.
-    pub(crate) fn life(&self, record: &ProducerRecord) -> Result<(), String> {
-        self.send_life(record, Flight::of(1))
-    }
-
-    /// Says something of a producer, and waits until it is taken.
+    /// Says something of a producer, beside what it says of itself, and waits until it is taken.
     pub(crate) async fn life_taken(&self, record: &ProducerRecord) -> Result<(), String> {
         let flight = Flight::of(1);
         self.send_life(record, flight.clone())?;

@@ -1,12 +1,15 @@
 //! An assigned partition, as its owner keeps it: how far it has come, and the worker that reads it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::queue::Queue;
 use crate::handle::Handle;
 use crate::order::Order;
 use crate::status::State;
+
+/// An end that is reported for so long is believed.
+const SHORT_FOR: Duration = Duration::from_secs(5);
 
 /// Where a partition stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub(super) struct Slot {
     pub(super) handle: Option<Handle>,
     /// The place before which records were missing once already.
     pub(super) gap: Option<i64>,
+    /// Since when its log ends before what was read of it.
+    pub(super) short_since: Option<Instant>,
 }
 
 impl Slot {
@@ -42,6 +47,28 @@ impl Slot {
             is_paused: true,
             handle: None,
             gap: None,
+            short_since: None,
+        }
+    }
+}
+
+impl Slot {
+    /// The log ends at `end` now, or so a broker says. One that has lost its end has other records in these places from now on:
+    /// nothing that is read there follows what was read before. A new leader may know of an end a little late.
+    pub(super) fn ends_at(&mut self, partition: i32, end: i64, is_certain: bool, now: Instant) {
+        let Some(next) = self.order.map(Order::next).filter(|next| end < *next) else {
+            self.short_since = None;
+            return;
+        };
+        let since = *self.short_since.get_or_insert(now);
+        if is_certain || now.duration_since(since) >= SHORT_FOR {
+            self.queue.break_off(format!(
+                "partition {partition} was read up to {} and now ends at {end}: it has lost its end, and places {end} to {} may hold \
+                 other records than those that were written from there; make sure that gateways publish again what was lost, and \
+                 begin a new topic",
+                next - 1,
+                next - 1
+            ));
         }
     }
 }
@@ -55,5 +82,35 @@ pub(super) fn abandon(slot: Slot) {
     if let Some(handle) = slot.handle {
         handle.abort();
         handle.join();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::{Read, SourceError};
+    use super::*;
+
+    #[test]
+    fn a_log_that_ends_before_what_was_read_is_named_once_that_is_certain() {
+        let now = Instant::now();
+        let mut slot = Slot::new();
+        slot.order = Some(Order::from(10));
+        let says = |slot: &Slot| slot.queue.pop();
+        slot.ends_at(3, 10, false, now);
+        slot.ends_at(3, 7, false, now);
+        assert_eq!(says(&slot), Ok(Read::CaughtUp), "a new leader, perhaps");
+        slot.ends_at(3, 10, false, now + SHORT_FOR);
+        slot.ends_at(3, 7, false, now + SHORT_FOR);
+        assert_eq!(says(&slot), Ok(Read::CaughtUp));
+        slot.ends_at(3, 7, false, now + 2 * SHORT_FOR);
+        let Err(SourceError::Failed(why)) = says(&slot) else {
+            panic!("it is not named");
+        };
+        assert!(why.contains("read up to 9 and now ends at 7"), "{why}");
+
+        let mut slot = Slot::new();
+        slot.order = Some(Order::from(10));
+        slot.ends_at(3, 7, true, now);
+        assert!(says(&slot).is_err() && slot.queue.is_broken());
     }
 }
