@@ -3,7 +3,7 @@
 use schemas::rows::Source as Place;
 
 use crate::audit::{Repaired, Wanted, repair};
-use crate::commit::{Commit, Loaded, Mark};
+use crate::commit::{Commit, Loaded, Mark, without_identity};
 use crate::error::Halt;
 use crate::source::Source;
 use crate::start::{self, Known};
@@ -54,7 +54,14 @@ pub(crate) async fn begin<S: Source>(source: &S, writer: &Writer) -> Result<Begu
             .and_then(|mark| source.written_by(mark.committed - 1)),
     };
     let (begin, first_kept) = (start::begin(&known)?, known.first_kept);
-    let mut mark = mark.unwrap_or_else(|| new_mark(place, cuts.as_ref(), begin, first_kept));
+    let mut mark = match (mark, &cuts) {
+        (Some(mark), _) => mark,
+        // What is before belongs to the topic of an earlier version, and is there.
+        (None, Some(cuts)) if took_over(writer, place, cuts.first).await? => {
+            new_mark(place, Some(cuts), begin, cuts.first)
+        }
+        (None, cuts) => new_mark(place, cuts.as_ref(), begin, first_kept),
+    };
     if cuts.is_none() && boundary.is_some_and(|boundary| boundary > 0) {
         writer.news.alarm(format!(
             "the log says that everything before {} was written, and the store has no cut of it: what the log still holds is \
@@ -127,6 +134,24 @@ async fn cuts(writer: &Writer, place: &Place) -> Result<Option<Cuts>, Halt> {
         last,
         repair_epoch,
     }))
+}
+
+/// Whether the store's cuts of a journal begin where those end that an earlier version wrote, whose topics did not name the
+/// journal's identity.
+async fn took_over(writer: &Writer, place: &Place, first: i64) -> Result<bool, Halt> {
+    const SQL: &str = "SELECT count() FROM cuts WHERE topic = ? AND partition = ? AND last = ?";
+    let Some(without_identity) = without_identity(place.topic.as_str()) else {
+        return Ok(false);
+    };
+    let asked = writer.until_answered(
+        "read an earlier version's last cut",
+        async |client: store::Client| {
+            let query = client.query(SQL).bind(without_identity);
+            let query = query.bind(place.partition).bind(first - 1);
+            query.fetch_one::<u64>().await
+        },
+    );
+    Ok(asked.await? > 0)
 }
 
 /// The last place from `boundary` on of which the store has a row: somebody began to write there, and did not commit.

@@ -238,6 +238,11 @@ fn identified(topic: &str) -> Option<(&str, &str)> {
         .filter(|(of, _)| of.len() > "journal".len())
 }
 
+/// What a journal's topic was called before it named the journal's identity.
+pub(crate) fn without_identity(topic: &str) -> Option<&str> {
+    identified(topic).map(|(of, _)| of)
+}
+
 fn is_other_journal(found: &str, wanted: &str) -> bool {
     match (identified(found), identified(wanted)) {
         (Some((of, was)), Some((wanted_of, is))) => of == wanted_of && was != is,

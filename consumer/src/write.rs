@@ -236,20 +236,22 @@ async fn months_there(client: &Client, rows: &Rows, step: Step) -> Result<Vec<u3
         Step::Usage => (UsageRow::TABLE, lengths(rows.usage())),
         Step::Cut | Step::DeadLetters => return Ok(Vec::new()),
     };
+    let Some((earliest, latest)) = received(rows) else {
+        return Ok(Vec::new());
+    };
+    // The last condition leaves out the parts of other times: only `audit_log` is in the order of places.
     let sql = format!(
         "SELECT toYYYYMM(received) AS month, uniqExact(offset) FROM {table} \
-         WHERE topic = ? AND partition = ? AND offset >= ? AND offset <= ? GROUP BY month"
+         WHERE topic = ? AND partition = ? AND offset >= ? AND offset <= ? \
+            AND received >= fromUnixTimestamp64Micro(?) AND received <= fromUnixTimestamp64Micro(?) GROUP BY month"
     );
     let place = rows.place();
     let query = client
         .query(&sql)
         .bind(place.topic.as_str())
         .bind(place.partition);
-    let found: Vec<(u32, u64)> = query
-        .bind(rows.first())
-        .bind(rows.last())
-        .fetch_all()
-        .await?;
+    let query = query.bind(rows.first()).bind(rows.last());
+    let found: Vec<(u32, u64)> = query.bind(earliest).bind(latest).fetch_all().await?;
     let is_whole = |(month, length): &(u32, usize)| {
         found
             .iter()
@@ -257,6 +259,12 @@ async fn months_there(client: &Client, rows: &Rows, step: Step) -> Result<Vec<u3
     };
     let whole = wanted.into_iter().filter(is_whole);
     Ok(whole.map(|(month, _)| month).collect())
+}
+
+/// The times between which all rows of a batch were received; those of other records than events count as 0.
+fn received(rows: &Rows) -> Option<(i64, i64)> {
+    let times = || rows.audit().values().flatten().map(|row| row.0.received);
+    times().min().zip(times().max())
 }
 
 fn lengths<R>(rows: &ByMonth<R>) -> Vec<(u32, usize)> {

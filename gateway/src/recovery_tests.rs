@@ -1,7 +1,6 @@
 //! Which earlier starts are said to be closed: all whose frames can be read, and not only if the disk takes it at once.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use journal::testing::{FaultLayer, Operation};
 use schemas::{Micros, ProducerRecord, RecordKind};

@@ -27,6 +27,8 @@ use crate::{BillingError, Period};
 const TIMEOUT: Duration = Duration::from_secs(55);
 /// A record is written within this of what it says it is about; a claim and its records are in the store within it.
 pub(super) const GRACE_US: i64 = 60_000_000;
+/// A start that has claimed nothing for so long has nothing under way any more: what is above its last claim and not there is missing.
+const SILENCE_US: i64 = 10 * GRACE_US;
 const NEVER: i64 = i64::MAX;
 
 /// The counters of a claim; -1 where it does not say.
@@ -315,7 +317,7 @@ fn scope(
         first: before.map_or(0, |before| before.seq + 1),
         last: after.seq,
         is_open,
-        due: if moment.is_running() || is_open {
+        due: if (moment.is_running() || is_open) && claims.newest.at >= moment.as_of - SILENCE_US {
             claims.due
         } else {
             i64::MAX
@@ -339,3 +341,7 @@ fn state(claims: &Claims, is_lost: bool) -> State {
         (false, _) => State::Open,
     }
 }
+
+#[cfg(test)]
+#[path = "claims_tests.rs"]
+mod tests;

@@ -65,6 +65,9 @@ impl Counts {
     }
 }
 
+/// A month: rows, events, and when the first and the last event was received.
+type MonthTuple = (u32, u64, u64, i64, i64);
+
 /// Counts what is there from the boundary `from` on, below the boundary `below`.
 pub(crate) async fn look(
     client: &Client,
@@ -72,10 +75,13 @@ pub(crate) async fn look(
     from: i64,
     below: i64,
 ) -> Result<Counts, StoreError> {
-    const AUDIT: &str = "SELECT toYYYYMM(received) AS month, count() FROM audit_log \
-        WHERE topic = ? AND partition = ? AND offset >= ? AND offset < ? GROUP BY month";
+    const AUDIT: &str = "SELECT toYYYYMM(received) AS month, count(), countIf(fate = 'event'), \
+            toUnixTimestamp64Micro(minIf(received, fate = 'event')), toUnixTimestamp64Micro(maxIf(received, fate = 'event')) \
+        FROM audit_log WHERE topic = ? AND partition = ? AND offset >= ? AND offset < ? GROUP BY month";
+    // Of the times of its records: the table is not in the order of places.
     const USAGE: &str = "SELECT count() FROM usage_events \
-        WHERE topic = ? AND partition = ? AND offset >= ? AND offset < ?";
+        WHERE topic = ? AND partition = ? AND offset >= ? AND offset < ? \
+            AND received >= fromUnixTimestamp64Micro(?) AND received <= fromUnixTimestamp64Micro(?)";
     const CUTS: &str = "SELECT count(), sum(last - first + 1), \
             groupBitXor(cityHash64(first, last, records, events, dead_letters, digest)) \
         FROM cuts FINAL WHERE topic = ? AND partition = ? AND first >= ? AND last < ?";
@@ -87,13 +93,20 @@ pub(crate) async fn look(
             .bind(from)
             .bind(below)
     };
+    let months: Vec<MonthTuple> = ask(AUDIT).fetch_all().await?;
+    let with_events = || months.iter().filter(|month| month.2 > 0);
+    let earliest = with_events().map(|month| month.3).min();
+    let latest = with_events().map(|month| month.4).max();
+    let usage = match earliest.zip(latest) {
+        Some((earliest, latest)) => {
+            let query = ask(USAGE).bind(earliest).bind(latest);
+            query.fetch_one::<u64>().await?
+        }
+        None => 0,
+    };
     Ok(Counts {
-        audit: ask(AUDIT)
-            .fetch_all::<(u32, u64)>()
-            .await?
-            .into_iter()
-            .collect(),
-        usage: ask(USAGE).fetch_one::<u64>().await?,
+        audit: months.iter().map(|month| (month.0, month.1)).collect(),
+        usage,
         cuts: ask(CUTS).fetch_one::<(u64, i64, u64)>().await?,
     })
 }

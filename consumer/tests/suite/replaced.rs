@@ -111,3 +111,41 @@ async fn an_older_copy_of_the_journal_that_was_written_on_is_refused_at_every_st
     assert_eq!(world.events().await, 200);
     world.close(consumer).await;
 }
+
+/// Rows of an earlier version stand under a topic without the journal's identity. A cursor that took them over says from where on the
+/// journal's own topic counts; without it the store does.
+#[tokio::test]
+async fn without_the_cursor_that_took_over_an_earlier_versions_rows_they_are_not_written_again() {
+    let world = World::new().await;
+    let consumer = world.consume();
+    for numbers in [0..50, 50..80] {
+        world.append(numbers);
+        world.settle(&consumer).await;
+    }
+    end(consumer).await;
+    let second = world.count("SELECT toUInt64(max(first)) FROM cuts").await;
+    let of_the_first = [
+        ("audit_log", "offset"),
+        ("usage_events", "offset"),
+        ("cuts", "first"),
+    ];
+    for (table, column) in of_the_first {
+        let moved = format!(
+            "INSERT INTO {table} SELECT * REPLACE ('journal:gw-1' AS topic) FROM {table} WHERE {column} < {second}"
+        );
+        world.execute(&moved).await;
+        let gone = format!(
+            "ALTER TABLE {table} DELETE WHERE {column} < {second} AND topic != 'journal:gw-1'"
+        );
+        world.execute(&gone).await;
+    }
+    let rows = "SELECT count() FROM audit_log";
+    let before = world.count(rows).await;
+    std::fs::remove_file(world.dir.path().join("consumer.cursor")).unwrap();
+    let consumer = world.consume();
+    let status = world.audit(&consumer).await;
+    assert_eq!(status.alarms, Vec::<String>::new());
+    assert_eq!((world.count(rows).await, status.repairs), (before, 0));
+    assert_eq!(world.events().await, 80);
+    world.close(consumer).await;
+}

@@ -14,13 +14,18 @@ use super::stand::{PARTITIONS, Stand};
 
 /// How a transaction ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(crate) enum End {
     Commit,
     Abort,
 }
 
-/// A transaction with one record in a partition.
+/// A transaction with one record in a partition of the usage topic.
 async fn transact(stand: &Stand, partition: i32, end: End) {
+    transact_in(stand, Topic::Usage, partition, end).await;
+}
+
+/// The same in a topic.
+pub(crate) async fn transact_in(stand: &Stand, topic: Topic, partition: i32, end: End) {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", stand.cluster.servers())
@@ -30,7 +35,7 @@ async fn transact(stand: &Stand, partition: i32, end: End) {
     let transacting = tokio::task::spawn_blocking(move || {
         producer.init_transactions(tests::DEADLINE)?;
         producer.begin_transaction()?;
-        let topic = Stand::topic(Topic::Usage);
+        let topic = Stand::topic(topic);
         let record = BaseRecord::<(), _>::to(&topic)
             .partition(partition)
             .payload(&bytes);

@@ -3,9 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use schemas::Topic;
 use tests::{eventually, free_address, tollgate};
 
 use super::events::{encode, event};
+use super::holes::{End, transact_in};
 use super::member::Member;
 use super::stand::Stand;
 
@@ -181,3 +185,21 @@ const BOOKS: [(&str, &str, u64); 5] = [
 const OPEN_LETTERS: &str = "SELECT uniqExact(topic, partition, offset) FROM audit_log WHERE fate = 'dead_letter' \
      AND concat('replay of ', topic, '/', toString(partition), '/', toString(offset)) NOT IN \
      (SELECT reason FROM audit_log WHERE fate = 'event')";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_marker_of_a_transaction_at_the_end_of_the_topic_holds_up_no_list() {
+    let stand = Stand::new().await;
+    transact_in(&stand, Topic::DeadLetters, 0, End::Commit).await;
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", stand.cluster.servers());
+    let asker: BaseConsumer = config.create().expect("a consumer");
+    let topic = Stand::topic(Topic::DeadLetters);
+    eventually("the marker is there", async || {
+        let bounds =
+            tokio::task::block_in_place(|| asker.fetch_watermarks(&topic, 0, tests::DEADLINE));
+        (bounds.ok()? == (0, 2)).then_some(())
+    })
+    .await;
+    // None of ours is in it.
+    assert_eq!(Dlq::of(&stand).list(&[]), Vec::<serde_json::Value>::new());
+}

@@ -1,9 +1,10 @@
 //! Where to go on: never at an end of the log because nobody said otherwise.
 
 use rdkafka::admin::AdminOptions;
-use schemas::Topic;
+use schemas::{RecordKind, Topic};
 use tests::eventually;
 
+use super::events::beat;
 use super::member::Member;
 use super::stand::{GROUP, Stand};
 
@@ -50,5 +51,51 @@ async fn without_committed_offsets_it_goes_on_from_the_last_cut_and_a_topic_made
     })
     .await;
     stand.holds_exactly(700, &[&member]).await;
+    member.stop().await;
+}
+
+fn say(stand: &Stand, producer: &str, position: i64) {
+    let beat = beat(producer, position, None).encode();
+    stand.send_of(RecordKind::Heartbeat, Topic::Producers, None, &beat, |_| {});
+}
+
+async fn is_heard(stand: &Stand, producer: &str, position: i64) {
+    let sql = format!(
+        "SELECT count() FROM producer_log WHERE producer = '{producer}' AND synced_position = {position}"
+    );
+    eventually("what it says is in the store", async || {
+        (stand.count(&sql).await > 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_producers_topic_made_anew_is_read_from_its_beginning_whatever_was_committed_of_the_old_one()
+ {
+    let stand = Stand::new().await;
+    for position in 0..3 {
+        say(&stand, "gw-1", position);
+    }
+    stand.flush().await;
+    let member = Member::start(&stand, "one");
+    is_heard(&stand, "gw-1", 2).await;
+    member.stop().await;
+
+    let producers = Stand::topic(Topic::Producers);
+    let deleted = stand
+        .admin()
+        .delete_topics(&[&producers], &AdminOptions::new())
+        .await;
+    assert!(deleted.expect("an answer")[0].is_ok(), "the topic is gone");
+    stand.make_topics().await;
+    // The new one is longer than what was committed of the old.
+    say(&stand, "gw-2", 7);
+    for position in 3..9 {
+        say(&stand, "gw-1", position);
+    }
+    stand.flush().await;
+    let member = Member::start(&stand, "one");
+    is_heard(&stand, "gw-1", 8).await;
+    is_heard(&stand, "gw-2", 7).await;
     member.stop().await;
 }

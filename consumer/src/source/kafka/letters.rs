@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
 use rdkafka::{Offset, TopicPartitionList};
@@ -26,6 +27,9 @@ use crate::letters::{Entry, Letter, LetterPlace, LetterState, fold};
 pub(super) const REPLAY_OF: &str = "tollgate_replay_of";
 /// Header of a dead letter: why.
 pub(super) const REASON: &str = "tollgate_reason";
+/// Header of a dead letter that is too long for its topic: how many bytes the record has. The letter has the first of them; all
+/// are in the log, and in `audit_log`.
+pub(super) const CUT_OF: &str = "tollgate_cut_of";
 /// Header in the topic of dead letters: how far a replay is.
 const REPLAY: &str = "tollgate_replay";
 const BEGUN: &str = "begun";
@@ -102,6 +106,8 @@ impl LetterBox {
         }
         // The client asks for a group's name and joins none: partitions are assigned by hand.
         config.set("group.id", format!("{}.letters", options.group));
+        // The last places may hold no record: the markers of transactions do not come.
+        config.set("enable.partition.eof", "true");
         let asker = Asker(options.token_file());
         let asker =
             BaseConsumer::from_config_and_context(&config, asker).map_err(|error| shown(&error))?;
@@ -265,8 +271,10 @@ impl LetterBox {
                     "offset {next} of partition {partition} of {topic} did not come"
                 ));
             }
-            let Some(Ok(message)) = self.asker.poll(POLL) else {
-                continue;
+            let message = match self.asker.poll(POLL) {
+                Some(Ok(message)) => message,
+                Some(Err(KafkaError::PartitionEOF(of))) if of == partition => break,
+                Some(Err(_)) | None => continue,
             };
             deadline = Instant::now() + ASK;
             next = message.offset() + 1;

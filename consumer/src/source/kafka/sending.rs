@@ -18,8 +18,12 @@ use schemas::{Boot, ProducerRecord, RecordKind, Text};
 use tokio::sync::Notify;
 
 use super::client::shown;
+use super::letters::CUT_OF;
 use super::options::KafkaOptions;
 use crate::decode::Rows;
+
+/// So much of a record goes into its letter. No record of a gateway is longer, and the topic's bound leaves room for headers.
+const MAX_LETTER_BYTES: usize = 1 << 20;
 
 /// The sender of a member.
 pub(crate) struct Sending {
@@ -175,10 +179,12 @@ impl Sending {
                 ("tollgate_offset", &offset),
                 (super::letters::REASON, letter.reason.as_str()),
             ];
+            let (bytes, cut_of) = payload(&letter.bytes.0);
+            let cut_of = cut_of.as_deref().map(|length| (CUT_OF, length));
             let record = BaseRecord::with_opaque_to(&self.dead_letters, flight.clone())
                 .key(key.as_str())
-                .payload(letter.bytes.0.as_slice())
-                .headers(headers(told.into_iter()));
+                .payload(bytes)
+                .headers(headers(told.into_iter().chain(cut_of)));
             if let Err((error, _)) = self.producer.send(record) {
                 return Err(shown(&error));
             }
@@ -190,6 +196,15 @@ impl Sending {
             return Err(format!("topic {} did not take all", self.dead_letters));
         }
         Ok(())
+    }
+}
+
+/// What of a record goes into its letter, and how long the record is if that is not all: one that no broker would take would hold up
+/// its partition for ever.
+fn payload(bytes: &[u8]) -> (&[u8], Option<String>) {
+    match bytes.get(..MAX_LETTER_BYTES) {
+        Some(first) if bytes.len() > MAX_LETTER_BYTES => (first, Some(bytes.len().to_string())),
+        _ => (bytes, None),
     }
 }
 
@@ -215,4 +230,19 @@ fn headers<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> OwnedHeaders 
             value: Some(value),
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_is_never_longer_than_its_topic_takes_and_says_what_it_lacks() {
+        let long = vec![b'x'; (3 << 20) + 1];
+        let (bytes, cut_of) = payload(&long);
+        assert_eq!((bytes.len(), cut_of.as_deref()), (1 << 20, Some("3145729")));
+        let (bytes, cut_of) = payload(&long[..1 << 20]);
+        assert_eq!((bytes.len(), cut_of), (1 << 20, None));
+        assert_eq!(payload(b""), (&b""[..], None));
+    }
 }
