@@ -89,7 +89,7 @@ fn read(file: &Path) -> anyhow::Result<Option<Vec<u8>>> {
         return Ok(None);
     }
     let bytes = std::fs::read(file)?;
-    let record = serde_json::from_slice::<ProducerRecord>(&bytes).ok();
+    let record = ProducerRecord::decode(&bytes).ok();
     let is_loss = record.is_some_and(|record| record.state == ProducerState::DeclaredLost);
     Ok(is_loss.then_some(bytes))
 }

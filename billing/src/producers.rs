@@ -118,9 +118,10 @@ pub async fn producers(client: &Client) -> Result<Vec<Start>, BillingError> {
     for (producer, boot, clock, admitted, settled, open, oldest, reserved) in beats {
         let start = entry(&mut starts, producer, boot);
         start.last_heartbeat_us = Some(clock);
-        start.admitted = Some(admitted);
-        start.settled = Some(settled);
-        start.open = Some(open);
+        let told = |count: i64| Some(count).filter(|count| *count >= 0);
+        start.admitted = told(admitted);
+        start.settled = told(settled);
+        start.open = told(open);
         start.oldest_open_us = (oldest >= 0).then_some(oldest);
         start.reserved_units = serde_json::from_str(&reserved)
             .map_err(|error| BillingError::Answer(error.to_string()))?;
@@ -151,7 +152,7 @@ const SAID: &str = "SELECT toString(producer) AS p, toString(boot) AS b, max(ifN
 const BEATS: &str = "SELECT p, b, argMax(at, place), argMax(a, place), argMax(s, place), argMax(o, place), argMax(old, place), \
         argMax(units, place) \
     FROM (SELECT toString(producer) AS p, toString(boot) AS b, toUnixTimestamp64Micro(clock) AS at, ifNull(synced_position, -1) AS place, \
-            ifNull(admitted, 0) AS a, ifNull(settled, 0) AS s, ifNull(open, 0) AS o, \
+            ifNull(admitted, -1) AS a, ifNull(settled, -1) AS s, ifNull(open, -1) AS o, \
             ifNull(toUnixTimestamp64Micro(oldest_open), -1) AS old, toJSONString(CAST(reserved_units, 'Map(String, Int64)')) AS units \
         FROM producer_log WHERE kind = 'heartbeat') \
     GROUP BY p, b";

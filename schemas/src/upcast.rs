@@ -13,6 +13,8 @@ const ADDED_TO_EVENT: &[u8] = br#""priced_as":null,"#;
 const ADDED_TO_ADMISSION: &[u8] = br#""priced_as":null,"scopes":[],"leases":"","policies":"","#;
 const ADDED_TO_ATTEMPT: &[u8] =
     br#""provider":null,"capacity":null,"priced_as":null,"billable":null,"#;
+/// Steps of a life did not count requests: what they do not say is not 0.
+const ADDED_TO_LIFE: &[u8] = br#""admitted":null,"settled":null,"open":null,"#;
 
 /// How every record of a draft begins.
 const DRAFT: &[u8] = br#"{"wire":"v1-draft","#;
@@ -53,6 +55,15 @@ pub(crate) fn usage(bytes: &[u8]) -> Option<Vec<u8>> {
 
 /// An admission of the first draft.
 pub(crate) fn admission(bytes: &[u8]) -> Option<Vec<u8>> {
+    with(ADDED_TO_ADMISSION, bytes)
+}
+
+/// A step of a producer's life of the first draft.
+pub(crate) fn life(bytes: &[u8]) -> Option<Vec<u8>> {
+    with(ADDED_TO_LIFE, bytes)
+}
+
+fn with(added: &[u8], bytes: &[u8]) -> Option<Vec<u8>> {
     let rest = bytes.strip_prefix(DRAFT)?;
-    Some([DRAFT, ADDED_TO_ADMISSION, rest].concat())
+    Some([DRAFT, added, rest].concat())
 }

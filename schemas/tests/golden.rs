@@ -355,10 +355,7 @@ fn golden_lives_are_read_as_what_was_written() {
         heartbeat()
     );
     for (name, record) in [("producer", producer()), ("producer-lost", declared_lost())] {
-        assert_eq!(
-            serde_json::from_slice::<ProducerRecord>(&read(name)).unwrap(),
-            record
-        );
+        assert_eq!(ProducerRecord::decode(&read(name)).unwrap(), record);
     }
 }
 

@@ -84,22 +84,22 @@ impl Report {
             let engine = Engine::connect_or_start(&config.for_engine()?).await?;
             let client = engine.client(User::Reader, store::DATABASE);
             let made = report(&client, &book, &request).await;
-            // For the eye alone: the report stands without it.
-            let looked = match format {
-                Format::Table => Some(quick(&client, &request.period, as_of_now()).await),
-                Format::Csv | Format::Json => None,
-            };
+            // Beside the report, which stands without it.
+            let looked = quick(&client, &request.period, as_of_now()).await;
             engine.stop().await;
             Ok((made?, looked))
         })?;
         print!("{}", render::report(&chargeback, format, width())?);
         let notes = match looked {
-            Some(Ok(looked)) => render::period_notes(looked),
-            Some(Err(error)) => vec![format!("Not looked whether the period is whole: {error}")],
-            None => Vec::new(),
+            Ok(looked) => render::period_notes(looked),
+            Err(error) => vec![format!("Not looked whether the period is whole: {error}")],
         };
         for note in notes {
-            println!("{note}");
+            match format {
+                Format::Table => println!("{note}"),
+                // A program reads the output; whoever started it is told as well.
+                Format::Csv | Format::Json => eprintln!("tollgate: {note}"),
+            }
         }
         Ok(())
     }

@@ -80,6 +80,13 @@ impl Coverage {
         if group.outcome.is_refusal() || group.outcome == Outcome::CacheHit {
             return &mut self.not_metered;
         }
+        if !group.has_units {
+            return if group.billable == Billable::No {
+                &mut self.not_metered
+            } else {
+                &mut self.missing
+            };
+        }
         match group.source {
             UsageSource::Partial => &mut self.partial,
             UsageSource::Estimated => &mut self.estimated,

@@ -12,6 +12,10 @@ use crate::sql::lines;
 /// One group as the store writes it; sums are text, because they may be wider than 64 bits.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "columns of the query, each a fact of its own"
+)]
 pub(crate) struct RawGroup {
     dims: Vec<String>,
     sku: Sku,
@@ -23,6 +27,7 @@ pub(crate) struct RawGroup {
     quality: UsageQuality,
     synthetic: bool,
     is_reserved: bool,
+    has_units: bool,
     doubtful_calls: u8,
     called: Vec<Called>,
     names_model: bool,
@@ -85,6 +90,10 @@ impl Sku {
 
 /// A group with its sums as numbers.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of the records of its own"
+)]
 pub(crate) struct Group {
     pub(crate) dims: Vec<String>,
     pub(crate) sku: Sku,
@@ -97,8 +106,10 @@ pub(crate) struct Group {
     pub(crate) source: UsageSource,
     pub(crate) quality: UsageQuality,
     pub(crate) synthetic: bool,
-    /// Whether each request of the group reserved something: one that did not has no bound.
+    /// Whether each request of the group reserved something, not nothing of everything: one that did not has no bound.
     pub(crate) is_reserved: bool,
+    /// Whether each of the requests says how many of any unit it used, be it 0, on any line.
+    pub(crate) has_units: bool,
     /// Whether the records name the model that is priced: on a line, as planned, or as served. A route's public name is not
     /// that: what answers under it may be dearer, so where nothing else is known there is no bound.
     pub(crate) names_model: bool,
@@ -153,7 +164,7 @@ impl Group {
         if calls == 0 && !is_bounded {
             return;
         }
-        self.is_reserved = !reserved.is_empty();
+        self.is_reserved = reserved.values().any(|count| *count > 0);
         let of = |units: &BTreeMap<Unit, i128>, unit: Unit| units.get(&unit).copied().unwrap_or(0);
         let bound = |unit: Unit| {
             let (reserved_of, counted_of) = (of(reserved, unit), of(counted, unit));
@@ -217,6 +228,7 @@ impl TryFrom<RawGroup> for Group {
             quality: raw.quality,
             synthetic: raw.synthetic,
             is_reserved: raw.is_reserved,
+            has_units: raw.has_units,
             doubtful_calls: raw.doubtful_calls,
             called: raw.called,
             names_model: raw.names_model,

@@ -83,9 +83,10 @@ fn charge(figures: &mut Figures, group: &Group, book: &PriceBook) -> Result<(), 
     // Counted here whole because the provider said nothing: that is the estimated share, not a flaw beside it.
     let is_only_estimated =
         group.quality == UsageQuality::Missing && group.source == UsageSource::Estimated;
-    if group.quality != UsageQuality::Ok && !is_only_estimated {
+    let is_flawed = group.quality != UsageQuality::Ok && !is_only_estimated;
+    if is_flawed || !group.has_units {
         figures.flawed_requests = group.requests;
-        // What the provider billed beyond the units is not known.
+        // What the provider billed beyond the units is not known; nor is anything where there are none.
         figures.complete = false;
     }
     for (unit, count) in &group.units {

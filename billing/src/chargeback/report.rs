@@ -174,7 +174,7 @@ pub(super) fn assemble(
     }
     // What could not be read may be on the bill, in whichever row.
     totals.complete &= unreadable_records == 0;
-    add_zero(&mut totals, book)?;
+    state_total_of_nothing(&mut totals, book)?;
     let row = |(columns, figures): (&[String], Figures)| Row {
         columns: columns.to_vec(),
         figures,
@@ -203,13 +203,26 @@ pub(super) fn assemble(
     Ok(report)
 }
 
-/// Where the book has one currency, a row that cost nothing costs zero of it: one that is charged, and of which every unit has a
-/// price. What has no price, or is not charged, has no cost.
+/// Where the book has one currency, a row that cost nothing costs zero of it: one that is charged, and of which every unit is known
+/// and has a price. What is not known, has no price, or is not charged, has no cost, and a part of it that costs nothing is none.
 pub(crate) fn state_zero(figures: &mut Figures, book: &PriceBook) -> Result<(), BillingError> {
-    if figures.charged_requests == 0 || !figures.unpriced.is_empty() {
+    if !figures.complete {
+        figures.amounts.retain(|amount| amount.cost != Money::ZERO);
+        return Ok(());
+    }
+    if figures.charged_requests == 0 {
         return Ok(());
     }
     add_zero(figures, book)
+}
+
+/// The same of a total: no requests, or none that may ever be billed, cost nothing.
+fn state_total_of_nothing(totals: &mut Figures, book: &PriceBook) -> Result<(), BillingError> {
+    let is_doubtful = totals.unknown_requests != 0 || totals.unclear_requests != 0;
+    if totals.complete && totals.charged_requests == 0 && !is_doubtful {
+        return add_zero(totals, book);
+    }
+    state_zero(totals, book)
 }
 
 fn add_zero(figures: &mut Figures, book: &PriceBook) -> Result<(), BillingError> {

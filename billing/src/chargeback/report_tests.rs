@@ -51,6 +51,7 @@ fn group(tenant: &str, model: &str, units: &[(Unit, i128)]) -> Group {
         quality: UsageQuality::Ok,
         synthetic: false,
         is_reserved: false,
+        has_units: true,
         doubtful_calls: 0,
         called: Vec::new(),
         names_model: true,
@@ -111,6 +112,63 @@ fn nothing_gives_totals_of_nothing() {
     assert_eq!((report.rows.len(), report.totals.requests), (0, 0));
     assert_eq!(cost(&report.totals), ["0.00 USD"]);
     assert!(report.totals.complete);
+}
+
+/// A total of what is not known is no total: neither of a row, nor of all.
+#[test]
+fn no_zero_is_stated_for_what_is_not_known() {
+    let no_figures = Group {
+        has_units: false,
+        ..group("a", "m", &[])
+    };
+    let unpriced = group("b", "unheard-of", &[(Unit::InputText, 7)]);
+    let free = book_of_a_free_model();
+    let free_and_unpriced = [group("c", "f", &[(Unit::InputText, 9)]), unpriced.clone()];
+    for groups in [
+        vec![no_figures.clone()],
+        vec![unpriced.clone()],
+        vec![no_figures.clone(), unpriced],
+        free_and_unpriced.to_vec(),
+    ] {
+        let report = assemble(&groups, &free, &request(), Vec::new(), 0).unwrap();
+        assert_eq!(cost(&report.totals), [""; 0], "{groups:?}");
+        assert!(!report.totals.complete);
+    }
+    let report = made(std::slice::from_ref(&no_figures));
+    let figures = &report.rows[0].figures;
+    assert_eq!((figures.complete, figures.flawed_requests), (false, 1));
+    assert_eq!(
+        (cost(figures).len(), figures.coverage.missing.requests),
+        (0, 1)
+    );
+    // What could not be read may have cost something.
+    let unread = assemble(&[], &book(), &request(), Vec::new(), 1).unwrap();
+    assert_eq!(
+        (cost(&unread.totals).len(), unread.totals.complete),
+        (0, false)
+    );
+    // Nothing was used, as the provider says; nothing but a refusal; and what is known to be free.
+    let refused = Group {
+        outcome: Outcome::RefusedAuth,
+        ..no_figures
+    };
+    for known in [
+        vec![group("a", "m", &[])],
+        vec![refused],
+        vec![group("c", "f", &[(Unit::InputText, 9)])],
+    ] {
+        let report = assemble(&known, &free, &request(), Vec::new(), 0).unwrap();
+        assert_eq!(cost(&report.totals), ["0.00 USD"], "{known:?}");
+        assert!(report.totals.complete);
+    }
+}
+
+fn book_of_a_free_model() -> PriceBook {
+    PriceBook::new(&[
+        price("m", "input_text", "2.50", "1000000", "USD"),
+        price("f", "input_text", "0", "1000000", "USD"),
+    ])
+    .unwrap()
 }
 
 #[test]
@@ -203,7 +261,8 @@ fn an_unknown_request_is_exposure_at_the_dearest_price_and_never_cost() {
         ..group("a", "m", &[])
     };
     let report = made(std::slice::from_ref(&unknown));
-    assert_eq!(cost(&report.totals), ["0.00 USD"]);
+    // It may cost something: that nothing was charged is not that it cost nothing.
+    assert_eq!(cost(&report.totals), [""; 0]);
     assert_eq!(
         report
             .totals
@@ -420,7 +479,9 @@ proptest! {
                 _ => {}
             }
         }
-        prop_assert_eq!(BigInt::from(report.totals.amounts[0].cost.atto()), exact * 1_000_000);
+        let total = report.totals.amounts.first().map(|amount| BigInt::from(amount.cost.atto()));
+        let nothing = exact == BigInt::from(0) && !report.totals.complete;
+        prop_assert_eq!(total, (!nothing).then(|| exact * 1_000_000));
         let rows: i128 = report.rows.iter().map(|row| row.figures.requests).sum();
         prop_assert_eq!(rows, report.totals.requests);
     }

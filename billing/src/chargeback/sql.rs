@@ -68,14 +68,14 @@ pub(crate) fn query(
          CAST(tuple(x_provider, l.model, l.tier, l.speed, l.geography, x_zone, x_region, x_capacity), \
          'Tuple(provider String, model String, tier String, speed String, geography String, zone String, region String, capacity String)') AS sku, \
          x_at AS at, l.context AS context, toString(outcome) AS outcome, toString(billable) AS billable, \
-         toString(usage_source) AS source, toString(usage_quality) AS quality, synthetic, toBool(x_times > 0 AND notEmpty(estimated_units)) AS is_reserved, doubtful_calls, if(l.is_first, x_called, []) AS called, toBool(x_names_model) AS names_model, \
+         toString(usage_source) AS source, toString(usage_quality) AS quality, synthetic, toBool(x_times > 0 AND arrayExists(n -> n > 0, mapValues(estimated_units))) AS is_reserved, toBool(x_has_units) AS has_units, doubtful_calls, if(l.is_first, x_called, []) AS called, toBool(x_names_model) AS names_model, \
          if(l.is_first, x_others, []) AS others, l.used AS used, \
          toString(sumIf(toInt128(count), l.is_first)) AS request_count, \
          [{first_sums}] AS unit_sums, \
          arrayMap(n -> toString(n), sumForEach(l.extra)) AS extra_sums, \
          arrayMap(n -> toString(n), sumForEachIf(x_estimated, l.is_first)) AS estimated_sums \
          FROM (SELECT *, {inner}ifNull(toString(provider), '') AS x_provider, ifNull(toString(data_zone), '') AS x_zone, {region} AS x_region, \
-         ifNull(toString(capacity), '') AS x_capacity, {at} AS x_at, {contexts}, coalesce(model, priced_as, model_served) IS NOT NULL AS x_names_model, \
+         ifNull(toString(capacity), '') AS x_capacity, {at} AS x_at, {contexts}, {has_units} AS x_has_units, coalesce(model, priced_as, model_served) IS NOT NULL AS x_names_model, \
          toUInt8(arrayCount(b -> b = 'unclear', arraySlice(attempt_billables, 1, -1))) AS doubtful_calls, \
          {called} AS x_called, \
          toInt128({reserved_counts}) + doubtful_calls AS x_times, \
@@ -89,6 +89,7 @@ pub(crate) fn query(
         region = region(book),
         at = at(request, book)?,
         contexts = contexts(book),
+        has_units = has_units(),
         called = CALLED,
         reserved_counts = RESERVED_COUNTS,
         bounds = bounds(),
@@ -293,6 +294,18 @@ fn contexts(book: &PriceBook) -> String {
         keys.join(", "),
         band_of("x_model"),
         band_of("m"),
+    )
+}
+
+/// Whether an event says how many of any unit it used, be it 0, on any line.
+fn has_units() -> String {
+    let first: Vec<_> = Unit::ALL
+        .iter()
+        .map(|unit| format!("isNotNull({unit})"))
+        .collect();
+    format!(
+        "({} OR arrayExists(u -> notEmpty(u), extra_units))",
+        first.join(" OR ")
     )
 }
 

@@ -299,16 +299,12 @@ impl Reading {
 
     fn of_batch(&mut self, verdict: Verdict, source: &Source, cut: &Cut, what: String) {
         self.findings.push(Finding {
-            verdict,
-            producer: None,
-            boot: None,
-            numbers: None,
             partition: Some((source.topic.to_string(), source.partition)),
             places: Some(Range {
                 first: cut.first,
                 last: cut.last,
             }),
-            what,
+            ..Finding::at_large(verdict, what)
         });
     }
 
@@ -353,14 +349,11 @@ impl Reading {
                 boots.push((row.producer, row.boot, range));
             }
         }
+        let what = "no row of cuts covers these places".to_owned();
         let base = Finding {
-            verdict: Verdict::Completeness,
-            producer: None,
-            boot: None,
-            numbers: None,
             partition: Some((source.topic.to_string(), source.partition)),
             places: Some(places),
-            what: "no row of cuts covers these places".to_owned(),
+            ..Finding::at_large(Verdict::Completeness, what)
         };
         if boots.is_empty() {
             self.findings.push(base.clone());

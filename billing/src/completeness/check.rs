@@ -154,7 +154,7 @@ async fn count(client: &Client, request: &Request) -> Result<Numbers, BillingErr
         let closes_others = !differing.contains(scope.producer.as_str());
         numbers::balance(report, scope, found, closes_others);
     }
-    let mut held_up = dense::unknown_starts(client, moment, &scopes).await?;
+    let mut held_up = dense::unknown_starts(client, moment, producer, &scopes).await?;
     held_up.extend(scopes.iter().filter_map(of_scope));
     if held_up.is_empty() {
         held_up.extend(nobody(moment, newest));
@@ -268,17 +268,9 @@ async fn compare_rows(
         reading.findings.push(finding);
     }
     if left_out > 0 {
-        reading.findings.push(Finding {
-            verdict: Verdict::Integrity,
-            producer: None,
-            boot: None,
-            numbers: None,
-            partition: None,
-            places: None,
-            what: format!(
+        reading.findings.push(Finding::at_large(Verdict::Integrity, format!(
                 "in {left_out} more parts of hours usage_events is not what audit_log gives; check a shorter period"
-            ),
-        });
+            )));
     }
     Ok(())
 }

@@ -226,7 +226,8 @@ async fn losses(
             by: row.by,
             why: row.why,
             missing: row.missing,
-            open: row.open,
+            // Of one that never gave a sign of life nobody knows.
+            open: row.open.filter(|open| *open > 0 || row.until.is_some()),
             reserved_units: row.units,
             known_until_us: row.until,
         };

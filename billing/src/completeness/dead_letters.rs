@@ -11,7 +11,7 @@ use super::claims::{Moment, Scope};
 use super::model::{DeadLetter, Finding, Verdict};
 use super::numbers::{SCOPES_AT_ONCE, arrays};
 use crate::BillingError;
-use crate::sql::{instant, json_rows};
+use crate::sql::{instant, json_rows, quoted};
 use schemas::Micros;
 
 const TIMEOUT: Duration = Duration::from_secs(55);
@@ -40,16 +40,13 @@ pub(super) struct DeadLetters {
 impl DeadLetters {
     /// What is said where not all are listed.
     pub(super) fn cut_off(&self) -> Option<Finding> {
-        self.is_cut_off.then(|| Finding {
-            verdict: Verdict::Completeness,
-            producer: None,
-            boot: None,
-            numbers: None,
-            partition: None,
-            places: None,
-            what: format!(
-                "more than {MAX_DEAD_LETTERS} records could not be read; check a shorter period"
-            ),
+        self.is_cut_off.then(|| {
+            Finding::at_large(
+                Verdict::Completeness,
+                format!(
+                    "more than {MAX_DEAD_LETTERS} records could not be read; check a shorter period"
+                ),
+            )
         })
     }
 }
@@ -65,7 +62,10 @@ struct Row {
     number: i64,
 }
 
-/// Those of the scopes' numbers, and those that stand among the records of the period.
+type Place = (String, i32, i64);
+
+/// Those of the scopes' numbers, and those that stand among the records of the period: of these page by page, for a page may hold
+/// nothing but what belongs elsewhere.
 pub(super) async fn dead_letters(
     client: &Client,
     moment: Moment,
@@ -76,21 +76,31 @@ pub(super) async fn dead_letters(
     for part in scopes.chunks(SCOPES_AT_ONCE) {
         rows.extend(numbered(client, part).await?);
     }
-    let mut letters: BTreeMap<(String, i32, i64), DeadLetter> = BTreeMap::new();
+    let mut letters: BTreeMap<Place, DeadLetter> = BTreeMap::new();
     let key = |row: &Row| (row.topic.clone(), row.partition, row.offset);
     letters.extend(rows.into_iter().map(|row| (key(&row), letter(row, true))));
     let of = |row: &Row| {
         let mut scopes = scopes.iter();
         scopes.find(|scope| scope.producer == row.p && scope.boot == row.b)
     };
-    for row in placed(client, moment).await? {
-        let is_wanted = producer.is_none_or(|producer| row.p.is_empty() || row.p == producer);
-        // A number that the start has claimed for another period belongs there.
-        let is_elsewhere = row.number >= 0 && of(&row).is_some_and(Scope::is_bounded);
-        if is_wanted && !is_elsewhere {
-            letters
-                .entry(key(&row))
-                .or_insert_with(|| letter(row, false));
+    let mut after = None;
+    loop {
+        let page = placed(client, moment, after.as_ref()).await?;
+        let is_last = page.len() <= MAX_DEAD_LETTERS;
+        after = page.last().map(key);
+        for row in page {
+            let is_wanted = producer.is_none_or(|producer| row.p.is_empty() || row.p == producer);
+            // A number that the start has claimed for another period belongs there.
+            let is_elsewhere = row.number >= 0 && of(&row).is_some_and(Scope::is_bounded);
+            if is_wanted && !is_elsewhere {
+                letters
+                    .entry(key(&row))
+                    .or_insert_with(|| letter(row, false));
+            }
+        }
+        // Of the rest it is said that there is more.
+        if is_last || letters.len() > MAX_DEAD_LETTERS {
+            break;
         }
     }
     Ok(DeadLetters {
@@ -125,7 +135,15 @@ async fn numbered(client: &Client, scopes: &[Scope]) -> Result<Vec<Row>, Billing
 
 /// Those that may be of the period by their place: between the readable record before them and the one after, the period
 /// begins, ends or lies. Before the first record of a partition, and after its last, any period does.
-async fn placed(client: &Client, moment: Moment) -> Result<Vec<Row>, BillingError> {
+async fn placed(
+    client: &Client,
+    moment: Moment,
+    after: Option<&Place>,
+) -> Result<Vec<Row>, BillingError> {
+    let behind = after.map_or_else(String::new, |(topic, partition, offset)| {
+        let topic = quoted(topic);
+        format!("AND (topic, partition, offset) > ({topic}, {partition}, {offset}) ")
+    });
     let all = all();
     let places = format!("(SELECT topic, partition, offset AS place FROM {all})");
     // The dead letters are the small side of each join; the log's records pass by once.
@@ -151,7 +169,7 @@ async fn placed(client: &Client, moment: Moment) -> Result<Vec<Row>, BillingErro
                 LEFT JOIN {before} AS earlier \
                     ON dead.topic = earlier.topic AND dead.partition = earlier.partition AND dead.offset = earlier.place \
                 LEFT JOIN {after} AS later ON dead.topic = later.topic AND dead.partition = later.partition AND dead.offset = later.place)) \
-        WHERE least(tupleElement(low, 2), tupleElement(high, 2)) < {end} AND greatest(tupleElement(low, 2), tupleElement(high, 2)) >= {start} \
+        WHERE least(tupleElement(low, 2), tupleElement(high, 2)) < {end} AND greatest(tupleElement(low, 2), tupleElement(high, 2)) >= {start} {behind}\
         ORDER BY topic, partition, offset LIMIT {limit}",
         before = around("events.offset < dead.place", "argMax", "max"),
         after = around("events.offset > dead.place", "argMin", "min"),

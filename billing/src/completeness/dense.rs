@@ -24,10 +24,11 @@ struct Heard {
 }
 
 /// Between two starts of a producer that are known there may be counts that are not: whoever counted them may have lived in the
-/// period, and nothing says what it did.
+/// period, and nothing says what it did. The producer need not have said anything in the period itself.
 pub(super) async fn unknown_starts(
     client: &Client,
     moment: Moment,
+    producer: Option<&str>,
     scopes: &[Scope],
 ) -> Result<Vec<HeldUp>, BillingError> {
     const SQL: &str = "SELECT toString(producer_log.producer) AS p, toString(producer_log.boot) AS b, \
@@ -41,7 +42,7 @@ pub(super) async fn unknown_starts(
             starts.insert(count, heard);
         }
     }
-    producers.retain(|producer, _| scopes.iter().any(|scope| scope.producer == *producer));
+    producers.retain(|name, _| producer.is_none_or(|wanted| wanted == name));
     let unknown = producers.iter().flat_map(|(producer, starts)| {
         let pairs = starts.iter().zip(starts.iter().skip(1));
         pairs.filter_map(|((before, earlier), (after, later))| {

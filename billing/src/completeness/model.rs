@@ -180,6 +180,21 @@ pub struct Finding {
     pub what: String,
 }
 
+impl Finding {
+    /// Of nobody's records in particular.
+    pub(super) fn at_large(verdict: Verdict, what: String) -> Self {
+        Self {
+            verdict,
+            producer: None,
+            boot: None,
+            numbers: None,
+            partition: None,
+            places: None,
+            what,
+        }
+    }
+}
+
 impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let (Some(producer), Some(boot)) = (&self.producer, &self.boot) {

@@ -371,15 +371,10 @@ fn of_row(row: Has, what: &str) -> Finding {
 fn of_part((hour, part): Part) -> Finding {
     let at = chrono::DateTime::from_timestamp_micros(hour * HOUR_US);
     let at = at.map_or_else(String::new, |at| at.to_rfc3339());
-    Finding {
-        verdict: Verdict::Integrity,
-        producer: None,
-        boot: None,
-        numbers: None,
-        partition: None,
-        places: None,
-        what: format!("{NO_ROW} (hour from {at}, part {part} of {PARTS})"),
-    }
+    Finding::at_large(
+        Verdict::Integrity,
+        format!("{NO_ROW} (hour from {at}, part {part} of {PARTS})"),
+    )
 }
 
 fn finding(verdict: Verdict, producer: String, boot: String, number: i64, what: &str) -> Finding {

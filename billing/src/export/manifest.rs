@@ -54,6 +54,10 @@ pub struct Manifest {
     pub synthetic: Synthetic,
     /// Synthetic requests that were left out.
     pub synthetic_requests_left_out: i128,
+    /// Whether the cost that the file adds up to is all of it: nothing unpriced, flawed or unreadable. Files of older programs do not
+    /// say it.
+    #[serde(default)]
+    pub complete: Option<bool>,
     /// Records of the log that could not be read, and so are in no record here.
     pub unreadable_records: i128,
     /// The log, up to which every record is in it.

@@ -201,6 +201,7 @@ impl Record {
             quality: self.usage_quality,
             synthetic: self.synthetic,
             is_reserved: false,
+            has_units: self.has_units(),
             doubtful_calls: 0,
             called: Vec::new(),
             names_model: self.model.is_some() || self.named().is_some(),
@@ -209,6 +210,11 @@ impl Record {
             units: BTreeMap::new(),
             estimated: BTreeMap::new(),
         }
+    }
+
+    fn has_units(&self) -> bool {
+        let mut later = self.extra_units.iter();
+        self.units.iter().any(Option::is_some) || later.any(|units| !units.is_empty())
     }
 
     fn context(&self, model: &str) -> i64 {

@@ -199,6 +199,7 @@ impl Source<'_> {
             tenant: report.tenant.clone(),
             synthetic: report.synthetic,
             synthetic_requests_left_out: report.synthetic_requests_left_out,
+            complete: Some(report.totals.complete),
             unreadable_records: report.unreadable_records,
             position: report.position.clone(),
             price_version: report.price_version.clone(),

@@ -283,6 +283,7 @@ fn rating(group: &Group, prices: &[(&str, Money)], all_priced: bool) -> &'static
     match group.billable {
         Billable::No => "free",
         Billable::Unclear => "unclear",
+        Billable::Yes if !group.has_units => "no_figures",
         Billable::Yes if !all_priced && prices.is_empty() => "unpriced",
         Billable::Yes if !all_priced => "partly_priced",
         Billable::Yes if prices.is_empty() => "nothing_used",

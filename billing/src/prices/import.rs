@@ -437,6 +437,9 @@ fn cache_write(provider: &str) -> Unit {
 }
 
 #[cfg(test)]
+#[path = "import/litellm_tests.rs"]
+mod litellm_tests;
+#[cfg(test)]
 #[path = "import/refusal_tests.rs"]
 mod refusal_tests;
 #[cfg(test)]

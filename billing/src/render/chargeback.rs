@@ -48,11 +48,10 @@ pub(super) fn table(report: &Report, width: Option<u16>) -> String {
     }
     let line = |mut cells: Vec<String>, figures: &Figures| {
         cells.push(grouped(figures.requests));
-        cells.extend(
-            units
-                .iter()
-                .map(|unit| grouped(figures.units.get(unit).copied().unwrap_or(0))),
-        );
+        cells.extend(units.iter().map(|unit| match count_of(figures, *unit) {
+            Some(count) => grouped(count),
+            None => "-".to_owned(),
+        }));
         cells.push(cost(figures));
         cells.extend(counts.iter().map(|(_, count)| grouped(count(figures))));
         if has_exposure {
@@ -92,6 +91,12 @@ fn cost(figures: &Figures) -> String {
         .map(|amount| format!("{} {}{star}", amount.cost, amount.currency))
         .collect();
     amounts.join("\n")
+}
+
+/// How many of a unit; where figures are missing, none of them is not 0.
+fn count_of(figures: &Figures, unit: Unit) -> Option<i128> {
+    let nothing = (figures.flawed_requests == 0).then_some(0);
+    figures.units.get(&unit).copied().or(nothing)
 }
 
 fn may_add(figures: &Figures) -> String {
@@ -156,7 +161,10 @@ pub(super) fn csv(report: &Report) -> Result<String, RenderError> {
     let mut unreadable = report.unreadable_records;
     let nothing = (report.rows.is_empty() && unreadable != 0).then(|| Row {
         columns: vec![String::new(); report.by.len()],
-        figures: Figures::none(),
+        figures: Figures {
+            complete: false,
+            ..Figures::none()
+        },
     });
     let rows = report.rows.iter().chain(&nothing);
     let records = rows.flat_map(|row| {
@@ -214,7 +222,10 @@ fn counts(figures: &Figures, is_first: bool) -> Vec<String> {
         .iter()
         .map(|(_, count)| count(figures).to_string())
         .collect();
-    let count = |unit: &Unit| figures.units.get(unit).copied().unwrap_or(0).to_string();
+    let count = |unit: &Unit| {
+        let known = count_of(figures, *unit);
+        known.map_or_else(String::new, |count| count.to_string())
+    };
     cells.extend(Unit::ALL.iter().map(count));
     cells.push(figures.exposure.unbounded_requests.to_string());
     let unpriced: Vec<_> = figures

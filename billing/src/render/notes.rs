@@ -120,11 +120,16 @@ fn estimated(report: &Report, notes: &mut Vec<String>) {
         .iter()
         .map(|amount| format!("{} {}", amount.estimated_cost, amount.currency))
         .collect();
+    let costs = if costs.is_empty() {
+        "at no known price".to_owned()
+    } else {
+        costs.join(", ")
+    };
     notes.push(format!(
         "Of this, {} tokens of {} requests ({}) were counted here, whole or in part: the provider did not say",
         grouped(totals.estimated_tokens),
         grouped(totals.estimated_requests),
-        costs.join(", ")
+        costs
     ));
 }
 

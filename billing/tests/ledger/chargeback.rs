@@ -307,7 +307,7 @@ async fn what_the_provider_did_not_tell_is_bounded_by_what_was_reserved() {
         .collect();
     // what was counted of the one without a reservation is the least that it may add, and no bound
     assert_eq!(bounds, ["12.5000175"]);
-    assert_eq!(costs(&totals), ["0.00 USD"]);
+    assert_eq!(costs(&totals), [""; 0]);
 }
 
 #[tokio::test]
@@ -367,7 +367,7 @@ async fn the_exposure_of_a_request_without_an_answer_is_bounded_by_the_model_tha
         totals.exposure.unbounded_requests, 1,
         "a model without a price"
     );
-    assert_eq!(costs(&totals), ["0.00 USD"]);
+    assert_eq!(costs(&totals), [""; 0]);
 }
 
 #[tokio::test]

@@ -141,6 +141,7 @@ async fn what_has_no_price_or_is_not_charged_has_no_cost_in_any_row() {
         of(strange(2, Outcome::RefusedInvalid), "refused"),
         of(event(3, &[("m", r#"{"input_text":0}"#)]), "zero"),
         of(event(4, &[("m", used)]), "priced"),
+        of(event(5, &[]), "untold"),
     ];
     ledger.write(0, &events).await;
     let request = november("tenant", "UTC");
@@ -154,6 +155,7 @@ async fn what_has_no_price_or_is_not_charged_has_no_cost_in_any_row() {
         ("priced", "2.50 USD"),
         ("refused", ""),
         ("unpriced", ""),
+        ("untold", ""),
         ("zero", "0.00 USD"),
     ];
     let wanted = wanted.map(|(name, cost)| (name, cost.to_owned()));
@@ -168,10 +170,13 @@ async fn what_has_no_price_or_is_not_charged_has_no_cost_in_any_row() {
             .expect("a row")
     };
     assert!(line("unpriced").contains("- *"), "{table}");
+    let untold: Vec<_> = line("untold").split_whitespace().collect();
+    assert_eq!(untold, ["untold", "1", "-", "-", "*", "0"], "{table}");
     let csv = render::report(&report, Format::Csv, None).expect("a CSV");
     let folder = tempfile::tempdir().expect("a folder");
     let summary = (Kind::Summary, ExportFormat::Csv);
-    let (file, _) = exported(&ledger, &book(PRICES), &request, summary, folder.path()).await;
+    let (file, manifest) = exported(&ledger, &book(PRICES), &request, summary, folder.path()).await;
+    assert_eq!(manifest.complete, Some(false));
     let written = std::fs::read_to_string(file).expect("a file");
     for text in [csv, written] {
         let mut reader = csv::Reader::from_reader(text.as_bytes());
@@ -181,6 +186,7 @@ async fn what_has_no_price_or_is_not_charged_has_no_cost_in_any_row() {
             .collect();
         for (tenant, cost) in [
             ("unpriced", ""),
+            ("untold", ""),
             ("refused", ""),
             ("zero", "0.00"),
             ("priced", "2.50"),
@@ -190,6 +196,8 @@ async fn what_has_no_price_or_is_not_charged_has_no_cost_in_any_row() {
                 .find(|row| row["tenant"] == tenant)
                 .expect("a row");
             assert_eq!(row["cost"], cost, "{tenant} in {text}");
+            let is_whole = !tenant.starts_with("un");
+            assert_eq!(row["complete"], is_whole.to_string(), "{tenant}");
         }
     }
 }

@@ -175,7 +175,12 @@ impl PriceBook {
         let sold_by = shelves.filter(|(name, _)| provider.is_none_or(|one| one == name.as_str()));
         let prices: Vec<_> = sold_by
             .filter_map(|(_, shelf)| Some((shelf, shelf.resolve(model, at)?)))
-            .flat_map(|(shelf, (name, sku))| shelf.dearest(name, sku, side, at))
+            .flat_map(|(shelf, own)| {
+                // What the name's own prices leave open has the price for any model.
+                let any = shelf.skus.get(ANY_MODEL).map(|any| (ANY_MODEL, any));
+                let both = std::iter::once(own).chain(any);
+                both.flat_map(move |(name, sku)| shelf.dearest(name, sku, side, at))
+            })
             .collect();
         let currencies: BTreeSet<_> = prices.iter().map(|priced| priced.price.currency).collect();
         if currencies.len() > 1 {

@@ -272,6 +272,11 @@ fn the_dearest_price_bounds_every_tier_band_and_unit_of_a_side() {
     assert_eq!(dearest(&book, Some("openai")), Some(3));
     assert_eq!(dearest(&book, None), Some(5));
     assert_eq!(dearest(&book, Some("google")), None);
+    // What the model leaves open is priced as any model's.
+    let any = with(raw(6, "*", "input_audio", "4"), |_| {});
+    let with_any: Vec<_> = rows.iter().cloned().chain([any]).collect();
+    let book = PriceBook::new(&with_any).unwrap();
+    assert_eq!(dearest(&book, Some("openai")), Some(6));
     rows[4].currency = "EUR".into();
     assert_eq!(dearest(&PriceBook::new(&rows).unwrap(), None), None);
 }

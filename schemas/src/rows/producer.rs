@@ -2,7 +2,6 @@
 //!
 //! A pure function of a record's bytes. What must not live here: which row of a boot is the latest, what is missing.
 
-use serde::de::DeserializeOwned;
 use serde::ser::{SerializeStruct, Serializer};
 use serde::{Deserialize, Serialize};
 
@@ -100,8 +99,10 @@ impl ProducerRow {
     /// The row of a heartbeat or a step of a life.
     pub fn of(kind: RecordKind, bytes: &[u8]) -> Result<Self, Unreadable> {
         let mut row = match kind {
-            RecordKind::Heartbeat => Self::from(read::<Heartbeat>(kind, bytes)?),
-            RecordKind::Producer => Self::from(read::<ProducerRecord>(kind, bytes)?),
+            RecordKind::Heartbeat => Self::from(read(kind, bytes, |bytes| {
+                serde_json::from_slice::<Heartbeat>(bytes)
+            })?),
+            RecordKind::Producer => Self::from(read(kind, bytes, ProducerRecord::decode)?),
             RecordKind::Admission | RecordKind::Usage | RecordKind::Cut => {
                 return Err(Unreadable::WrongKind(kind.type_name()));
             }
@@ -121,7 +122,11 @@ impl ProducerRow {
     }
 }
 
-fn read<T: DeserializeOwned>(kind: RecordKind, bytes: &[u8]) -> Result<T, Unreadable> {
+fn read<T>(
+    kind: RecordKind,
+    bytes: &[u8],
+    decode: impl Fn(&[u8]) -> Result<T, serde_json::Error>,
+) -> Result<T, Unreadable> {
     let malformed = |error: &serde_json::Error| Unreadable::Malformed {
         kind: kind.type_name(),
         place: crate::decode::place_of(error),
@@ -130,7 +135,7 @@ fn read<T: DeserializeOwned>(kind: RecordKind, bytes: &[u8]) -> Result<T, Unread
     if versioned.wire != WIRE_VERSION && crate::decode::is_newer(&versioned.wire) {
         return Err(Unreadable::Newer(Text::cut(&versioned.wire).into()));
     }
-    serde_json::from_slice(bytes).map_err(|error| malformed(&error))
+    decode(bytes).map_err(|error| malformed(&error))
 }
 
 impl From<Heartbeat> for ProducerRow {

@@ -88,10 +88,8 @@ fn litellm_is_read_by_its_fields_tiers_and_bands_to_the_digit() {
             "google gemini-2.5-pro input_text default 1000000 1.25",
             "openai gpt-5.6-sol cache_write default 1000000 5",
             "openai gpt-5.6-sol input_cached default 1000000 0.4",
-            "openai gpt-5.6-sol input_text batch 1000000 2",
             "openai gpt-5.6-sol input_text default 1000000 4",
             "openai gpt-5.6-sol input_text default 272000 1000000 8",
-            "openai gpt-5.6-sol input_text flex 1000000 2",
             "openai gpt-5.6-sol output_text priority 272000 1000000 60",
             "openai gpt-5.6-sol web_search_calls default 1 0.01",
             "openai gpt-audio input_audio default 1000000 32",
@@ -106,7 +104,7 @@ fn litellm_entries_that_cannot_be_taken_are_refused_with_their_reason() {
     let imported = import(LITELLM, &request(Map::LiteLlm)).unwrap();
     for (entry, field, reason) in [
         ("fallback_generalizations", "", "not the entry of a model"),
-        // the same name twice: what agrees is kept once, what does not is taken from neither
+        // the same name twice: taken from neither where they differ
         (
             "gpt-5.6-sol",
             "output_cost_per_token",
@@ -143,7 +141,6 @@ fn litellm_entries_that_cannot_be_taken_are_refused_with_their_reason() {
             "input_cost_per_token",
             "zero: it does not say",
         ),
-        ("free-model", "output_cost_per_token", "zero"),
         (
             "free-model",
             "input_cost_per_token_cache_hit",
@@ -153,6 +150,11 @@ fn litellm_entries_that_cannot_be_taken_are_refused_with_their_reason() {
             "gemini/gemini-2.5-pro",
             "search_context_cost_per_query",
             "depends on the size",
+        ),
+        (
+            "gpt-5.6-sol",
+            "input_cost_per_token_flex",
+            "of this tier none",
         ),
         ("azure/gpt-4o", "", "--region-class"),
         ("a name", "input_cost_per_token", "has a space"),

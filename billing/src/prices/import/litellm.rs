@@ -1,18 +1,21 @@
 //! `LiteLLM`'s map: one object a model, money for one token, tier and context band in the name of the field.
 //!
-//! Format: `model_prices_and_context_window.json` and its schema beside it in BerriAI/litellm. A field is
-//! `KIND[_above_Nk_tokens][_batches|_priority|_flex]`.
+//! Format: `model_prices_and_context_window.json` and its schema beside it in BerriAI/litellm. Of a field's name see `field`; what
+//! else of an entry says that a price is not that of every request, see `beside`.
+
+mod beside;
+mod field;
 
 use schemas::Unit;
 use serde_json::value::RawValue;
 
 use super::once::Once;
 use super::{Above, Found, ImportError, Key, Scale, cache_write};
+use beside::Beside;
+use field::{Field, Unknown};
 
 /// Describes the others.
 const SAMPLE: &str = "sample_spec";
-/// Prices by ranges of the input, instead of the flat ones or beside them.
-const RANGES: &str = "tiered_pricing";
 const SEARCHES: &str = "search_context_cost_per_query";
 /// The sizes that a search's context can have: a price is known for a search if it is known for each of them.
 const SIZES: [&str; 3] = [
@@ -32,7 +35,7 @@ const SMELLS: [&str; 9] = [
     "_fee",
     "provider_specific",
 ];
-/// Fields with numbers that are no prices; so are those that begin with `max_`, `min_` or `supports_`.
+/// Fields with numbers that are no prices; so are those that begin with `max_`, `min_`, `supports_` or `token_count_`.
 const NUMBERS: [&str; 8] = [
     "rpm",
     "tpm",
@@ -74,7 +77,8 @@ fn model(entry: &str, object: &Once, found: &mut Found<'_>) {
         model,
         ..Key::default()
     };
-    object.refuse_bands(entry, found, |field| above(&key, field, &mode));
+    let beside = Beside::of(object);
+    object.refuse_bands(entry, found, |field| above(&key, field, &mode, &beside));
     if theirs.is_empty() {
         return found.refuse(entry, "", "it does not name one provider");
     }
@@ -89,49 +93,62 @@ fn model(entry: &str, object: &Once, found: &mut Found<'_>) {
         };
         if !field.contains("cost") {
             other_field(&key, value, object, found);
-        } else if object.has(RANGES) {
-            let reason = "the entry prices by ranges of the input beside it (tiered_pricing): this is not the price of every request";
+        } else if let Some(reason) = beside.of_all(field) {
             found.refuse(entry, field, reason);
         } else if field == SEARCHES {
             searches(&key, value, object, found);
         } else {
-            cost(&key, value, &mode, found);
+            cost(&key, value, &mode, &beside, found);
         }
     }
 }
 
-fn cost(key: &Key<'_>, value: &RawValue, mode: &str, found: &mut Found<'_>) {
-    let Some((kind, over, tier)) = parts(key.field) else {
-        let reason = "a band or tier that is not understood";
-        let above = above(key, key.field, mode);
-        return found.refuse_above(key.entry, key.field, reason, above);
-    };
-    match unit(kind, key.provider, mode) {
-        Ok((unit, scale)) => {
-            let key = Key {
-                unit: Some(unit),
-                tier,
-                over,
-                ..key.clone()
+fn cost(key: &Key<'_>, value: &RawValue, mode: &str, beside: &Beside<'_>, found: &mut Found<'_>) {
+    let field = match field::read(key.field) {
+        Ok(field) => field,
+        Err(unknown) => {
+            let reason = match unknown {
+                Unknown::Tier => "a tier or an API that is not understood",
+                Unknown::Band { .. } => "a band that is not understood",
             };
-            found.take(&key, value, scale, "USD");
+            let above = above(key, key.field, mode, beside);
+            return found.refuse_above(key.entry, key.field, reason, above);
         }
-        Err(reason) => found.refuse(key.entry, key.field, reason),
+    };
+    let (unit, scale) = match unit(&field, key.provider, mode, beside) {
+        Ok(known) => known,
+        Err(reason) => return found.refuse(key.entry, key.field, reason),
+    };
+    let key = Key {
+        unit: Some(unit),
+        tier: field.tier,
+        over: field.over,
+        ..key.clone()
+    };
+    match beside.of_price(&field, unit) {
+        Some(reason) => found.refuse_above(key.entry, key.field, reason, key.above()),
+        None => found.take(&key, value, scale, "USD"),
     }
 }
 
 /// What a field is the price of, if it is one above a bound.
-fn above(key: &Key<'_>, field: &str, mode: &str) -> Option<Above> {
-    let (kind, over, tier) = match parts(field) {
-        Some((kind, over, tier)) => (kind, over, tier),
-        // Above what is not understood, nor of which tier: it is taken for the common one's.
-        None => (field.split("_above_").next()?, Some(i64::MAX), ""),
+fn above(key: &Key<'_>, field: &str, mode: &str, beside: &Beside<'_>) -> Option<Above> {
+    let field = match field::read(field) {
+        Ok(field) => field,
+        // Above what is not understood: it is taken for all there is of its tier.
+        Err(Unknown::Band { kind, tier }) => Field {
+            kind,
+            hours: None,
+            over: Some(i64::MAX),
+            tier,
+        },
+        Err(Unknown::Tier) => return None,
     };
-    let (unit, _) = unit(kind, key.provider, mode).ok()?;
+    let (unit, _) = unit(&field, key.provider, mode, beside).ok()?;
     Key {
         unit: Some(unit),
-        tier,
-        over,
+        tier: field.tier,
+        over: field.over,
         ..key.clone()
     }
     .above()
@@ -141,7 +158,8 @@ fn above(key: &Key<'_>, field: &str, mode: &str) -> Option<Above> {
 fn other_field(key: &Key<'_>, value: &RawValue, object: &Once, found: &mut Found<'_>) {
     let field = key.field;
     let reason = match field {
-        RANGES => "prices by ranges of the input: write lines with context_over by hand",
+        beside::RANGES => "prices by ranges of the input: write lines with context_over by hand",
+        beside::HOURS => "prices by the hour of the day: write lines of kind hours by hand",
         "web_search_billing_unit" if is_by_search(object) => return,
         _ if field.contains("uplift") || field == "provider_specific_entry" => {
             "factors by place or speed: write lines of kind uplift, or prices with a speed, by hand"
@@ -158,7 +176,7 @@ fn other_field(key: &Key<'_>, value: &RawValue, object: &Once, found: &mut Found
 }
 
 fn is_plain_number(field: &str) -> bool {
-    let begins = ["max_", "min_", "supports_"];
+    let begins = ["max_", "min_", "supports_", "token_count_"];
     NUMBERS.contains(&field) || begins.iter().any(|begin| field.starts_with(begin))
 }
 
@@ -182,37 +200,23 @@ fn provider(theirs: &str) -> &str {
     }
 }
 
-/// A field's kind, band and tier.
-fn parts(field: &str) -> Option<(&str, Option<i64>, &str)> {
-    let tiers = [
-        ("_batches", "batch"),
-        ("_priority", "priority"),
-        ("_flex", "flex"),
-    ];
-    let tier = tiers.iter().find(|(suffix, _)| field.ends_with(suffix));
-    let (field, tier) = match tier {
-        Some((suffix, tier)) => (field.strip_suffix(suffix)?, *tier),
-        None => (field, ""),
-    };
-    let Some(start) = field.rfind("_above_") else {
-        return Some((field, None, tier));
-    };
-    let (kind, band) = field.split_at(start);
-    if band == "_above_1hr" {
-        return Some((field, None, tier));
-    }
-    let thousands = band.strip_prefix("_above_")?.strip_suffix("k_tokens")?;
-    let over = thousands.parse::<i64>().ok()?.checked_mul(1_000)?;
-    Some((kind, Some(over), tier))
-}
-
-fn unit(kind: &str, provider: &str, mode: &str) -> Result<(Unit, Scale), &'static str> {
-    let token = match kind {
+fn unit(
+    field: &Field<'_>,
+    provider: &str,
+    mode: &str,
+    beside: &Beside<'_>,
+) -> Result<(Unit, Scale), &'static str> {
+    let token = match field.kind {
         "input_cost_per_token" => Unit::InputText,
         "output_cost_per_token" => Unit::OutputText,
         "cache_read_input_token_cost" => Unit::InputCached,
-        "cache_creation_input_token_cost" => cache_write(provider),
-        "cache_creation_input_token_cost_above_1hr" => Unit::CacheWrite1h,
+        "cache_creation_input_token_cost" => match field.hours {
+            Some(1) => Unit::CacheWrite1h,
+            Some(_) => return Err("no unit of ours counts what is kept for so long"),
+            // Beside a price of what is kept for an hour it is that of five minutes, whoever serves the model.
+            None if beside.keeps_an_hour() => Unit::CacheWrite5m,
+            None => cache_write(provider),
+        },
         "input_cost_per_audio_token" => Unit::InputAudio,
         "output_cost_per_audio_token" => Unit::OutputAudio,
         "cache_read_input_audio_token_cost" => Unit::InputCachedAudio,
@@ -221,7 +225,7 @@ fn unit(kind: &str, provider: &str, mode: &str) -> Result<(Unit, Scale), &'stati
         "cache_read_input_image_token_cost" => Unit::InputCachedImage,
         "input_cost_per_video_token" => Unit::InputVideo,
         "output_cost_per_reasoning_token" => Unit::OutputReasoning,
-        _ => return other_unit(kind, mode),
+        kind => return other_unit(kind, mode),
     };
     Ok((token, Scale::TOKEN))
 }
@@ -254,6 +258,11 @@ fn searches(key: &Key<'_>, sizes: &RawValue, object: &Once, found: &mut Found<'_
     let (entry, field) = (key.entry, key.field);
     if !is_by_search(object) {
         return found.refuse(entry, field, "searches are not billed one by one");
+    }
+    if object.has("search_free_requests") {
+        let reason =
+            "the first searches are free (search_free_requests): this is not the price of each";
+        return found.refuse(entry, field, reason);
     }
     let Ok(sizes) = Once::read(sizes.get()) else {
         return found.refuse(entry, field, "not an object of sizes");

@@ -47,6 +47,12 @@ impl Once {
         self.fields.contains_key(name) || self.doubles.contains_key(name)
     }
 
+    /// All names, also those that stand more often than once.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let all = self.fields.keys().chain(self.doubles.keys());
+        all.map(String::as_str)
+    }
+
     pub(super) fn has_doubles(&self) -> bool {
         !self.doubles.is_empty()
     }

@@ -2,7 +2,7 @@
 
 use billing::completeness::Completeness;
 
-use super::books::{Books, LATER, NEXT_BOOT, NEXT_DAY, SECOND};
+use super::books::{BOOT, Books, DAY, LATER, NEXT_BOOT, NEXT_DAY, SECOND};
 use crate::common::{HOUR, NOON};
 
 async fn finality(books: &Books) -> (Completeness, bool, Vec<String>) {
@@ -49,4 +49,45 @@ async fn a_day_is_not_final_where_a_start_is_not_known() {
     claim(NEXT_BOOT, "closed", NOON + 3 * HOUR).await;
     let known = (Completeness::Complete, true, Vec::new());
     assert_eq!(finality(&books).await, known);
+}
+
+/// It may have lived for the whole of a day of which its producer says nothing.
+#[tokio::test]
+async fn a_day_on_which_only_an_unknown_start_can_have_lived_is_not_final() {
+    let books = Books::open().await;
+    let claim = async |boot: &str, kind: &str, clock: i64| {
+        let claim = books.claim(boot, kind, clock, None, (0, 0, 0), (None, ""));
+        claim.await;
+    };
+    claim(BOOT, "live", DAY - 2 * HOUR).await;
+    claim(BOOT, "closed", DAY - HOUR).await;
+    let ninth = "9-00000000000000ff";
+    claim(ninth, "live", NEXT_DAY + HOUR).await;
+    claim(ninth, "closed", LATER - 30 * SECOND).await;
+    let (completeness, is_final, why) = finality(&books).await;
+    assert_eq!((completeness, is_final), (Completeness::Unproven, false));
+    assert!(
+        why.len() == 1 && why[0].contains("its start 8 is not known"),
+        "{why:?}"
+    );
+    claim(NEXT_BOOT, "live", DAY - HOUR / 2).await;
+    claim(NEXT_BOOT, "closed", DAY - HOUR / 4).await;
+    let known = (Completeness::Complete, true, Vec::new());
+    assert_eq!(finality(&books).await, known);
+}
+
+/// Steps of lives that an older draft wrote count no requests: there is nothing to hold the records against, and that is no fault.
+#[tokio::test]
+async fn a_start_that_does_not_say_how_many_requests_it_let_in_is_held_to_its_numbers() {
+    let books = Books::open().await;
+    books.quiet_day().await;
+    books
+        .change("ALTER TABLE producer_log UPDATE admitted = NULL, settled = NULL, open = NULL WHERE kind != 'heartbeat'")
+        .await;
+    let report = books.check("2026-11-24").await;
+    assert_eq!(report.verdicts.completeness, Completeness::Complete);
+    let boot = &report.boots[0];
+    assert_eq!((boot.found, boot.missing), (20, 0));
+    let told = (boot.admitted, boot.settled, boot.open, boot.balanced);
+    assert_eq!(told, (None, None, None, None));
 }

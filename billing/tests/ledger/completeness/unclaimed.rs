@@ -107,3 +107,23 @@ async fn old_dead_letters_hide_no_new_one() {
     let said = said(&before, Verdict::Completeness);
     assert!(said.contains(&more.to_owned()), "{:?}", said.last());
 }
+
+/// Any number of letters that say whose they are, and belong elsewhere, stand before one of the period.
+#[tokio::test]
+async fn letters_of_other_periods_hide_none_of_this_one() {
+    let books = Books::open().await;
+    books.quiet_day().await;
+    let elsewhere = String::from_utf8(letter(BOOT, 5_000)).expect("text");
+    books
+        .ledger
+        .run(&format!(
+            "INSERT INTO audit_log (topic, offset, fate, reason, bytes) \
+             SELECT 'journal:p', 200 + number, 'dead_letter', 'not an event', '{elsewhere}' FROM numbers(10050)"
+        ))
+        .await;
+    let last = [b"{".to_vec(), json(&record(19))];
+    books.batch(20_000, &last).await;
+    let report = books.check("2026-11-24").await;
+    assert_eq!(places(&report), [(20_000, None)]);
+    assert_eq!(report.verdicts.completeness, Completeness::Incomplete);
+}
