@@ -128,7 +128,7 @@ fn usage_places(document: &[u8], members: &[Member<'_>], scan: &Scan) {
     if usages == 0 || usages > MAX_USAGE_PLACES {
         return;
     }
-    let Stripped::Without(gaps) = strip(document, places, false) else {
+    let Stripped::Without(gaps) = strip(document, places, false, |_| true) else {
         panic!("usage must be taken out")
     };
     let mut without = document.to_owned();

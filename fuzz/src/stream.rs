@@ -31,10 +31,13 @@ pub(crate) fn check(data: &[u8]) {
     let apart = run(&[data], UsageFor::UsApart);
     assert_eq!(asked.told, unasked.told, "stripping changes what is found");
     assert_eq!(asked.told, apart.told, "taking apart changes what is found");
+    let nulls = run(&[data], UsageFor::UsApartAndNulls);
+    assert_eq!(asked.told, nulls.told, "taking nulls changes what is found");
     for (usage_for, whole) in [
         (UsageFor::Client, &asked),
         (UsageFor::UsOnly, &unasked),
         (UsageFor::UsApart, &apart),
+        (UsageFor::UsApartAndNulls, &nulls),
     ] {
         for parts in cuttings(data) {
             let cut = run(&parts, usage_for);
@@ -91,6 +94,7 @@ fn event_by_event(data: &[u8], passed: &[u8]) {
     let all = run(&parts, UsageFor::UsOnly);
     assert!(all.passed.concat() == passed, "cut by events");
     let apart = run(&parts, UsageFor::UsApart);
+    let nulls = run(&parts, UsageFor::UsApartAndNulls);
     // What ends with CR is told with the next, for LF may belong to it.
     let ends_clean = |at: usize| at == 0 || parts[at - 1].ends_with(b"\n");
     for (at, event) in events.iter().enumerate() {
@@ -102,10 +106,14 @@ fn event_by_event(data: &[u8], passed: &[u8]) {
             let last = run.passed.get(at + 1).filter(|_| is_last);
             [run.passed[at].as_slice(), last.map_or(&[], Vec::as_slice)].concat()
         };
-        let (passed, apart) = (of(&all), of(&apart));
+        let (passed, apart, nulls) = (of(&all), of(&apart), of(&nulls));
         assert!(
             apart == if passed.is_empty() { &[] } else { parts[at] },
             "an event passes whole or not at all"
+        );
+        assert!(
+            is_subsequence(&passed, &nulls) && is_subsequence(&nulls, &apart),
+            "without its nulls an event is between the two"
         );
         if over.is_some_and(|over| at > over) {
             assert!(passed == parts[at], "what follows the end was changed");

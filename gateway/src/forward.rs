@@ -135,7 +135,8 @@ async fn reach(
     let first_byte = Duration::from_millis(state.snapshot.settings.first_byte_timeout_ms);
     let until = (Instant::now() + first_byte).min(whole_until);
     let Outgoing { url, headers, body } = outgoing;
-    let calling = state.gate.upstream.post(url, headers, body);
+    let (calling, line) = state.gate.upstream.post(url, headers, body);
+    state.line = Some(line);
     state.call.started = Some(state.gate.clock.now());
     state.call.reached = true;
     state.stage = Stage::Calling(calling);

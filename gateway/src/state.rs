@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
 use journal::Ticket;
 use schemas::{Attempt, Durability, Micros, Units, UsageEvent};
@@ -25,13 +24,10 @@ use crate::meter::sniff::Expects;
 use crate::snapshot::{Route, Snapshot};
 use crate::trace::{Target, TraceContext};
 use crate::upload;
-use crate::upstream::{Answer, CallError};
+use crate::upstream::{CallError, Calling, Line};
 
 /// A larger request is not kept for counting: where the provider reports nothing its input is unknown.
 const MAX_KEPT_BODY_BYTES: usize = 1 << 20;
-
-/// A call that has not been answered yet.
-pub type Calling = BoxFuture<'static, Result<Answer, CallError>>;
 
 /// How far the call to the provider has come.
 pub enum Stage {
@@ -82,6 +78,8 @@ pub struct State {
     pub stage: Stage,
     /// What was seen of the call.
     pub call: Call,
+    /// The connection that it has.
+    pub line: Option<Line>,
     /// Calls before it, which failed.
     pub earlier: Vec<Attempt>,
     /// What answer is expected.
@@ -120,6 +118,7 @@ impl State {
             asking,
             stage: Stage::Admitted,
             call: Call::default(),
+            line: None,
             earlier: Vec::new(),
             expects: Expects::default(),
             reader: Reader::default(),
@@ -171,6 +170,7 @@ impl State {
         // A call that nobody waits for any more is closed.
         self.stage = Stage::Between;
         self.call = Call::default();
+        self.line = None;
         self.reader = Reader::default();
         self.found = Findings::default();
         self.tally = TextTally::default();
@@ -224,10 +224,15 @@ impl State {
             .tell(event, self.asking.trace.as_deref(), &[target]);
     }
 
-    /// A provider that never had the whole request, and did not answer it, did nothing for it.
+    /// A provider that never had the whole request, and did not answer it, did nothing for it: its last byte was not given on,
+    /// or was given to a connection that took nothing any more.
     fn note_upload(&mut self) {
+        if self.call.status.is_some() {
+            return;
+        }
         let upload = self.asking.upload.as_ref();
-        if upload.is_some_and(|upload| !upload.is_whole()) && self.call.status.is_none() {
+        let is_given = upload.is_none_or(|upload| upload.is_whole());
+        if !is_given || self.line.as_ref().is_some_and(Line::is_deaf) {
             self.call.reached = false;
         }
     }

@@ -2,6 +2,8 @@
 //! answer, must not live here.
 
 use std::error::Error;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -11,14 +13,16 @@ use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::{
+    CaptureConnection, Connect, HttpConnector, capture_connection,
+};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tower::Service;
 
-use crate::metrics::{Connect, Metrics};
-use crate::patient::Patient;
+use crate::metrics::{self, Metrics};
+use crate::patient::{Hearing, Patient};
 use crate::upload::Sent;
 
 /// The most that is read of an answer at once, and the longest head of one, in bytes. Some pieces of this size wait in
@@ -111,18 +115,57 @@ impl Upstream {
     }
 
     /// Posts a body; ends with the head of the answer.
-    pub fn post(
-        &self,
-        url: Uri,
-        headers: HeaderMap,
-        body: Sent,
-    ) -> BoxFuture<'static, Result<Answer, CallError>> {
-        let mut request = Request::new(body);
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = url;
-        *request.headers_mut() = headers;
-        let calling = self.client.request(request);
-        Box::pin(async move { calling.await.map_err(|error| CallError::of(&error)) })
+    pub fn post(&self, url: Uri, headers: HeaderMap, body: Sent) -> (Calling, Line) {
+        post(&self.client, url, headers, body)
+    }
+}
+
+/// The same by any connections.
+pub(crate) fn post<C>(
+    client: &Client<C, Sent>,
+    url: Uri,
+    headers: HeaderMap,
+    body: Sent,
+) -> (Calling, Line)
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = url;
+    *request.headers_mut() = headers;
+    let line = Line(capture_connection(&mut request));
+    let mut calling = client.request(request);
+    let (own, mut is_learned) = (line.clone(), false);
+    let answer = poll_fn(move |cx| {
+        let called = Pin::new(&mut calling).poll(cx);
+        // A request that could not begin on an old connection is on another one by its end.
+        if !is_learned || called.is_ready() {
+            is_learned = own.learn();
+        }
+        called.map_err(|error| CallError::of(&error))
+    });
+    (Box::pin(answer), line)
+}
+
+/// A call that has not been answered yet.
+pub type Calling = BoxFuture<'static, Result<Answer, CallError>>;
+
+/// The connection that a call has, or had.
+#[derive(Clone, Debug)]
+pub struct Line(CaptureConnection);
+
+impl Line {
+    /// Whether not all that was written for the call got to the other side.
+    #[must_use]
+    pub fn is_deaf(&self) -> bool {
+        Hearing::of(&self.0).is_some_and(|hearing| hearing.is_deaf())
+    }
+
+    /// Tells the connection which one of the pool it is; `false` while there is none.
+    fn learn(&self) -> bool {
+        let hearing = Hearing::of(&self.0);
+        hearing.inspect(|hearing| hearing.learn(&self.0)).is_some()
     }
 }
 
@@ -157,9 +200,9 @@ impl Service<Uri> for Connector {
         Box::pin(async move {
             let connected = connecting.await;
             let result = match &connected {
-                Ok(Ok(_)) => Connect::Connected,
-                Ok(Err(_)) => Connect::Failed,
-                Err(_) => Connect::Timeout,
+                Ok(Ok(_)) => metrics::Connect::Connected,
+                Ok(Err(_)) => metrics::Connect::Failed,
+                Err(_) => metrics::Connect::Timeout,
             };
             let us = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
             metrics.observe_connect(result, us);

@@ -39,11 +39,11 @@ pub fn of(found: &Findings, reading: &Reading) -> Said {
 }
 
 fn kept(said: &[(&str, &[u8])], found: &Findings, reading: &Reading) -> Option<String> {
-    // The answer's own were parsed for the reading, and stand first.
-    let mut parsed = reading.usage.as_ref().filter(|_| found.stated().is_some());
-    let mut figures = |raw: &[u8]| match parsed.take() {
-        Some(value) => only_figures(raw, value),
-        None => only_figures(raw, &serde_json::from_slice(raw).ok()?),
+    // The answer's own were parsed for the reading.
+    let own = found.stated().zip(reading.usage.as_ref());
+    let figures = |raw: &[u8]| match own {
+        Some((stated, value)) if std::ptr::eq(stated, raw) => only_figures(raw, value),
+        _ => only_figures(raw, &serde_json::from_slice(raw).ok()?),
     };
     let (first, others) = said.split_first()?;
     let alone = figures(first.1)?;
@@ -104,5 +104,22 @@ fn without_texts(value: Value) -> Value {
             .map(|(k, v)| (k, without_texts(v)))
             .collect(),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meter::dialect::{Dialect, read};
+    use schemas::Api;
+
+    #[test]
+    fn no_text_is_kept_in_a_place_that_is_not_the_one_that_was_read() {
+        let mut found = Findings::default();
+        found.usage = Some(br#"{"prompt_tokens":0,"note":"a text of many words"}"#.to_vec());
+        found.vendor_usage = Some(br#"{"prompt_tokens":45,"completion_tokens":6}"#.to_vec());
+        let reading = read(Dialect::Groq, Api::Chat, &found);
+        let kept = r#"{"usage":{"note":null,"prompt_tokens":0},"x_groq":{"prompt_tokens":45,"completion_tokens":6}}"#;
+        assert_eq!(of(&found, &reading), Said::Kept(kept.into()));
     }
 }

@@ -8,6 +8,8 @@ const MAX_CHOICES: usize = 128;
 pub(super) struct Choices {
     seen: u128,
     finished: u128,
+    /// Those that told figures of their own.
+    told: u128,
 }
 
 impl Choices {
@@ -16,10 +18,17 @@ impl Choices {
         self.seen & !self.finished == 0
     }
 
-    fn see(&mut self, index: usize, finished: bool) {
+    /// Whether more than one told figures: of itself, or of all of them?
+    pub(super) fn several_told(self) -> bool {
+        self.told.count_ones() > 1
+    }
+
+    fn see(&mut self, choice: Choice) {
+        let index = choice.index;
         if index < MAX_CHOICES {
             self.seen |= 1 << index;
-            self.finished |= u128::from(finished) << index;
+            self.finished |= u128::from(choice.finished) << index;
+            self.told |= u128::from(choice.told) << index;
         }
     }
 }
@@ -33,6 +42,8 @@ pub(super) struct Choice {
     index: usize,
     /// It tells how it finished.
     pub(super) finished: bool,
+    /// It tells figures.
+    pub(super) told: bool,
 }
 
 impl Choice {
@@ -41,6 +52,7 @@ impl Choice {
             depth,
             index: 0,
             finished: false,
+            told: false,
         }
     }
 
@@ -53,7 +65,7 @@ impl Choice {
     }
 
     pub(super) fn note_in(self, choices: &mut Choices) {
-        choices.see(self.index, self.finished);
+        choices.see(self);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What metering has found in an answer so far. Bounded; no sense is made of it here.
 
 use super::choices::Choices;
-use super::merge::{Merged, Shrunk, merge};
+use super::merge::{Merged, Shrunk, counts, merge};
 pub use super::tally::TextTally;
 use super::tools::{Executed, ToolCalls};
 
@@ -211,24 +211,39 @@ impl Findings {
         false
     }
 
-    /// The first of the places of the answer's own figures that has some.
+    /// The answer's own figures: of the places that have some the first where any is above zero. An empty object, or zeros,
+    /// in one place hide nothing that another tells.
     #[must_use]
     pub fn stated(&self) -> Option<&[u8]> {
-        let places = [&self.usage, &self.vendor_usage, &self.choice_usage];
-        places.into_iter().find_map(Option::as_deref)
+        self.own().map(|(_, said)| said)
+    }
+
+    fn own(&self) -> Option<(Figure, &[u8])> {
+        let places = [
+            (Figure::Usage, &self.usage),
+            (Figure::Vendor, &self.vendor_usage),
+            (Figure::Choice, &self.choice_usage),
+        ];
+        let told = places.map(|(figure, said)| Some((figure, said.as_deref()?)));
+        let mut told = told.into_iter().flatten();
+        let first = told.next()?;
+        // Only where it is told again must be looked at what it says.
+        let Some(second) = told.next() else {
+            return Some(first);
+        };
+        let mut all = [first, second].into_iter().chain(told);
+        Some(all.find(|(_, said)| counts(said)).unwrap_or(first))
     }
 
     /// Whether its figures contradict each other, or it is damaged.
     #[must_use]
     pub fn contradicts_itself(&self) -> bool {
-        let own = match (&self.usage, &self.vendor_usage) {
-            (Some(_), _) => Figure::Usage,
-            (None, Some(_)) => Figure::Vendor,
-            (None, None) => Figure::Choice,
-        };
+        let own = self.own().map_or(Figure::Usage, |(figure, _)| figure);
         let places = [own, Figure::ToolUsage, Figure::Breakdown];
         let takes_back = |figure| self.shrunk[figure as usize].any();
-        self.is_odd || places.into_iter().any(takes_back)
+        // What several choices tell each need not be the whole, and no rule says that it adds up.
+        let is_divided = own == Figure::Choice && self.choices.several_told();
+        self.is_odd || is_divided || places.into_iter().any(takes_back)
     }
 
     /// A longer name of a model is cut, between two characters: without any name it would be taken for another.

@@ -419,6 +419,9 @@ impl Scan {
         }
         self.figure = None;
         let is_null = found.end_figure(figure);
+        if let (Figure::Choice, Some(choice)) = (figure, &mut self.choice) {
+            choice.told |= !is_null;
+        }
         if figure != Figure::Usage || depth != 1 {
             return;
         }

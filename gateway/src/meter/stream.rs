@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
 use super::findings::{Findings, TextTally};
-use super::scan::Scan;
+use super::scan::{Scan, UsagePlace};
 use super::sse::{Piece, Splitter};
 use super::strip::{Stripped, strip};
 
@@ -31,6 +31,19 @@ pub enum UsageFor {
     UsOnly,
     /// Only we did, but beside a choice it comes unasked: only a chunk of nothing else is taken out.
     UsApart,
+    /// The same, and a `usage` of null comes only for asking: that is taken out as well.
+    UsApartAndNulls,
+}
+
+impl UsageFor {
+    /// Which of the `usage` members beside something else are taken out.
+    fn takes_out(self, place: &UsagePlace) -> bool {
+        match self {
+            Self::Client | Self::UsApart => false,
+            Self::UsOnly => true,
+            Self::UsApartAndNulls => place.is_null,
+        }
+    }
 }
 
 /// A part of an event's document and where it stands among the event's bytes.
@@ -179,10 +192,15 @@ impl StreamMeter {
         let verdict = if hold.gave_up {
             Stripped::Whole
         } else {
-            strip(&hold.document, scan.usage_places(), scan.is_only_usage())
+            let takes_out = |place: &UsagePlace| self.usage_for.takes_out(place);
+            strip(
+                &hold.document,
+                scan.usage_places(),
+                scan.is_only_usage(),
+                takes_out,
+            )
         };
         match verdict {
-            Stripped::Without(_) if self.usage_for == UsageFor::UsApart => pass(passing, event),
             Stripped::Whole => pass(passing, event),
             Stripped::Nothing => {}
             Stripped::Without(gaps) => pass(passing, without(&event, &hold.segments, &gaps)),

@@ -50,7 +50,9 @@ fn after_the_end_nothing_counts_at_any_cutting() {
                 let (out, found, tally) = run(&parts, usage_for);
                 let passes = match usage_for {
                     UsageFor::Client => stream.clone(),
-                    UsageFor::UsOnly | UsageFor::UsApart => format!("data: [DONE]\n\n{trailing}"),
+                    UsageFor::UsOnly | UsageFor::UsApart | UsageFor::UsApartAndNulls => {
+                        format!("data: [DONE]\n\n{trailing}")
+                    }
                 };
                 assert_eq!(String::from_utf8(out).unwrap(), passes, "cut at {at}");
                 assert_eq!(found.usage.as_deref(), Some(&b"{\"prompt_tokens\":3}"[..]));

@@ -20,20 +20,28 @@ pub enum Stripped {
     Without(SmallVec<[Range<usize>; 1]>),
 }
 
-/// Decides for one event, from where its `usage` stands in the document. An event with more than are told passes whole.
+/// Decides for one event, from where its `usage` stands in the document, and which of those `takes_out` names. An event
+/// with more than are told passes whole.
 #[must_use]
-pub fn strip(document: &[u8], places: &[UsagePlace], only_usage: bool) -> Stripped {
-    let Some(first) = places.first() else {
-        return Stripped::Whole;
-    };
+pub fn strip(
+    document: &[u8],
+    places: &[UsagePlace],
+    only_usage: bool,
+    takes_out: impl Fn(&UsagePlace) -> bool,
+) -> Stripped {
     if only_usage {
         return Stripped::Nothing;
     }
     if places.len() > MAX_USAGE_PLACES {
         return Stripped::Whole;
     }
+    let places: SmallVec<[&UsagePlace; 1]> =
+        places.iter().filter(|place| takes_out(place)).collect();
+    let Some(first) = places.first() else {
+        return Stripped::Whole;
+    };
     let mut gaps = SmallVec::<[Range<usize>; 1]>::new();
-    for place in places {
+    for place in &places {
         let is_left = |comma: &usize| gaps.last().is_none_or(|gap| gap.end <= *comma);
         if let Some(comma) = place.comma_before.filter(is_left) {
             gaps.push(comma..place.value_end);
@@ -81,6 +89,7 @@ mod tests {
             document.as_bytes(),
             scan.usage_places(),
             scan.is_only_usage(),
+            |_| true,
         ) {
             Stripped::Whole => Some(document.to_owned()),
             Stripped::Nothing => None,

@@ -5,4 +5,4 @@ mod room;
 mod source;
 
 pub use room::Room;
-pub use source::{Pass, Replay};
+pub use source::{Hold, Pass, Replay};

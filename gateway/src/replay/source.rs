@@ -1,6 +1,7 @@
 //! One form, sent once or several times: each call reads it from its beginning, first what is kept, then what still comes.
 //!
-//! Only the latest call is given anything. One that was given up is told so, and its connection closes.
+//! Only the latest call is given anything. One that was given up is told so, and its connection closes; so is one that was
+//! held for another call which then was not made.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -32,6 +33,25 @@ struct Source {
     /// The latest call gets nothing more: another one follows.
     is_held: bool,
     waiting: Option<Waker>,
+}
+
+/// The latest call gets nothing more, while this is there. Dropped before another one begins, it gives that call up: nobody
+/// else would ever wake it, and its connection and the form would stay.
+#[derive(Debug)]
+#[must_use = "a call is held no longer than this"]
+pub struct Hold {
+    replay: Arc<Replay>,
+    number: u32,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut source = self.replay.source.lock();
+        // Another call has begun: that gave this one up.
+        if source.latest == self.number {
+            source.begin_next();
+        }
+    }
 }
 
 /// What one call sends.
@@ -68,25 +88,26 @@ impl Replay {
         self.source.lock().kept.is_some() && self.facts.fault().is_none()
     }
 
-    /// Gives the latest call nothing more, so that what can be sent again now still can when the next one begins. Fails,
-    /// and changes nothing, where it cannot be sent again.
-    #[must_use]
-    pub fn hold(&self) -> bool {
+    /// Gives the latest call nothing more, so that what can be sent again now still can when the next one begins. Nothing
+    /// changes where it cannot be sent again.
+    pub fn hold(self: &Arc<Self>) -> Option<Hold> {
         let mut source = self.source.lock();
-        source.is_held = source.kept.is_some() && self.facts.fault().is_none();
-        source.is_held
+        if source.kept.is_none() || self.facts.fault().is_some() {
+            return None;
+        }
+        source.is_held = true;
+        Some(Hold {
+            replay: self.clone(),
+            number: source.latest,
+        })
     }
 
     /// Sends it from its beginning. A call before this one gets nothing more.
     #[must_use]
     pub fn pass(self: &Arc<Self>) -> Pass {
         let mut source = self.source.lock();
-        source.latest += 1;
-        source.is_held = false;
+        source.begin_next();
         self.facts.mark_unsent();
-        if let Some(waker) = source.waiting.take() {
-            waker.wake();
-        }
         Pass {
             replay: self.clone(),
             number: source.latest,
@@ -96,6 +117,15 @@ impl Replay {
 }
 
 impl Source {
+    /// No call before this moment gets anything more: the latest is woken to be told so.
+    fn begin_next(&mut self) {
+        self.latest += 1;
+        self.is_held = false;
+        if let Some(waker) = self.waiting.take() {
+            waker.wake();
+        }
+    }
+
     /// The next bytes from `at`, and whether they are the last.
     fn poll_from(&mut self, at: u64, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, NotSent>>> {
         if at < self.given {

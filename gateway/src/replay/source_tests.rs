@@ -103,16 +103,36 @@ async fn a_call_that_failed_takes_nothing_more_before_the_next_one() {
     let mut first = replay.pass();
     let begun = next(&mut first).await.unwrap().unwrap();
     assert_eq!(begun[..], whole[..begun.len()]);
-    assert!(replay.hold());
+    let held = replay.hold().unwrap();
     for _ in 0..1_000 {
         assert!(futures_util::poll!(std::pin::pin!(next(&mut first))).is_pending());
     }
     assert!(replay.is_kept());
     let mut second = replay.pass();
+    drop(held);
     assert!(next(&mut first).await.unwrap().is_err());
-    assert_eq!(read(&mut second).await, whole);
-    assert!(!replay.hold(), "by now it had no room");
+    assert_eq!(read(&mut second).await, whole, "it is held no more");
+    assert!(replay.hold().is_none(), "by now it had no room");
     assert!(next(&mut second).await.is_none(), "and it was not held");
+}
+
+/// As when the app leaves in the pause before the next call: nobody else would wake it.
+#[tokio::test]
+async fn a_held_call_after_which_none_follows_is_woken_and_told() {
+    let (replay, ..) = replay(3 << 20, 1);
+    let mut first = replay.pass();
+    next(&mut first).await.unwrap().unwrap();
+    let held = replay.hold().unwrap();
+    let mut waiting = tokio::task::JoinSet::new();
+    waiting.spawn(async move { next(&mut first).await });
+    while replay.source.lock().waiting.is_none() {
+        tokio::task::yield_now().await;
+    }
+    drop(held);
+    let told = waiting.join_next().await.unwrap().unwrap();
+    assert!(told.unwrap().is_err(), "it is told that nothing follows");
+    drop(waiting);
+    assert_eq!(Arc::strong_count(&replay), 1, "and keeps nothing");
 }
 
 #[tokio::test]

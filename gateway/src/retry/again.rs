@@ -16,7 +16,7 @@ use super::told::Told;
 use crate::conclude::Ending;
 use crate::exchange::Exchange;
 use crate::head::read_head;
-use crate::replay::Replay;
+use crate::replay::{Hold, Replay};
 use crate::state::{Stage, State};
 use crate::upload::Sent;
 use crate::upstream::{Answer, CallError};
@@ -64,14 +64,19 @@ impl Resend {
     }
 
     /// The call that failed takes nothing more of it: neither while its answer is read nor in the pause can it become one
-    /// that is not repeatable.
-    fn hold(&self) -> bool {
+    /// that is not repeatable. `None` where it already is.
+    fn hold(&self) -> Option<Held> {
         match self {
-            Self::Whole(_) => true,
-            Self::Form(replay) => replay.hold(),
+            Self::Whole(_) => Some(Held(None)),
+            Self::Form(replay) => replay.hold().map(|hold| Held(Some(hold))),
         }
     }
 }
+
+/// A body that stays as it is until the next call has begun. Dropped before, as when the app leaves in the pause, the call
+/// that failed ends with it.
+#[derive(Debug)]
+struct Held(#[expect(dead_code, reason = "held, not read")] Option<Hold>);
 
 /// What a further call of a request needs, where its route may make one.
 #[derive(Debug)]
@@ -101,7 +106,7 @@ impl Again {
         let Some(state) = exchange.state() else {
             return Next::Give(called);
         };
-        let Some(pause) = self.pause(state, &called) else {
+        let Some((pause, held)) = self.pause(state, &called) else {
             return Next::Give(called);
         };
         let now = Instant::now();
@@ -117,11 +122,13 @@ impl Again {
         state.end_call(ending);
         sleep_until(until).await;
         runtime::failpoint::hit("gateway.before_retry");
-        Next::Call(self.outgoing(state))
+        let next = self.outgoing(state);
+        drop(held);
+        Next::Call(next)
     }
 
-    /// The pause before the next call, if there is one.
-    fn pause(&self, state: &State, called: &Result<Answer, CallError>) -> Option<Duration> {
+    /// The pause before the next call, if there is one; until then its body is held.
+    fn pause(&self, state: &State, called: &Result<Answer, CallError>) -> Option<(Duration, Held)> {
         let policy: &Policy = state.route.retry.as_ref()?;
         let (failure, told) = failed(called)?;
         // A stop lets running calls end; it begins none.
@@ -135,7 +142,7 @@ impl Again {
             drawn: rand::random(),
         };
         let pause = policy.pause(failure, told, standing)?;
-        self.body.hold().then_some(pause)
+        Some((pause, self.body.hold()?))
     }
 
     fn outgoing(&self, state: &State) -> Outgoing {

@@ -193,7 +193,7 @@ async fn a_provider_that_comes_late_is_called_when_it_is_there_and_nothing_was_s
                 .then_some(())
         })
         .await;
-        Provider::listen(address, vec![Act::Answer(200)]).await
+        Provider::listen(address, vec![Act::Answer(200)])
     };
     let (answer, provider) = tokio::join!(calling, coming);
     assert_eq!(answer.status, 200, "{}", answer.text());

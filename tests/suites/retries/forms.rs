@@ -8,11 +8,11 @@ use tests::{Rig, eventually};
 use super::plan::{AGAIN, PLAYED, SECRET, SERVED, calls, failed, plan, record};
 use super::provider::{Act, Provider};
 
-const MIB: usize = 1 << 20;
-const KIND: &str = "multipart/form-data; boundary=b";
+pub const MIB: usize = 1 << 20;
+pub const KIND: &str = "multipart/form-data; boundary=b";
 
 /// A form whose file is no repetition of anything, and the same as the provider must get it.
-fn form(file_bytes: usize) -> (Vec<u8>, String) {
+pub fn form(file_bytes: usize) -> (Vec<u8>, String) {
     let make = |model: &str| {
         let head = format!(
             "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n{model}\r\n--b\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\nhello\r\n--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"f\"\r\nContent-Type: image/png\r\n\r\n"
@@ -33,7 +33,7 @@ fn form(file_bytes: usize) -> (Vec<u8>, String) {
     (make(PLAYED), hex::encode(sent))
 }
 
-async fn edit(rig: &Rig, kind: &str, path: &str, body: &[u8]) -> RawAnswer {
+pub async fn edit(rig: &Rig, kind: &str, path: &str, body: &[u8]) -> RawAnswer {
     let headers = format!("api-key: {SECRET}\r\ncontent-type: {kind}\r\n");
     send(rig.app(), &[&post(path, &headers, body)]).await
 }
@@ -72,8 +72,7 @@ fn kept_files(rig: &Rig) -> (usize, Vec<String>) {
 /// P10: an image of 20 MiB passes, is sent again, and memory stays within its cap.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_form_is_sent_again_byte_for_byte_and_is_not_held() {
-    let provider =
-        Provider::start(vec![Act::Answer(429), Act::Answer(503), Act::Answer(200)]).await;
+    let provider = Provider::start(vec![Act::Answer(429), Act::Answer(503), Act::Answer(200)]);
     let rig = Rig::start(plan("", &provider.base_url())).await;
     let (small, _) = form(1_000);
     assert_eq!(
@@ -118,7 +117,7 @@ async fn a_form_that_was_refused_half_way_is_sent_again_from_its_beginning() {
         Act::Early(3 * MIB, 503),
         Act::Answer(200),
     ];
-    let provider = Provider::start(acts).await;
+    let provider = Provider::start(acts);
     let rig = Rig::start(plan("", &provider.base_url())).await;
     let (body, sha256) = form(20 * MIB);
     let answer = edit(&rig, KIND, "/v1/images/edits", &body).await;
@@ -137,7 +136,7 @@ async fn a_form_that_was_refused_half_way_is_sent_again_from_its_beginning() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_without_room_passes_once_and_that_is_no_failure() {
-    let provider = Provider::start(vec![Act::Answer(429), Act::Answer(200)]).await;
+    let provider = Provider::start(vec![Act::Answer(429), Act::Answer(200)]);
     let rig = Rig::start(plan("max_replay_mib = 1", &provider.base_url())).await;
     let (large, sha256) = form(8 * MIB);
     let refused = edit(&rig, KIND, "/v1/images/edits", &large).await;
@@ -167,7 +166,7 @@ async fn a_form_without_room_passes_once_and_that_is_no_failure() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_chat_is_sent_again_too() {
-    let provider = Provider::start(vec![Act::Answer(503), Act::Answer(200)]).await;
+    let provider = Provider::start(vec![Act::Answer(503), Act::Answer(200)]);
     let rig = Rig::start(plan("", &provider.base_url())).await;
     let picture = "QUJD".repeat(5 * MIB);
     let body = |model: &str| {

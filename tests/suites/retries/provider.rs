@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// What it does with one call of a request.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +20,10 @@ pub enum Act {
     Answer(u16),
     /// Reads so many bytes of its body and answers with this status; then takes no more than comes by itself.
     Early(usize, u16),
+    /// The same, and asks for a long pause, keeps the connection, and is in no hurry to read on.
+    Patient(usize, u16),
+    /// Reads so many bytes of its body and goes away; what is still coming resets the connection.
+    Reset(usize),
 }
 
 /// A body as it was read: whether to its end, its length and digest.
@@ -33,26 +40,43 @@ pub struct Body {
 pub struct Provider {
     address: SocketAddr,
     bodies: Arc<Mutex<Vec<Body>>>,
+    known: Arc<Known>,
     _serving: JoinSet<()>,
 }
 
 #[derive(Debug, Default)]
-struct Known(Mutex<HashMap<String, usize>>);
+struct Known {
+    made: Mutex<HashMap<String, usize>>,
+    stalled: AtomicBool,
+}
+
+/// What it has not read does not wait in its own socket, so that a body which it leaves is one that did not pass.
+const MOST_UNREAD_BYTES: u32 = 256 << 10;
+
+/// A gateway that sends nothing for so long holds the call.
+const STALL: Duration = Duration::from_millis(500);
 
 const ANSWER: &str = r#"{"id":"x","object":"chat.completion","model":"gpt-4o-mini","created":1,"data":[{"b64_json":"eA=="}],"choices":[{"index":0,"message":{"role":"assistant","content":"yes"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6,"input_tokens":5,"output_tokens":1}}"#;
 
 impl Provider {
     /// Starts one. The first call of a request meets the first act, and so on; the last one stays.
-    pub async fn start(acts: Vec<Act>) -> Self {
-        Self::listen(tests::free_address(), acts).await
+    pub fn start(acts: Vec<Act>) -> Self {
+        Self::listen(tests::free_address(), acts)
     }
 
     /// The same at this address.
-    pub async fn listen(address: SocketAddr, acts: Vec<Act>) -> Self {
-        let listener = TcpListener::bind(address).await.expect("a free port");
+    pub fn listen(address: SocketAddr, acts: Vec<Act>) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_reuseaddr(true).expect("as a listener does");
+        socket
+            .set_recv_buffer_size(MOST_UNREAD_BYTES)
+            .expect("a size");
+        socket.bind(address).expect("a free port");
+        let listener = socket.listen(128).expect("it listens");
         let bodies = Arc::new(Mutex::new(Vec::new()));
         let (acts, known, kept) = (Arc::new(acts), Arc::new(Known::default()), bodies.clone());
         let mut serving = JoinSet::new();
+        let shared = known.clone();
         serving.spawn(async move {
             let mut running = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
@@ -67,12 +91,18 @@ impl Provider {
         Self {
             address,
             bodies,
+            known: shared,
             _serving: serving,
         }
     }
 
     pub fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
+    }
+
+    /// Whether a call that was answered with patience sends nothing more.
+    pub fn has_stalled(&self) -> bool {
+        self.known.stalled.load(Ordering::Acquire)
     }
 
     /// All bodies, in the order in which they ended.
@@ -90,7 +120,7 @@ async fn serve(mut stream: TcpStream, acts: &[Act], known: &Known) -> Option<Bod
     };
     let request = field("x-client-request-id:")?;
     let made = {
-        let mut known = known.0.lock();
+        let mut known = known.made.lock();
         let made = known.entry(request.clone()).or_insert(0);
         *made += 1;
         *made - 1
@@ -105,28 +135,37 @@ async fn serve(mut stream: TcpStream, acts: &[Act], known: &Known) -> Option<Bod
     };
     let (until, status) = match act {
         Act::Answer(status) => (length, status),
-        Act::Early(bytes, status) => (bytes, status),
+        Act::Early(bytes, status) | Act::Patient(bytes, status) => (bytes, status),
+        Act::Reset(bytes) => (bytes, 0),
     };
     body.read_to(until).await;
+    if matches!(act, Act::Reset(_)) {
+        return Some(body.ended(request));
+    }
     let text = if status == 200 {
         ANSWER
     } else {
         r#"{"error":{"message":"m","type":"t","param":null,"code":"c"}}"#
     };
+    let more = match act {
+        Act::Patient(..) => "retry-after-ms: 4000",
+        _ => "retry-after-ms: 1\r\nconnection: close",
+    };
     let answer = format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nretry-after-ms: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{text}",
+        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{more}\r\ncontent-length: {}\r\n\r\n{text}",
         text.len()
     );
     // A gateway that has given the call up is gone.
     drop(body.stream.write_all(answer.as_bytes()).await);
-    drop(body.stream.shutdown().await);
+    if matches!(act, Act::Patient(..)) {
+        tokio::time::sleep(STALL).await;
+        while timeout(STALL, body.read_piece()).await == Ok(true) {}
+        known.stalled.store(true, Ordering::Release);
+    } else {
+        drop(body.stream.shutdown().await);
+    }
     body.read_to(length).await;
-    Some(Body {
-        request,
-        whole: body.read == length,
-        bytes: body.read,
-        sha256: hex::encode(body.hash.finalize()),
-    })
+    Some(body.ended(request))
 }
 
 struct Reading {
@@ -137,15 +176,28 @@ struct Reading {
 }
 
 impl Reading {
+    fn ended(self, request: String) -> Body {
+        Body {
+            request,
+            whole: self.read == self.length,
+            bytes: self.read,
+            sha256: hex::encode(self.hash.finalize()),
+        }
+    }
+
     async fn read_to(&mut self, until: usize) {
+        while self.read < until.min(self.length) && self.read_piece().await {}
+    }
+
+    /// Whether anything came.
+    async fn read_piece(&mut self) -> bool {
         let mut piece = vec![0; 64 << 10];
-        while self.read < until.min(self.length) {
-            match self.stream.read(&mut piece).await {
-                Ok(0) | Err(_) => return,
-                Ok(count) => {
-                    self.hash.update(&piece[..count]);
-                    self.read += count;
-                }
+        match self.stream.read(&mut piece).await {
+            Ok(0) | Err(_) => false,
+            Ok(count) => {
+                self.hash.update(&piece[..count]);
+                self.read += count;
+                true
             }
         }
     }

@@ -96,11 +96,9 @@ pub(super) fn seconds_ms(value: &Value) -> Result<Option<i64>, NotACount> {
     }
 }
 
-/// The first of the names that is an object.
-pub(super) fn object<'a>(map: &'a Object, names: &[&str]) -> Option<&'a Object> {
-    names
-        .iter()
-        .find_map(|name| map.get(*name).and_then(Value::as_object))
+/// The object of this name. Where several names say the same see `Details`: the first of them may be one of zeros.
+pub(super) fn object<'a>(map: &'a Object, name: &str) -> Option<&'a Object> {
+    map.get(name).and_then(Value::as_object)
 }
 
 /// Whether one of these is there and no object: what it should divide cannot be divided.

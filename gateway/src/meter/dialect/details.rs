@@ -3,7 +3,9 @@
 use schemas::Unit;
 use smallvec::SmallVec;
 
-use super::counts::{NotACount, Object, agree, count_of, has_stranger, is_odd, object};
+use super::counts::{
+    NotACount, Object, agree, count_of, counts_something, has_stranger, is_odd, object,
+};
 
 /// A part and the names that it goes by.
 pub(super) type Part = (Unit, &'static [&'static str]);
@@ -14,13 +16,31 @@ pub(super) struct Details<'a>(SmallVec<[&'a Object; 1]>);
 impl<'a> Details<'a> {
     /// Those of `names` that are objects.
     pub(super) fn of(usage: &'a Object, names: &[&str]) -> Self {
-        let objects = names.iter().filter_map(|name| object(usage, &[name]));
+        let objects = names.iter().filter_map(|name| object(usage, name));
         Self(objects.collect())
+    }
+
+    /// The objects of these names in any of them.
+    pub(super) fn inside(&self, names: &[&str]) -> Self {
+        let all = self.0.iter().flat_map(|details| Self::of(details, names).0);
+        Self(all.collect())
+    }
+
+    /// These and others, which tell the same.
+    pub(super) fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
     }
 
     /// Whether there are any.
     pub(super) fn are_told(&self) -> bool {
         !self.0.is_empty()
+    }
+
+    /// Whether any figure in them is above zero.
+    pub(super) fn count_something(&self) -> bool {
+        let mut figures = self.0.iter().flat_map(|details| details.values());
+        figures.any(counts_something)
     }
 
     /// A figure that may go by several names; told differently it is none.
@@ -30,11 +50,6 @@ impl<'a> Details<'a> {
             found = agree(found, count_of(details, names)?)?;
         }
         Ok(found)
-    }
-
-    /// An object inside.
-    pub(super) fn object(&self, name: &str) -> Option<&'a Object> {
-        self.0.iter().find_map(|details| object(details, &[name]))
     }
 
     /// Whether one of this name is there and no object.

@@ -24,14 +24,17 @@ pub(super) const RULES: Rules = Rules {
     ..Rules::PLAIN
 };
 
-/// The use of each model of a compound system, if it was told (other models have `models: null`) and makes the whole;
+/// The use of each model of a compound system, if it was told (other models have `models: null`, which says as little as an empty list) and makes the whole;
 /// calls of one model are one line. Where it does not make the whole it is left, and the figures are inconsistent.
 pub(super) fn by_model(found: &Findings, draft: &mut Draft) -> Option<Vec<(String, Units)>> {
     let raw = found.breakdown.as_deref()?;
     let breakdown = parse(raw);
     draft.inconsistent |= breakdown.as_ref().is_some_and(|(_, is_clear)| !is_clear);
     let told = breakdown.as_ref().and_then(|(told, _)| told.get("models"));
-    if told.is_some_and(Value::is_null) {
+    let is_untold = |models: &Value| models.is_null() || models == &Value::Array(Vec::new());
+    if told.is_some_and(is_untold)
+        || matches!(&breakdown, Some((Value::Object(all), _)) if all.is_empty())
+    {
         return None;
     }
     let models = told
@@ -75,7 +78,7 @@ fn sum_by_model(models: &[Value]) -> Option<Vec<(String, Units)>> {
         let model = model.as_object()?;
         let name = model.get("model")?.as_str()?;
         let mut call = Draft::default();
-        tokens::read(object(model, &["usage"])?, Content::Text, &RULES, &mut call);
+        tokens::read(object(model, "usage")?, Content::Text, &RULES, &mut call);
         if call.inconsistent {
             return None;
         }

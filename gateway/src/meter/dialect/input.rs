@@ -10,12 +10,14 @@
 //!
 //! `LiteLLM` divides what was written by its lifetime, as Anthropic does: `cache_creation_token_details` among the details
 //! of the prompt (BerriAI/litellm, `litellm/types/utils.py`, `CacheCreationTokenDetails`; langchain-ai/langchain-litellm
-//! reads it so), `cache_creation` in what it passes on. The lifetimes sum to the whole; all of them 0 say nothing.
+//! reads it so), `cache_creation` in what it passes on: both at once, where a relay adds its own to what came. Each lifetime
+//! is one figure however often it is told (`counts::agree`). The lifetimes sum to the whole; all of them 0 say nothing, and
+//! nor does a whole of 0 beside lifetimes (its default there: `PromptTokensDetailsWrapper`, `cache_creation_tokens`).
 //! What must not live here: totals (see `tokens`).
 
 use schemas::Unit;
 
-use super::counts::{NotACount, Object, agree, count, count_of, has_stranger, is_odd, object};
+use super::counts::{NotACount, Object, agree, count, count_of, is_odd};
 use super::details::{Details, Part};
 use super::rules::Rules;
 use super::side::Draft;
@@ -65,14 +67,15 @@ pub(super) fn parts<'a>(
         details.count(&[CACHED])?,
         count_of(usage, rules.cached_names)?,
     )?;
+    if contradicts_misses(usage, cached.unwrap_or(0), input, rules)? {
+        return Err(NotACount);
+    }
     let Some(cached) = cached else {
         return Ok(all);
     };
-    if contradicts_misses(usage, cached, input, rules)? {
-        return Err(NotACount);
-    }
-    if let Some(by_kind) = details.object(CACHED_DETAILS) {
-        divide_cached(by_kind, cached, &mut all)?;
+    let by_kind = details.inside(&[CACHED_DETAILS]);
+    if by_kind.count_something() {
+        divide_cached(&by_kind, cached, &mut all)?;
     } else if is_overlapped(details, input, &all)? {
         draft.unmapped |= !take_cached(cached, input, &mut all);
     } else {
@@ -101,11 +104,10 @@ pub(super) fn have_stranger<'a>(
     known.extend_from_slice(others);
     let lifetimes: Vec<&str> = LIFETIMES.iter().map(|(_, name)| *name).collect();
     details.have_stranger(PARTS, &known)
-        || by_lifetime(usage, details).is_some_and(|told| has_stranger(told, &[&lifetimes]))
+        || by_lifetime(usage, details).have_stranger(&[], &[&lifetimes])
 }
 
-/// Misses that do not make the prompt with what was cached. Where neither hits nor misses are above 0, a relay had no
-/// figure for them.
+/// Misses that do not make the prompt with what was cached. Misses of 0 are none told, as every 0 beside another figure.
 fn contradicts_misses(
     usage: &Object,
     cached: i64,
@@ -113,16 +115,15 @@ fn contradicts_misses(
     rules: &Rules,
 ) -> Result<bool, NotACount> {
     let misses = rules.uncached_name.map(|name| count(usage, name));
-    let Some(misses) = misses.transpose()?.flatten() else {
-        return Ok(false);
-    };
-    let hits = count_of(usage, rules.cached_names)?.unwrap_or(0);
-    Ok((hits > 0 || misses > 0) && misses + cached != input)
+    let misses = misses.transpose()?.flatten().unwrap_or(0);
+    Ok(misses > 0 && misses + cached != input)
 }
 
-fn by_lifetime<'a>(usage: &'a Object, details: &Details<'a>) -> Option<&'a Object> {
-    let inside = WRITTEN_DETAILS.iter().find_map(|name| details.object(name));
-    inside.or_else(|| object(usage, WRITTEN_DETAILS))
+/// Every object that divides what was written.
+fn by_lifetime<'a>(usage: &'a Object, details: &Details<'a>) -> Details<'a> {
+    details
+        .inside(WRITTEN_DETAILS)
+        .and(Details::of(usage, WRITTEN_DETAILS))
 }
 
 /// What was written, by its lifetime where that is told.
@@ -135,24 +136,26 @@ fn divide_written<'a>(
     let told = all.iter().position(|(unit, _)| *unit == Unit::CacheWrite);
     let told = told.map(|at| all.remove(at).1);
     let written = agree(told, count_of(usage, rules.written_names)?)?;
+    let by_lifetime = by_lifetime(usage, details);
     let mut lifetimes = Parts::new();
-    if let Some(by_lifetime) = by_lifetime(usage, details) {
-        for (unit, name) in LIFETIMES {
-            lifetimes.extend(count(by_lifetime, name)?.map(|count| (*unit, count)));
-        }
+    for (unit, name) in LIFETIMES {
+        let count = by_lifetime.count(&[name])?;
+        lifetimes.extend(count.map(|count| (*unit, count)));
     }
-    match lifetimes.iter().map(|(_, count)| count).sum::<i64>() {
-        0 => all.extend(written.map(|count| (Unit::CacheWrite, count))),
-        sum if written.is_none_or(|written| written == sum) => all.extend(lifetimes),
-        _ => return Err(NotACount),
+    let sum = lifetimes.iter().map(|(_, count)| count).sum::<i64>();
+    agree(written, Some(sum))?;
+    if sum > 0 {
+        all.extend(lifetimes);
+    } else {
+        all.extend(written.map(|count| (Unit::CacheWrite, count)));
     }
     Ok(())
 }
 
 /// What was cached, by kind as it is told.
-fn divide_cached(by_kind: &Object, mut cached: i64, all: &mut Parts) -> Result<(), NotACount> {
+fn divide_cached(by_kind: &Details<'_>, mut cached: i64, all: &mut Parts) -> Result<(), NotACount> {
     for (unit, cached_unit, name) in KINDS {
-        let part = count(by_kind, name)?.unwrap_or(0);
+        let part = by_kind.count(&[name])?.unwrap_or(0);
         cached -= part;
         let uncached = all.iter_mut().find(|(u, _)| *u == unit);
         match uncached {

@@ -110,6 +110,7 @@ impl Dialect {
         match self.rules().stream_usage {
             StreamUsage::IfAsked => Some(UsageFor::UsOnly),
             StreamUsage::BesideChoiceOrIfAsked => Some(UsageFor::UsApart),
+            StreamUsage::BesideChoiceOrIfAskedWithNulls => Some(UsageFor::UsApartAndNulls),
             StreamUsage::Always => None,
         }
     }
@@ -188,17 +189,12 @@ mod tests {
             .filter(|dialect| dialect.asks_usage_for().is_none())
             .map(Dialect::as_str)
             .collect();
-        let wanted = [
-            "mistral",
-            "deepseek",
-            "groq",
-            "openrouter",
-            "together",
-            "cerebras",
-        ];
-        assert_eq!(unasked, wanted);
+        assert_eq!(unasked, ["mistral", "groq", "openrouter", "cerebras"]);
         let apart = Some(UsageFor::UsApart);
         assert_eq!(Dialect::Fireworks.asks_usage_for(), apart);
+        assert_eq!(Dialect::Together.asks_usage_for(), apart);
+        let and_nulls = Some(UsageFor::UsApartAndNulls);
+        assert_eq!(Dialect::DeepSeek.asks_usage_for(), and_nulls);
     }
 
     #[test]

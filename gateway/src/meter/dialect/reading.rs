@@ -98,27 +98,31 @@ fn stated(found: &Findings, draft: &mut Draft) -> Option<Value> {
     said.map(|(value, _)| value)
 }
 
-/// What is counted by the piece where no tokens and no seconds are told: pictures, and a recording's length.
+/// What is counted by the piece where no tokens and no seconds are told: pictures, and a recording's length. Figures of 0
+/// tell none: `LiteLLM` gives every answer of pictures a usage of zeros (BerriAI/litellm, `litellm/types/utils.py`,
+/// `ImageResponse`).
 fn pieces(api: Api, found: &Findings, draft: &mut Draft) -> bool {
-    if !draft.units.is_empty() {
+    if draft.units.iter().any(|(_, count)| count > 0) {
         return false;
     }
     match api {
-        Api::Images if found.data_items > 0 => draft.set(Unit::Images, found.data_items.into()),
+        Api::Images if found.data_items > 0 => {
+            draft.set(Unit::Images, found.data_items.into());
+            true
+        }
         Api::Audio => {
             let duration = found
                 .duration
                 .as_deref()
                 .map(serde_json::from_slice::<Value>);
-            if let Some(Ok(duration)) = duration
-                && let Some(ms) = draft.checked(seconds_ms(&duration))
-            {
-                draft.set(Unit::AudioMs, ms);
-            }
+            let Some(Ok(duration)) = duration else {
+                return false;
+            };
+            let ms = draft.checked(seconds_ms(&duration));
+            ms.inspect(|ms| draft.set(Unit::AudioMs, *ms)).is_some()
         }
-        _ => {}
+        _ => false,
     }
-    !draft.units.is_empty()
 }
 
 fn lines(

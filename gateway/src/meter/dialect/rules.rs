@@ -25,10 +25,12 @@ pub(super) enum Surplus {
 pub(super) enum StreamUsage {
     /// Who asks with `stream_options.include_usage`, and nobody else.
     IfAsked,
-    /// Everyone: asking changes nothing, and taking it out would change the answer.
+    /// Everyone, as far as is known, and asking is refused or gives the same again: taking it out would change the answer.
     Always,
     /// Everyone beside a choice, or, some models of the provider, who asks, in a chunk without choices.
     BesideChoiceOrIfAsked,
+    /// The same; and who asks gets `"usage":null` in every other chunk, which nobody else gets.
+    BesideChoiceOrIfAskedWithNulls,
 }
 
 /// How a provider states what it charges.

@@ -153,6 +153,13 @@ impl Sides {
     fn read(usage: &Object, content: Content) -> Self {
         let total = count(usage, TOTAL);
         let (input, output) = told_sides(usage, total);
+        // A relay that has no total writes 0, as under every name that it has no figure for: see `counts`. So does
+        // `LiteLLM` (BerriAI/litellm, `litellm/types/utils.py`, `Usage`).
+        let is_used = |side| matches!(side, Ok(Some(1..)));
+        let total = match total {
+            Ok(Some(0)) if is_used(input) || is_used(output) => Ok(None),
+            total => total,
+        };
         Self {
             // Voyage, documentation, "Text embeddings", returns: the total alone, and nothing comes out.
             input: match input {
@@ -240,18 +247,17 @@ fn reasoning(usage: &Object, details: &Details<'_>, rules: &Rules) -> Figure {
     )
 }
 
-/// Seconds of sound. Says whether there are any.
+/// Seconds of sound, maybe told under several names. Says whether there are any; none are 0 of them.
 fn read_seconds(usage: &Object, draft: &mut Draft) -> bool {
-    for name in SECONDS {
-        let Some(value) = usage.get(*name) else {
-            continue;
-        };
-        if let Some(ms) = draft.checked(seconds_ms(value)) {
-            draft.set(Unit::AudioMs, ms);
-            return true;
-        }
-    }
-    false
+    let told = SECONDS.iter().filter_map(|name| usage.get(*name));
+    let ms = told
+        .map(seconds_ms)
+        .reduce(|one, other| agree(one?, other?));
+    let Some(ms) = ms.and_then(|ms| draft.checked(ms)) else {
+        return false;
+    };
+    draft.set(Unit::AudioMs, ms);
+    ms > 0
 }
 
 fn read_surplus(

@@ -11,6 +11,7 @@ use schemas::{Unit, Units};
 use serde_json::Value;
 
 use super::counts::{Object, has_stranger, is_odd, object};
+use super::details::{Details, Part};
 use super::parse::parse;
 use super::rules::Rules;
 use super::side::Draft;
@@ -27,19 +28,21 @@ pub(super) struct ToolLine {
 /// The model of pictures drawn by who knows what: it has no price until somebody says which.
 const UNNAMED_IMAGE_MODEL: &str = "image_generation";
 
-/// Where `usage` counts calls.
+/// Where `usage` counts calls. Under several of them a call is one call, and a 0 hides none (see `counts::agree`).
 const CALLS: &[&str] = &[
     "server_side_tool_usage_details",
     "server_tool_use_details",
     "server_tool_use",
 ];
 /// Names of calls there, by their unit.
-const IN_USAGE: &[(Unit, &str)] = &[
-    (Unit::WebSearchCalls, "web_search_requests"),
-    (Unit::WebSearchCalls, "web_search_calls"),
-    (Unit::WebFetchCalls, "web_fetch_requests"),
-    (Unit::FileSearchCalls, "file_search_calls"),
-    (Unit::CodeInterpreterSessions, "code_interpreter_calls"),
+const IN_USAGE: &[Part] = &[
+    (
+        Unit::WebSearchCalls,
+        &["web_search_requests", "web_search_calls"],
+    ),
+    (Unit::WebFetchCalls, &["web_fetch_requests"]),
+    (Unit::FileSearchCalls, &["file_search_calls"]),
+    (Unit::CodeInterpreterSessions, &["code_interpreter_calls"]),
 ];
 const IMAGES_IN_USAGE: &str = "image_generation_calls";
 /// How many calls the model asked for; only those that ran are counted.
@@ -54,13 +57,11 @@ pub(super) fn read(
 ) -> Option<ToolLine> {
     let own = own_usage(found, draft);
     draft.inconsistent |= usage.is_some_and(|usage| is_odd(usage, CALLS));
-    let mut images = i64::from(found.tool_calls().images);
-    if let Some(told) = usage.and_then(|usage| object(usage, CALLS)) {
-        images = draft.count(told, IMAGES_IN_USAGE).unwrap_or(images);
-        read_told(told, draft);
-    } else {
-        read_listed(found, own.as_ref(), draft);
-    }
+    let none = Object::new();
+    let told = Details::of(usage.unwrap_or(&none), CALLS);
+    let images = draft.checked(told.count(&[IMAGES_IN_USAGE]));
+    let images = images.unwrap_or_else(|| found.tool_calls().images.into());
+    read_calls(&told, found, own.as_ref(), draft);
     if let Some(sources) = usage.and_then(|usage| draft.count(usage, "num_sources_used")) {
         draft.set_part(Unit::SearchUnits, sources);
     }
@@ -79,35 +80,31 @@ fn own_usage(found: &Findings, draft: &mut Draft) -> Option<Object> {
     Some(own)
 }
 
-/// Calls that the usage object counts.
-fn read_told(told: &Object, draft: &mut Draft) {
-    for (unit, name) in IN_USAGE {
-        if let Some(count) = draft.count(told, name) {
-            draft.set_part(*unit, count);
-        }
-    }
-    let known: Vec<&str> = IN_USAGE.iter().map(|(_, name)| *name).collect();
-    draft.unmapped |= has_stranger(told, &[&known, &[IMAGES_IN_USAGE, ASKED]]);
-}
-
-/// Calls that stand among the output items; searches of the web as `tool_usage` counts them, if it does.
-fn read_listed(found: &Findings, own: Option<&Object>, draft: &mut Draft) {
+/// Calls: as the usage object counts them; where it does not count those of a tool, as they stand among the output items,
+/// but searches of the web as `tool_usage` counts them.
+fn read_calls(told: &Details<'_>, found: &Findings, own: Option<&Object>, draft: &mut Draft) {
     let calls = found.tool_calls();
-    let told = own
-        .and_then(|own| object(own, &["web_search"]))
+    let searches = own
+        .and_then(|own| object(own, "web_search"))
         .and_then(|search| draft.count(search, "num_requests"));
-    let searches = told.unwrap_or_else(|| calls.web_searches.into());
-    draft.set_part(Unit::WebSearchCalls, searches);
-    draft.set_part(Unit::WebFetchCalls, calls.page_visits.into());
-    draft.set_part(Unit::FileSearchCalls, calls.file_searches.into());
-    draft.set_part(Unit::CodeInterpreterSessions, calls.code_sessions().into());
-    draft.unmapped |= calls.others > 0;
+    let listed = |unit| match unit {
+        Unit::WebSearchCalls => searches.unwrap_or_else(|| calls.web_searches.into()),
+        Unit::WebFetchCalls => calls.page_visits.into(),
+        Unit::FileSearchCalls => calls.file_searches.into(),
+        _ => calls.code_sessions().into(),
+    };
+    for (unit, names) in IN_USAGE {
+        let counted = draft.checked(told.count(names));
+        draft.set_part(*unit, counted.unwrap_or_else(|| listed(*unit)));
+    }
+    draft.unmapped |= told.have_stranger(IN_USAGE, &[&[IMAGES_IN_USAGE, ASKED]]);
+    draft.unmapped |= !told.are_told() && calls.others > 0;
 }
 
 /// The figures of the image model in `tool_usage`.
 fn read_drawn(own: &Object, rules: &Rules, draft: &mut Draft) -> Option<Units> {
     draft.unmapped |= has_stranger(own, &[&["web_search", "image_gen"]]);
-    let figures = object(own, &["image_gen"])?;
+    let figures = object(own, "image_gen")?;
     let mut drawn = Draft::default();
     tokens::read(figures, Content::Image, rules, &mut drawn);
     draft.inconsistent |= drawn.inconsistent;
