@@ -3,14 +3,14 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint fmt clippy deny advisories bench trace fuzz
+.PHONY: help setup run test check lint fmt clippy deny advisories bench bench-stream trace fuzz
 
 TOLLGATE := ./target/release/tollgate
 # Seconds of sample traffic that `make run` sends to the simulator.
 SAMPLE ?= 60
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: ## check the toolchain, fetch the engine, prepare the tests' Python and Node
 	@scripts/setup.sh
@@ -43,6 +43,11 @@ bench: ## measure overhead, latency and memory against the simulator
 	@scripts/setup.sh run
 	cargo build --release --locked
 	$(TOLLGATE) bench
+
+bench-stream: ## measure how soon an event is seen in Kafka and the store, and what room it takes
+	@scripts/setup.sh run
+	cargo build --release --locked
+	TOLLGATE_TEST_BINARY=$(TOLLGATE) cargo run --release --locked --package tests --example stream -- 1000 20 bench/stream.toml
 
 trace: ## replay a real trace through the official client: make trace TRACE=file.csv
 	@test -r "$(TRACE)" || { echo 'trace: name a readable trace: make trace TRACE=file.csv' >&2; exit 2; }

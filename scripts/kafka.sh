@@ -31,9 +31,10 @@ fi
 if [[ -z ${TOLLGATE_KAFKA_DIR:-} && -z ${XDG_CACHE_HOME:-} && -z ${HOME:-} ]]; then
   fail 'there is no HOME to keep Kafka in; set TOLLGATE_KAFKA_DIR=path'
 fi
-folder=${TOLLGATE_KAFKA_DIR:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/tollgate/kafka/$version}
-jars=$folder/jars stamp=$folder/kafka.jars.sha256
 wanted=$(sha256sum -- "$pins" | cut -d' ' -f1)
+# Other pins, another folder: a clone with older ones may be running from its own.
+folder=${TOLLGATE_KAFKA_DIR:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/tollgate/kafka/$version-${wanted:0:8}}
+jars=$folder/jars stamp=$folder/kafka.jars.sha256
 installed() { [[ -d $jars && -f $stamp && $(<"$stamp") == "$wanted" ]]; }
 if installed; then
   printf '%s\n' "$jars"
@@ -59,6 +60,10 @@ by_maven() {
   <groupId>tollgate</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
   <dependencies>
     <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$version</version></dependency>
+    <dependency>
+      <groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>$version</version>
+      <exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>
+    </dependency>
     <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>$log4j</version></dependency>
   </dependencies>
 </project>

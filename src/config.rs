@@ -176,6 +176,14 @@ pub struct StoreSettings {
     /// The database of all tables.
     #[serde(default = "default_database")]
     pub database: String,
+    /// The cluster that the tables are made on, as its servers name it.
+    pub cluster: Option<String>,
+    /// One URL for each shard of the cluster, in an order that stays.
+    #[serde(default)]
+    pub shards: Vec<String>,
+    /// How many replicas must have an insert; 0 is what the server's settings say.
+    #[serde(default)]
+    pub insert_quorum: u32,
 }
 
 fn default_user() -> String {

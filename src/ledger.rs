@@ -1,7 +1,8 @@
 //! Reaching the store that a configuration names: a ClickHouse server, or the engine that runs on its data directory.
 
 use anyhow::Context;
-use store::{Client, DataDir, Password, User};
+use schemas::cluster::Cluster;
+use store::{Client, DataDir, Engine, Password, User};
 
 use crate::cli::Usage;
 use crate::config::{Config, StoreSettings};
@@ -9,7 +10,23 @@ use crate::config::{Config, StoreSettings};
 /// Who only reads: the user of `[store]`, or the reader of the engine that runs on `data_dir`, wherever it runs by then.
 pub fn reader(config: &Config) -> anyhow::Result<Client> {
     if let Some(settings) = &config.store {
-        return server(settings);
+        // The only shard is what is written to, whatever else `url` is.
+        let url = match &settings.shards[..] {
+            [only] if settings.cluster.is_none() => only,
+            _ => &settings.url,
+        };
+        let client = server_at(settings, url)?;
+        if settings.cluster.is_none() && settings.shards.len() > 1 {
+            let why = "`[store] shards` without `cluster`: no table is over all shards, and a report from one of them would lack the others; name the cluster, or a `[store]` whose tables are over all shards";
+            return Err(Usage(why.to_owned()).into());
+        }
+        // On a cluster the tables of all shards have the same names in a database of their own.
+        let of_all = settings.cluster.as_ref();
+        let of_all = of_all.map(|name| Cluster::new(name, &settings.database));
+        let of_all = of_all.transpose().map_err(|bad| Usage(bad.to_string()))?;
+        return Ok(of_all.map_or(client.clone(), |cluster| {
+            client.in_database(&cluster.reading_database())
+        }));
     }
     let data_dir = DataDir::new(&config.data_dir);
     let client = store::client_of_running(&data_dir, User::Reader, store::DATABASE);
@@ -19,11 +36,29 @@ pub fn reader(config: &Config) -> anyhow::Result<Client> {
     })
 }
 
-/// The server of `[store]`.
-pub fn server(settings: &StoreSettings) -> anyhow::Result<Client> {
+/// Asks the ledger that a configuration names; starts its engine if no server is named and none runs.
+pub async fn ask<T>(
+    config: &Config,
+    question: impl AsyncFnOnce(&Client) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    if config.store.is_some() {
+        return question(&reader(config)?).await;
+    }
+    let engine = Engine::connect_or_start(&config.for_engine()?).await?;
+    let answer = question(&engine.client(User::Reader, store::DATABASE)).await;
+    engine.stop().await;
+    answer
+}
+
+/// A server of `[store]`.
+pub fn server_at(settings: &StoreSettings, url: &str) -> anyhow::Result<Client> {
     let password = password(settings)?;
-    let (url, user) = (settings.url.clone(), &settings.user);
-    Ok(Client::connect(url, user, password, &settings.database))
+    Ok(Client::connect(
+        url,
+        &settings.user,
+        password,
+        &settings.database,
+    ))
 }
 
 fn password(settings: &StoreSettings) -> anyhow::Result<Password> {

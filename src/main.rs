@@ -9,7 +9,9 @@ mod declared;
 mod ledger;
 mod retire;
 mod sample;
+mod servers;
 mod sink;
+mod sizing;
 mod traces;
 mod up;
 

@@ -143,19 +143,17 @@ async fn serve(up: Up, loaded: Loaded<Config>) -> anyhow::Result<()> {
     worked
 }
 
-/// At a start, and at every change of the file: what only `tollgate gateway` can promise is not promised here.
+/// At a start, and at every change of the file: what only `tollgate gateway` or `tollgate consumer` can do is not promised here.
 fn is_of_one_machine(loaded: &Loaded<Config>) -> Result<(), ConfigError> {
-    if loaded.value.log.kafka.is_none() {
-        return Ok(());
-    }
+    let config = &loaded.value;
+    let (needle, section, command) = match (&config.log.kafka, &config.store) {
+        (Some(_), _) => ("kafka", "`[log] kafka`", "tollgate gateway"),
+        (None, Some(_)) => ("[store]", "`[store]`", "tollgate consumer"),
+        (None, None) => return Ok(()),
+    };
     let message =
-        "`[log] kafka` is for `tollgate gateway`; remove it to run everything on one machine";
-    Err(ConfigError::at(
-        &loaded.path,
-        &loaded.text,
-        "kafka",
-        message.to_owned(),
-    ))
+        format!("{section} is for `{command}`; remove it to run everything on one machine");
+    Err(ConfigError::at(&loaded.path, &loaded.text, needle, message))
 }
 
 /// Warns of requests that the last start left open.

@@ -43,6 +43,7 @@ pub(crate) async fn begin<S: Source>(source: &S, writer: &Writer) -> Result<Begu
         }
     };
     let cuts = cuts(writer, place).await?;
+    on_its_own_shard(source, writer, cuts.is_some()).await?;
     let known = Known {
         mark: mark.as_ref(),
         boundary,
@@ -117,6 +118,52 @@ fn lose(writer: &Writer, mark: &mut Mark, from: i64, to: i64) {
     ));
     mark.committed = to;
     mark.in_work = mark.in_work.filter(|begun| begun.first >= to);
+}
+
+/// A partition is written to one shard for ever: what went to another before would be there twice. The group's commit says which
+/// one it was, and so do the rows. A shard that has cuts of the partition asks no other, so that it does not wait for one that is
+/// away.
+async fn on_its_own_shard<S: Source>(
+    source: &S,
+    writer: &Writer,
+    has_cuts: bool,
+) -> Result<(), Halt> {
+    let place = source.place();
+    let own = writer.options.shard;
+    let mut is_other = source.written_shard().is_some_and(|shard| shard != own);
+    let others: &[store::Client] = match (is_other, has_cuts) {
+        (false, false) => &writer.options.shards,
+        _ => &[],
+    };
+    for other in others {
+        let asked =
+            writer.until_answered("ask another shard", async |_| has_rows(other, place).await);
+        is_other |= asked.await?;
+    }
+    if !is_other {
+        return Ok(());
+    }
+    Err(Halt::OtherShard {
+        topic: place.topic.to_string(),
+        partition: place.partition,
+    })
+}
+
+/// Whether a shard has anything of a partition: of a batch that was only begun there are rows, and no cut.
+async fn has_rows(client: &store::Client, place: &Place) -> Result<bool, store::StoreError> {
+    for table in ["audit_log", "cuts"] {
+        let sql = format!(
+            "SELECT count() FROM (SELECT 1 FROM {table} WHERE topic = ? AND partition = ? LIMIT 1)"
+        );
+        let query = client
+            .query(&sql)
+            .bind(place.topic.as_str())
+            .bind(place.partition);
+        if query.fetch_one::<u64>().await? > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn cuts(writer: &Writer, place: &Place) -> Result<Option<Cuts>, Halt> {

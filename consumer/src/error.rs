@@ -30,6 +30,16 @@ pub enum Halt {
     /// The log is not the one that was read before.
     #[error(transparent)]
     NotThisLog(#[from] NotThisLog),
+    /// Another shard of the store has rows of this partition.
+    #[error(
+        "partition {partition} of {topic} was written to another shard of the store before: put `store.shards` back as it was; for other shards begin a new topic (docs/deployment.md, resharding)"
+    )]
+    OtherShard {
+        /// The log.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+    },
     /// A batch was begun that the log no longer has.
     #[error(
         "the batch {first}-{last} was begun, but the log now has {found_first}-{found_last} there; it was changed or damaged after it was read"
@@ -85,6 +95,7 @@ impl Halt {
             Self::Source(SourceError::UnknownKind { .. }) | Self::Newer(_) => "newer",
             Self::Source(_) => "source",
             Self::Rejected { .. } => "rejected",
+            Self::OtherShard { .. } => "other_shard",
             Self::Commit(_) => "cursor",
             Self::Archive(_) => "archive",
             Self::NotThisLog(_)

@@ -49,7 +49,7 @@ pub use replay::{ReplayError, Replayed, replay};
 pub use source::{
     Delivered, Group, GroupProgress, GroupStatus, JournalSource, KafkaLog, KafkaOptions, Kept,
     LetterBox, NotToBeRead, Original, Progress, Read, Reader, Record, Source, SourceError,
-    say_of_producer,
+    say_of_producer, topic_identity,
 };
 pub use start::NotThisLog;
 pub use status::{State, Status};

@@ -311,7 +311,7 @@ fn admission(gate: &Gate, arrival: &Arrival, route: &Route, limited: &Limited) -
         policies: limited.policies(),
         price_version: None,
         config_digest: arrival.snapshot.digest.clone(),
-        durability: who.map_or(schemas::Durability::Written, |p| p.durability),
+        durability: route.durability(who.map_or(schemas::Durability::Written, |p| p.durability)),
         synthetic: backend.synthetic,
     }
 }

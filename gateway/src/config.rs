@@ -202,6 +202,8 @@ pub struct Route {
     /// What happens when the app goes away.
     #[serde(default)]
     pub on_client_gone: OnClientGone,
+    /// When a record of it counts as kept, where that is more than its tenant was promised.
+    pub durability: Option<Durability>,
     /// What a request may ask of it.
     #[serde(default)]
     pub limits: Limits,

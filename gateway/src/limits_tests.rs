@@ -19,6 +19,7 @@ fn route(limits: Limits) -> Arc<Route> {
         upstream_model: None,
         priced_as: None,
         on_client_gone: crate::config::OnClientGone::Drain,
+        durability: None,
         limits,
         retry: None,
     };

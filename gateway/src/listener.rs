@@ -8,6 +8,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
+use axum::response::Response;
 use axum::routing::{get, post};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -22,6 +25,8 @@ use crate::framing::Watched;
 use crate::gate::Gate;
 use crate::{forward, models};
 
+/// How long connections that were taken before the door closed may still ask.
+const LAST_CALLS: Duration = Duration::from_millis(500);
 /// Pause after the kernel refuses a connection (descriptors used up).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Well below the four minutes after which balancers drop an idle connection.
@@ -67,21 +72,27 @@ pub fn router(gate: Arc<Gate>) -> Router {
     router.fallback(models::unmetered).with_state(gate)
 }
 
-/// Serves until `stop`; then waits for running answers until `hurry`.
-pub async fn serve(
-    listener: TcpListener,
-    gate: Arc<Gate>,
-    settings: Settings,
-    stop: CancellationToken,
-    hurry: CancellationToken,
-) {
+/// The steps of a stop.
+#[derive(Clone, Debug)]
+pub struct Stops {
+    /// Each answer asks its app to come by another connection, so that none waits idle when the door closes.
+    pub leaving: CancellationToken,
+    /// The door closes; what runs goes on.
+    pub stop: CancellationToken,
+    /// What runs is cut.
+    pub hurry: CancellationToken,
+}
+
+/// Serves until it is stopped; then waits for running answers until it is told to hurry.
+pub async fn serve(listener: TcpListener, gate: Arc<Gate>, settings: Settings, stops: Stops) {
+    let Stops { stop, hurry, .. } = stops.clone();
     let router = router(gate.clone());
     let places = Arc::new(Semaphore::new(settings.max_connections));
     let graceful = GracefulShutdown::new();
     let builder = connection_builder(&settings);
     let stalled_after = Duration::from_millis(settings.total_timeout_ms);
-    while let Some((stream, peer, place)) = accept(&listener, &places, stalled_after, &stop).await {
-        let router = router.clone();
+    let begin = |(stream, peer, place): Accepted| {
+        let (router, leaving) = (router.clone(), stops.leaving.clone());
         let (stream, heads) = Watched::new(stream);
         let service = hyper::service::service_fn(move |request: hyper::Request<_>| {
             let mut request: Request = request.map(axum::body::Body::new);
@@ -89,7 +100,8 @@ pub async fn serve(
             if let Some(fault) = heads.take(request.headers()) {
                 request.extensions_mut().insert(fault);
             }
-            begun(router.clone().oneshot(request))
+            let answer = begun(router.clone().oneshot(request));
+            last_of_its_connection(answer, leaving.clone())
         });
         let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
         let (gate, hurry) = (gate.clone(), hurry.clone());
@@ -103,12 +115,52 @@ pub async fn serve(
             gate.metrics.connections.dec();
             drop(place);
         });
+    };
+    while let Some(accepted) = accept(&listener, &places, stalled_after, &stop).await {
+        begin(accepted);
     }
-    drop(listener);
+    // Who was let in by the kernel before the door closed is served: refused is only who comes later.
+    if let Ok(closing) = listener.into_std() {
+        while let Some(accepted) = accept_waiting(&closing, &places, stalled_after) {
+            begin(accepted);
+        }
+    }
+    // A connection that has not asked yet would be closed at once, and its app may be about to ask.
+    tokio::select! {
+        () = all_asked(&graceful) => {}
+        () = hurry.cancelled() => {}
+    }
     tokio::select! {
         () = graceful.shutdown() => {}
         () = hurry.cancelled() => {}
     }
+}
+
+/// Waits until no connection is left, or a little: each answer was asked to be the last of its connection by now.
+async fn all_asked(graceful: &GracefulShutdown) {
+    let mut tick = tokio::time::interval(LAST_CALLS / 25);
+    let empty = async {
+        while graceful.count() > 0 {
+            tick.tick().await;
+        }
+    };
+    // What is still there is idle, or still answers: both are seen to by the shutdown.
+    drop(tokio::time::timeout(LAST_CALLS, empty).await);
+}
+
+/// While the gateway leaves, an answer is the last of its connection.
+async fn last_of_its_connection<E>(
+    answer: impl Future<Output = Result<Response, E>>,
+    leaving: CancellationToken,
+) -> Result<Response, E> {
+    let mut answer = answer.await;
+    if let Ok(response) = &mut answer
+        && leaving.is_cancelled()
+    {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    answer
 }
 
 /// Begins a request when it has come. The connection would begin it after its next look at the socket, and an app that
@@ -146,6 +198,20 @@ fn prepare(stream: &TcpStream, stalled_after: Duration) -> std::io::Result<()> {
 }
 
 type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
+
+/// A connection that waits to be accepted, if there is one and a place for it.
+fn accept_waiting(
+    closing: &std::net::TcpListener,
+    places: &Arc<Semaphore>,
+    stalled_after: Duration,
+) -> Option<Accepted> {
+    let place = places.clone().try_acquire_owned().ok()?;
+    let (stream, peer) = closing.accept().ok()?;
+    stream.set_nonblocking(true).ok()?;
+    let stream = TcpStream::from_std(stream).ok()?;
+    prepare(&stream, stalled_after).ok()?;
+    Some((stream, peer, place))
+}
 
 async fn accept(
     listener: &TcpListener,

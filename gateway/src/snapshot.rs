@@ -88,6 +88,8 @@ pub struct Route {
     pub backend: Arc<Backend>,
     /// What happens when the app goes away.
     pub on_client_gone: OnClientGone,
+    /// When a record of it counts as kept, at least.
+    pub durability: Durability,
     /// What a request may ask of it.
     pub limits: Limits,
     /// When a call is made again, if ever.
@@ -97,6 +99,16 @@ pub struct Route {
 }
 
 impl Route {
+    /// When a record of it counts as kept: as its tenant was promised, or more.
+    #[must_use]
+    pub fn durability(&self, promised: Durability) -> Durability {
+        if self.durability.number() > promised.number() {
+            self.durability
+        } else {
+            promised
+        }
+    }
+
     /// Where an endpoint of it is. An app of Azure's versioned API names the version itself, and may have further
     /// parameters.
     #[must_use]

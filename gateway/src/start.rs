@@ -24,6 +24,7 @@ use crate::estimate::Estimator;
 use crate::gate::Gate;
 use crate::labels::Pseudonyms;
 use crate::ledger::Ledger;
+use crate::listener::Stops;
 use crate::metrics::{Metrics, register_spans};
 use crate::ops::Ops;
 use crate::producer::NoName;
@@ -116,7 +117,7 @@ pub struct Running {
     settings: Settings,
     app_address: SocketAddr,
     ops_address: SocketAddr,
-    stop: CancellationToken,
+    stops: Stops,
     stop_ops: CancellationToken,
     services: JoinSet<()>,
     publishing: Option<Publishing>,
@@ -268,7 +269,12 @@ impl Prepared {
     #[must_use]
     pub fn serve(self, registry: Arc<Registry>) -> Running {
         let settings = self.gate.snapshot.load().settings.clone();
-        let (stop, stop_ops) = (CancellationToken::new(), CancellationToken::new());
+        let stop_ops = CancellationToken::new();
+        let stops = Stops {
+            leaving: CancellationToken::new(),
+            stop: CancellationToken::new(),
+            hurry: self.gate.hurry.clone(),
+        };
         let ops = Arc::new(Ops {
             ready: AtomicBool::new(true),
             registries: parking_lot::RwLock::new(vec![registry]),
@@ -284,8 +290,7 @@ impl Prepared {
             self.app,
             self.gate.clone(),
             settings.clone(),
-            stop.clone(),
-            self.gate.hurry.clone(),
+            stops.clone(),
         ));
         services.spawn(ops::serve(self.ops, ops.clone(), stop_ops.clone()));
         services.spawn(backends::watch(self.gate.clone(), stop_ops.clone()));
@@ -300,7 +305,7 @@ impl Prepared {
             gate: self.gate,
             ops,
             settings,
-            stop,
+            stops,
             stop_ops,
             services,
             publishing: self.publisher.map(Publisher::begin),
@@ -370,8 +375,9 @@ impl Running {
     pub async fn stop(mut self) {
         self.ops.ready.store(false, Ordering::Release);
         self.gate.say(ProducerState::Draining);
+        self.stops.leaving.cancel();
         tokio::time::sleep(Duration::from_millis(self.settings.unready_ms)).await;
-        self.stop.cancel();
+        self.stops.stop.cancel();
         self.gate.tasks.close();
         let bound = Duration::from_millis(self.settings.stop_timeout_ms);
         if tokio::time::timeout(bound, self.gate.tasks.wait())

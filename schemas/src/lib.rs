@@ -4,6 +4,7 @@
 //! What must not live here: Kafka, HTTP, the ClickHouse client, files.
 
 pub mod admission;
+pub mod cluster;
 pub mod cut;
 pub mod decode;
 pub mod enums;

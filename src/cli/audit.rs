@@ -6,11 +6,11 @@ use billing::audit::{Filter, instant, query};
 use billing::render::{self, Format};
 use clap::Subcommand;
 use schemas::Micros;
-use store::{Engine, User};
 
 use super::report::{parse, usage, width};
 use super::{ConfigArg, Usage, block_on};
 use crate::config::Config;
+use crate::ledger;
 
 /// The audit trail.
 #[derive(Debug, Subcommand)]
@@ -90,10 +90,7 @@ impl QueryArgs {
         let filter = args.filter(runtime::clock::now_us())?;
         let format: Format = parse(&args.format)?;
         let page = block_on(async {
-            let engine = Engine::connect_or_start(&config.for_engine()?).await?;
-            let page = query(&engine.client(User::Reader, store::DATABASE), &filter).await;
-            engine.stop().await;
-            Ok(page?)
+            ledger::ask(&config, async |client| Ok(query(client, &filter).await?)).await
         })?;
         print!("{}", render::page(&page, format, width())?);
         Ok(())

@@ -8,11 +8,11 @@ use billing::completeness::{AsOf, Report, Request, check};
 use billing::period::zone;
 use billing::render::{self, Format};
 use schemas::Micros;
-use store::{Engine, User};
 
 use super::report::{parse, this_month, usage, width};
 use super::{ConfigArg, Usage, block_on};
 use crate::config::Config;
+use crate::ledger;
 
 /// What to check.
 #[derive(Debug, clap::Args)]
@@ -64,10 +64,5 @@ fn period(text: Option<&str>, tz: &str) -> Result<Period, Usage> {
 
 /// Checks the configuration's ledger; starts its engine if none runs.
 pub(super) fn ask(config: &Config, request: &Request) -> anyhow::Result<Report> {
-    block_on(async {
-        let engine = Engine::connect_or_start(&config.for_engine()?).await?;
-        let report = check(&engine.client(User::Reader, store::DATABASE), request).await;
-        engine.stop().await;
-        Ok(report?)
-    })
+    block_on(async { ledger::ask(config, async |client| Ok(check(client, request).await?)).await })
 }

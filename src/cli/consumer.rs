@@ -9,11 +9,11 @@ use gateway::publish::Kafka;
 use runtime::kafka::Pairs;
 use runtime::shutdown::Shutdown;
 use schemas::{Boot, Topic};
-use store::{Client, Credentials, DataDir, Endpoint, User};
+use store::Client;
 
 use super::{ConfigArg, Usage, consumer_ops};
 use crate::config::Config;
-use crate::up;
+use crate::{servers, up};
 
 /// The pause before a store that is away is asked again.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
@@ -71,13 +71,9 @@ async fn serve(config: &Config, kafka: &Kafka) -> anyhow::Result<()> {
     };
     let mut options = Options::new(client, config.data_dir.join("unused.cursor"));
     config.consumer.choose(&mut options);
+    options.shards = servers::shards(config)?;
     let partitions = usize::try_from(kafka.partitions).unwrap_or(1);
-    let findings = consumer::horizon_findings(&options.client, partitions, &options).await?;
-    anyhow::ensure!(
-        findings.is_empty(),
-        "the store would forget what it has: {}",
-        findings.join("; ")
-    );
+    remembers(&options, partitions.div_ceil(options.shards.len().max(1))).await?;
     let member = format!("consumer-{}", std::process::id());
     let archivers = archivers(config, kafka)?;
     let group = Arc::new(Group::spawn(reading, options, &member, boot())?);
@@ -128,13 +124,30 @@ pub(super) fn archivers(config: &Config, kafka: &Kafka) -> anyhow::Result<Vec<Ar
         .collect()
 }
 
+/// Whether every server that is written to remembers the tokens of inserts for long enough.
+async fn remembers(options: &Options, partitions: usize) -> anyhow::Result<()> {
+    let only = std::slice::from_ref(&options.client);
+    let written_to = match &options.shards[..] {
+        [] => only,
+        shards => shards,
+    };
+    for client in written_to {
+        let findings = consumer::horizon_findings(client, partitions, options).await?;
+        anyhow::ensure!(
+            findings.is_empty(),
+            "the store would forget what it has: {}",
+            findings.join("; ")
+        );
+    }
+    Ok(())
+}
+
 /// The store, its tables brought up to this version; `None` if a stop was asked meanwhile.
 async fn tables(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Option<Client>> {
     loop {
         let tried = async {
-            let client = client(config)?;
-            up::migrate(&client).await?;
-            anyhow::Ok(client)
+            servers::migrate(config).await?;
+            servers::client(config)
         };
         match tried.await {
             Ok(client) => return Ok(Some(client)),
@@ -152,34 +165,10 @@ async fn tables(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Option<C
 }
 
 fn can_pass(error: &anyhow::Error) -> bool {
-    error.is::<NoEngine>()
+    error.is::<servers::NoEngine>()
         || error
             .downcast_ref::<store::migrate::MigrateError>()
             .is_some_and(store::migrate::MigrateError::can_pass)
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "no engine runs on {0}: start `tollgate engine --data-dir {0}`, or name a ClickHouse server by `[store] url`"
-)]
-struct NoEngine(String);
-
-pub(super) fn client(config: &Config) -> anyhow::Result<Client> {
-    if let Some(settings) = &config.store {
-        return crate::ledger::server(settings);
-    }
-    let data_dir = DataDir::new(&config.data_dir);
-    let endpoint = Endpoint::of_running(&data_dir)
-        .ok_or_else(|| NoEngine(config.data_dir.display().to_string()))?;
-    let credentials = Credentials::open_or_create(&data_dir)?;
-    let password = credentials.of(User::Writer).clone();
-    let user = User::Writer.name();
-    Ok(Client::connect(
-        endpoint.url,
-        user,
-        password,
-        store::DATABASE,
-    ))
 }
 
 /// How a reader of this configuration's topics reaches them.

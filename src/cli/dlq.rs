@@ -13,11 +13,11 @@ use consumer::LetterBox;
 use consumer::letters::{Letter, LetterState, class_of, stored, to_replay};
 use gateway::publish::Kafka;
 use schemas::Micros;
-use store::{Engine, User};
 
 use super::report::{parse, usage, width};
 use super::{ConfigArg, Usage, block_on, dlq_show};
 use crate::config::Config;
+use crate::ledger;
 
 /// Dead letters.
 #[derive(Debug, Subcommand)]
@@ -257,12 +257,7 @@ fn letters(config: &Config) -> anyhow::Result<Vec<Letter>> {
         runtime::telemetry::init(runtime::telemetry::LogFormat::Text, "error");
         return open(config, kafka)?.letters().map_err(anyhow::Error::msg);
     }
-    block_on(async {
-        let engine = Engine::connect_or_start(&config.for_engine()?).await?;
-        let letters = stored(&engine.client(User::Reader, store::DATABASE)).await;
-        engine.stop().await;
-        Ok(letters?)
-    })
+    block_on(async { ledger::ask(config, async |client| Ok(stored(client).await?)).await })
 }
 
 /// The letter of an id, or of a whole place.

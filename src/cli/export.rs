@@ -9,10 +9,10 @@ use billing::export::{
 };
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
-use store::{Engine, User};
 
 use super::report::{Selection, parse, price_book, usage};
 use super::{Usage, block_on};
+use crate::ledger;
 
 /// Exports.
 #[derive(Debug, Subcommand)]
@@ -87,12 +87,11 @@ impl ExportArgs {
         };
         let bar = progress_bar();
         let made = block_on(async {
-            let engine = Engine::connect_or_start(&config.for_engine()?).await?;
-            let client = engine.client(User::Reader, store::DATABASE);
-            let mut told = |records| bar.set_position(records);
-            let made = export(&client, &book, &wanted, &mut told).await;
-            engine.stop().await;
-            Ok(made?)
+            ledger::ask(&config, async |client| {
+                let mut told = |records| bar.set_position(records);
+                Ok(export(client, &book, &wanted, &mut told).await?)
+            })
+            .await
         });
         bar.finish_and_clear();
         tell(&made?, &target);

@@ -14,6 +14,7 @@ use super::prices::write;
 use super::report::usage;
 use super::{ConfigArg, Usage, block_on};
 use crate::config::Config;
+use crate::servers;
 
 /// Refusals that are shown where no file is named for them.
 const MOST_SHOWN: usize = 50;
@@ -208,6 +209,12 @@ impl SpendArgs {
 async fn write_all(config: &Config, file: &Path, naming: &Naming) -> anyhow::Result<Done> {
     // A file that cannot be read is told before an engine is started for it.
     let first = import::survey(file, naming).map_err(usage)?;
+    if config.store.is_some() {
+        servers::must_be_whole(config)?;
+        servers::migrate(config).await?;
+        let client = servers::client(config)?;
+        return Ok(import::import_spend(&client, file, naming, &first).await?);
+    }
     let engine = Engine::connect_or_start(&config.for_engine()?).await?;
     let client = engine.client(User::Writer, store::DATABASE);
     let done = async {

@@ -28,6 +28,7 @@ mod rebuild_bills;
 pub mod report;
 mod report_imported;
 mod simulate;
+mod sizing;
 mod statement;
 
 use std::path::PathBuf;
@@ -129,8 +130,15 @@ enum Command {
     )]
     Simulate(simulate::Simulate),
     /// Bring the store's tables up to this version
-    #[command(after_help = "Examples:\n  tollgate migrate --config tollgate.toml")]
+    #[command(
+        after_help = "Examples:\n  tollgate migrate --config tollgate.toml\n  tollgate migrate --print\n  tollgate migrate --print --cluster main > cluster.sql"
+    )]
     Migrate(migrate::Migrate),
+    /// What a deployment needs for so many events a second
+    #[command(
+        after_help = "Examples:\n  tollgate sizing --events-per-second 1000000 --journal-bytes 2500 --kafka-bytes 400 --store-bytes 700\n  tollgate sizing --events-per-second 20000 --journal-bytes 2500 --kafka-bytes 400 --store-bytes 700 --kept-days 400 --format json"
+    )]
+    Sizing(sizing::Sizing),
     /// Measure overhead, latency and memory against the simulator, and compare with what was recorded
     #[command(
         after_help = "Examples:\n  tollgate bench\n  tollgate bench --quick --format csv\n  tollgate bench --record   accept what is measured\n\nExit code 1 if a figure got worse than allowed, or if the run is void."
@@ -220,6 +228,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Engine(command) => command.run().map(done),
         Command::Simulate(command) => command.run().map(done),
         Command::Migrate(command) => command.run().map(done),
+        Command::Sizing(command) => command.run().map(done),
         Command::Bench(command) => command.run(),
         Command::Journal(command) => command.run(),
         Command::Archive(command) => command.run(),

@@ -8,12 +8,11 @@ use billing::producers::{Start, producers};
 use billing::render::{self, Format};
 use clap::Subcommand;
 use schemas::{Micros, ProducerRecord, ProducerState, Text, WIRE_VERSION};
-use store::{Engine, User};
 
 use super::report::{parse, width};
 use super::{ConfigArg, Usage, block_on, consumer};
 use crate::config::Config;
-use crate::declared;
+use crate::{declared, ledger};
 
 /// How long a running `tollgate up` has to take a declaration into its log before the command stops waiting.
 const TAKEN_WITHIN: Duration = Duration::from_secs(5);
@@ -96,13 +95,7 @@ impl List {
 
 /// Reads the configured store: a server, the running engine, or one that is started for this.
 async fn ask(config: &Config) -> anyhow::Result<Vec<Start>> {
-    if let Some(settings) = &config.store {
-        return Ok(producers(&crate::ledger::server(settings)?).await?);
-    }
-    let engine = Engine::connect_or_start(&config.for_engine()?).await?;
-    let starts = producers(&engine.client(User::Reader, store::DATABASE)).await;
-    engine.stop().await;
-    Ok(starts?)
+    ledger::ask(config, async |client| Ok(producers(client).await?)).await
 }
 
 impl DeclareLost {

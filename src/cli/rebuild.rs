@@ -20,6 +20,7 @@ use store::{Client, Engine, User};
 use super::rebuild_bills::{Bill, bills};
 use super::{ConfigArg, Usage, block_on};
 use crate::config::Config;
+use crate::servers;
 
 /// Make the tables again from the log.
 #[derive(Debug, clap::Args)]
@@ -108,6 +109,7 @@ impl Rebuild {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let mut config = Config::load(&self.config.config)?.value;
         config.prices = self.prices.clone().or(config.prices);
+        servers::must_be_whole(&config)?;
         let configured = config.archive.as_ref().map(|archive| archive.dir.clone());
         let archive = self.archive.clone().or(configured);
         if let Some(dir) = archive.as_ref().filter(|dir| !dir.is_dir()) {
@@ -123,7 +125,7 @@ impl Rebuild {
                     let started = engine.insert(Engine::connect_or_start(&options).await?);
                     started.client(User::Writer, store::DATABASE)
                 }
-                _ => super::consumer::client(&config)?,
+                _ => servers::client(&config)?,
             };
             let rebuilt = self.rebuild(&config, &client, &mut sources).await;
             if let Some(engine) = engine {

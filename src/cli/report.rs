@@ -9,10 +9,10 @@ use billing::render::{self, Format};
 use billing::{Period, prices};
 use clap::Subcommand;
 use schemas::PriceBook;
-use store::{Engine, User};
 
 use super::{ConfigArg, Usage, block_on};
 use crate::config::Config;
+use crate::ledger;
 
 /// Reports for finance.
 #[derive(Debug, Subcommand)]
@@ -81,13 +81,13 @@ impl Report {
         let format: Format = parse(&args.format)?;
         let book = price_book(&config)?;
         let (chargeback, looked) = block_on(async {
-            let engine = Engine::connect_or_start(&config.for_engine()?).await?;
-            let client = engine.client(User::Reader, store::DATABASE);
-            let made = report(&client, &book, &request).await;
-            // Beside the report, which stands without it.
-            let looked = quick(&client, &request.period, as_of_now()).await;
-            engine.stop().await;
-            Ok((made?, looked))
+            ledger::ask(&config, async |client| {
+                let made = report(client, &book, &request).await?;
+                // Beside the report, which stands without it.
+                let looked = quick(client, &request.period, as_of_now()).await;
+                Ok((made, looked))
+            })
+            .await
         })?;
         print!("{}", render::report(&chargeback, format, width())?);
         let notes = match looked {
@@ -170,11 +170,10 @@ pub(super) async fn make(
     book: &PriceBook,
     request: &Request,
 ) -> anyhow::Result<Chargeback> {
-    let engine = Engine::connect_or_start(&config.for_engine()?).await?;
-    let client = engine.client(User::Reader, store::DATABASE);
-    let made = report(&client, book, request).await;
-    engine.stop().await;
-    Ok(made?)
+    ledger::ask(config, async |client| {
+        Ok(report(client, book, request).await?)
+    })
+    .await
 }
 
 /// The sample's table.

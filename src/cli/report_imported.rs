@@ -4,11 +4,11 @@ use billing::Period;
 use billing::import::{Column, ImportedReport, ImportedRequest, imported};
 use billing::period::zone;
 use billing::render::{self, Format};
-use store::{Engine, User};
 
 use super::report::{parse, this_month, usage, width};
 use super::{ConfigArg, block_on};
 use crate::config::Config;
+use crate::ledger;
 
 /// What to report.
 #[derive(Debug, clap::Args)]
@@ -55,9 +55,5 @@ impl ImportedArgs {
 }
 
 async fn make(config: &Config, request: &ImportedRequest) -> anyhow::Result<ImportedReport> {
-    let engine = Engine::connect_or_start(&config.for_engine()?).await?;
-    let client = engine.client(User::Reader, store::DATABASE);
-    let made = imported(&client, request).await;
-    engine.stop().await;
-    Ok(made?)
+    ledger::ask(config, async |client| Ok(imported(client, request).await?)).await
 }

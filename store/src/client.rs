@@ -16,6 +16,8 @@ use tokio::sync::watch;
 
 /// How long a query may take unless its caller says otherwise.
 pub const DEFAULT_QUERY_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long a server waits for its replicas; less than an insert may take.
+const QUORUM_TIMEOUT_MS: &str = "30000";
 
 /// The most that a query of a bounded client brings, in bytes; the embedded engine gives a reader no more either.
 const BOUNDED_RESULT_BYTES: &str = "268435456";
@@ -44,6 +46,8 @@ struct Shared {
     user: String,
     password: Password,
     database: String,
+    /// Settings of every insert, beside those that make it one block.
+    of_inserts: Vec<(&'static str, String)>,
     /// The crate's client for the address it was made for.
     current: Mutex<Option<(Arc<str>, Official)>>,
 }
@@ -65,14 +69,19 @@ impl Client {
 
     pub(crate) fn new(where_is: WhereIs, user: &str, password: Password, database: &str) -> Self {
         let (user, database) = (user.to_owned(), database.to_owned());
+        Self::of(Shared {
+            where_is,
+            user,
+            password,
+            database,
+            of_inserts: Vec::new(),
+            current: Mutex::new(None),
+        })
+    }
+
+    fn of(shared: Shared) -> Self {
         Self {
-            shared: Arc::new(Shared {
-                where_is,
-                user,
-                password,
-                database,
-                current: Mutex::new(None),
-            }),
+            shared: Arc::new(shared),
             longest: Duration::MAX,
         }
     }
@@ -87,6 +96,39 @@ impl Client {
         }
     }
 
+    /// The same, where an insert counts once so many replicas have it; 0 is what the server's own settings say.
+    #[must_use]
+    pub fn with_quorum(&self, replicas: u32) -> Self {
+        let of_inserts = match replicas {
+            0 => Vec::new(),
+            _ => vec![
+                ("insert_quorum", replicas.to_string()),
+                ("insert_quorum_timeout", QUORUM_TIMEOUT_MS.to_owned()),
+            ],
+        };
+        let shared = Shared {
+            of_inserts,
+            ..self.another(self.database())
+        };
+        Self::of(shared).bounded(self.longest)
+    }
+
+    pub(crate) fn of_inserts(&self) -> &[(&'static str, String)] {
+        &self.shared.of_inserts
+    }
+
+    fn another(&self, database: &str) -> Shared {
+        let shared = &self.shared;
+        Shared {
+            where_is: shared.where_is.clone(),
+            user: shared.user.clone(),
+            password: shared.password.clone(),
+            database: database.to_owned(),
+            of_inserts: shared.of_inserts.clone(),
+            current: Mutex::new(None),
+        }
+    }
+
     /// The database that unqualified names mean.
     pub fn database(&self) -> &str {
         &self.shared.database
@@ -95,9 +137,7 @@ impl Client {
     /// The same user and place, in another database.
     #[must_use]
     pub fn in_database(&self, database: &str) -> Self {
-        let shared = &self.shared;
-        let (user, password) = (&shared.user, shared.password.clone());
-        Self::new(shared.where_is.clone(), user, password, database).bounded(self.longest)
+        Self::of(self.another(database)).bounded(self.longest)
     }
 
     /// Forgets what is known of tables' columns; after a migration.

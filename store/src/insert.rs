@@ -42,8 +42,11 @@ impl Client {
             return Err(StoreError::rejected("an insert needs a token"));
         }
         let client = self.official()?;
+        let more = self.of_inserts().iter();
+        let more = more.map(|(name, value)| (*name, value.as_str()));
         let insert = async {
             let mut insert = settings(token)
+                .chain(more)
                 .fold(client.insert::<T>(table).await?, |insert, (name, value)| {
                     insert.with_setting(name, value)
                 });

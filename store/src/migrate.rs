@@ -3,12 +3,15 @@
 
 use crate::{Client, StoreError};
 use clickhouse::Row;
+use schemas::cluster::{Cluster, ClusterError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 const TABLE: &str = "schema_migrations";
+const COLUMNS: &str =
+    "version UInt32, name String, sha256 String, applied_us Int64, only_adds Bool";
 /// A migration may rewrite a table.
 const MIGRATION_TIMEOUT: Duration = Duration::from_mins(10);
 
@@ -116,6 +119,9 @@ pub enum MigrateError {
         /// Why.
         source: StoreError,
     },
+    /// A migration that has no form on a cluster, or a wrong name.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// The record of migrations could not be read or written.
     #[error("the record of migrations: {0}")]
     Record(#[from] StoreError),
@@ -142,15 +148,68 @@ struct Record {
     only_adds: bool,
 }
 
+/// Where the tables are.
+#[derive(Debug, Clone, Copy)]
+pub enum Layout<'a> {
+    /// In the client's database of one server.
+    Server,
+    /// On all servers of a cluster, whichever of them the client speaks to.
+    Cluster(&'a Cluster),
+}
+
+impl Layout<'_> {
+    /// A migration's statement as those that are run, in this order.
+    pub fn statements(self, sql: &str) -> Result<Vec<String>, ClusterError> {
+        match self {
+            Self::Server => Ok(vec![sql.trim().trim_end_matches(';').to_owned()]),
+            Self::Cluster(cluster) => cluster.statements(sql),
+        }
+    }
+
+    /// What is there before the first migration: databases, and the record of migrations. `database` is quoted.
+    pub fn beginning(self, database: &str) -> Vec<String> {
+        match self {
+            // The default engine of the embedded ClickHouse is not Atomic, so it is named.
+            Self::Server => vec![
+                format!("CREATE DATABASE IF NOT EXISTS {database} ENGINE = Atomic"),
+                format!(
+                    "CREATE TABLE IF NOT EXISTS {database}.{TABLE} ({COLUMNS}) \
+                     ENGINE = MergeTree ORDER BY version \
+                     SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1"
+                ),
+                // A table that an older version made.
+                format!("ALTER TABLE {database}.{TABLE} ADD COLUMN IF NOT EXISTS only_adds Bool"),
+            ],
+            Self::Cluster(cluster) => {
+                let record = cluster.on_every_server(TABLE, COLUMNS, "version");
+                cluster.databases().into_iter().chain([record]).collect()
+            }
+        }
+    }
+}
+
 /// Brings the client's database, made if missing, to the last of the given versions.
 pub async fn migrate<'a, I>(client: &Client, migrations: I) -> Result<Report, MigrateError>
 where
     I: IntoIterator,
     I::Item: Into<Migration<'a>>,
 {
+    migrate_in(client, Layout::Server, migrations).await
+}
+
+/// The same where the tables are laid out so. The record keeps the digest of the migration, not of what is made of it.
+pub async fn migrate_in<'a, I>(
+    client: &Client,
+    layout: Layout<'_>,
+    migrations: I,
+) -> Result<Report, MigrateError>
+where
+    I: IntoIterator,
+    I::Item: Into<Migration<'a>>,
+{
     let migrations: Vec<Migration<'a>> = migrations.into_iter().map(Into::into).collect();
     let binary = check_numbering(&migrations)?;
-    create_record(client).await?;
+    begin(client, layout).await?;
     let known = recorded(client).await?;
     let database = known.keys().next_back().copied().unwrap_or(0);
     if known
@@ -169,7 +228,7 @@ where
                 });
             }
             None => {
-                apply(client, migration).await?;
+                apply(client, layout, migration).await?;
                 applied.push(migration.version);
             }
         }
@@ -223,29 +282,14 @@ fn check_unchanged(migration: &Migration<'_>, record: &Record) -> Result<(), Mig
     })
 }
 
-async fn create_record(client: &Client) -> Result<(), StoreError> {
-    // Asked from outside of the database, which may not exist yet. The default engine of the embedded ClickHouse is not
-    // Atomic, so it is named.
-    client
-        .in_database("system")
-        .query("CREATE DATABASE IF NOT EXISTS ? ENGINE = Atomic")
-        .bind(clickhouse::sql::Identifier(client.database()))
-        .execute()
-        .await?;
-    client
-        .statement(&format!(
-            "CREATE TABLE IF NOT EXISTS {TABLE} (version UInt32, name String, sha256 String, applied_us Int64, only_adds Bool) \
-             ENGINE = MergeTree ORDER BY version \
-             SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1"
-        ))
-        .execute()
-        .await?;
-    client
-        .statement(&format!(
-            "ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS only_adds Bool"
-        ))
-        .execute()
-        .await
+async fn begin(client: &Client, layout: Layout<'_>) -> Result<(), StoreError> {
+    // Asked from outside of the database, which may not exist yet.
+    let outside = client.in_database("system");
+    let name = client.database().replace('\\', "\\\\").replace('`', "\\`");
+    for statement in layout.beginning(&format!("`{name}`")) {
+        outside.statement(&statement).execute().await?;
+    }
+    Ok(())
 }
 
 async fn recorded(client: &Client) -> Result<BTreeMap<u32, Record>, StoreError> {
@@ -261,20 +305,25 @@ async fn recorded(client: &Client) -> Result<BTreeMap<u32, Record>, StoreError> 
     Ok(known)
 }
 
-async fn apply(client: &Client, migration: &Migration<'_>) -> Result<(), MigrateError> {
+async fn apply(
+    client: &Client,
+    layout: Layout<'_>,
+    migration: &Migration<'_>,
+) -> Result<(), MigrateError> {
     let Migration { version, name, sql } = *migration;
     tracing::info!(version, name, "applying migration");
-    let statement = sql.trim().trim_end_matches(';');
-    let ran = client
-        .statement(statement)
-        .timeout(MIGRATION_TIMEOUT)
-        .execute()
-        .await;
-    ran.map_err(|source| MigrateError::Statement {
-        version,
-        name: name.to_owned(),
-        source,
-    })?;
+    for statement in layout.statements(sql)? {
+        let ran = client
+            .statement(&statement)
+            .timeout(MIGRATION_TIMEOUT)
+            .execute()
+            .await;
+        ran.map_err(|source| MigrateError::Statement {
+            version,
+            name: name.to_owned(),
+            source,
+        })?;
+    }
     let sha256 = migration.sha256();
     let token = format!("migration/{version}/{sha256}");
     let record = Record {

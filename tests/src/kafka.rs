@@ -34,6 +34,8 @@ pub struct Brokers {
     pub secure: String,
     /// Further arguments of the tool that makes a node's directory.
     pub format: Vec<String>,
+    /// Which cluster it is, 16 bytes in URL-safe base 64; all are the same one if empty.
+    pub cluster_id: String,
 }
 
 /// A cluster of nodes, each broker and controller. Dropping it kills them.
@@ -166,7 +168,7 @@ impl Cluster {
             });
         }
         let mut cluster = Self { nodes, folder };
-        cluster.format(&brokers.format);
+        cluster.format(brokers);
         for id in 1..=count {
             cluster.start_node(id);
         }
@@ -245,6 +247,31 @@ impl Cluster {
         signal_process(running.expect("the node runs").broker.id(), signal);
     }
 
+    /// What a topic's records take on the first node's disk, in bytes, without indexes.
+    ///
+    /// # Panics
+    /// If the node's directory cannot be read.
+    pub fn disk_bytes(&self, topic: &str) -> u64 {
+        let folder = std::fs::read_dir(self.folder.path().join("node-1"));
+        let parts = folder
+            .expect("a node has a directory")
+            .flatten()
+            .filter(|part| {
+                let name = part.file_name();
+                let (of, _) = name
+                    .to_str()
+                    .and_then(|name| name.rsplit_once('-'))
+                    .unwrap_or_default();
+                of == topic
+            });
+        let files = parts.flat_map(|part| std::fs::read_dir(part.path()).into_iter().flatten());
+        let logs = files
+            .flatten()
+            .filter(|file| file.path().extension().is_some_and(|end| end == "log"));
+        logs.map(|file| file.metadata().map_or(0, |data| data.len()))
+            .sum()
+    }
+
     /// What a node logged.
     pub fn log(&self, id: usize) -> String {
         let path = self.folder.path().join(format!("node-{id}.log"));
@@ -252,15 +279,16 @@ impl Cluster {
     }
 
     /// Makes the nodes' directories, all at once: each takes a second or two.
-    fn format(&self, more: &[String]) {
+    fn format(&self, brokers: &Brokers) {
+        let named = Some(brokers.cluster_id.as_str()).filter(|id| !id.is_empty());
         let format = |node: &Node| {
             let mut command = java();
             command
                 .args(["-Xmx128m", "kafka.tools.StorageTool", "format", "-t"])
-                .arg(CLUSTER_ID)
+                .arg(named.unwrap_or(CLUSTER_ID))
                 .arg("-c")
                 .arg(&node.properties)
-                .args(more)
+                .args(&brokers.format)
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped());
             (node.id, command.spawn().expect("Java starts"))
@@ -317,6 +345,38 @@ impl Drop for Running {
         drop((self.watchdog.kill(), self.watchdog.wait()));
         drop((self.broker.kill(), self.broker.wait()));
     }
+}
+
+/// What Kafka's own console consumer prints of so many records of a topic, each a line: place, headers, key and value, with tabs
+/// between.
+///
+/// # Panics
+/// If the records do not come.
+pub fn by_console_consumer(servers: &str, topic: &str, records: usize) -> String {
+    let (records, timeout_ms) = (records.to_string(), crate::DEADLINE.as_millis().to_string());
+    let mut arguments = vec!["--bootstrap-server", servers, "--topic", topic];
+    arguments.extend(["--from-beginning", "--max-messages", &records]);
+    arguments.extend(["--timeout-ms", &timeout_ms]);
+    let printed = ["partition", "offset", "headers", "key"].map(|of| format!("print.{of}=true"));
+    for property in &printed {
+        arguments.extend(["--formatter-property", property]);
+    }
+    kafka_tool(
+        "org.apache.kafka.tools.consumer.ConsoleConsumer",
+        &arguments,
+    )
+}
+
+/// What one of Kafka's own programs prints.
+///
+/// # Panics
+/// If it fails.
+pub fn kafka_tool(class: &str, arguments: &[&str]) -> String {
+    let output = java().arg(class).args(arguments).output();
+    let output = output.expect("Java starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    String::from_utf8(output.stdout).expect("what is printed is text")
 }
 
 /// Java with Kafka's jars, quick to start.

@@ -27,7 +27,7 @@ pub use binary::tollgate;
 pub use books::{Books, Sent, UNREADABLE};
 pub use http::{App, Ask, Whole};
 pub use journal::{JournalContents, read_journal};
-pub use kafka::{Broker, Brokers, Cluster};
+pub use kafka::{Broker, Brokers, Cluster, by_console_consumer, kafka_tool};
 pub use life::Life;
 pub use node::node;
 pub use ports::free_address;

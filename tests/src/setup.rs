@@ -73,6 +73,8 @@ const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
 pub struct Setup {
     /// When a record of acme, globex, initech counts as kept.
     pub durability: [&'static str; 3],
+    /// The same for records of each model, where that is more; empty for no more.
+    pub route_durability: [&'static str; 3],
     /// Further lines of `[gateway]`.
     pub gateway: String,
     /// Further lines of each route.
@@ -103,6 +105,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             durability: ["written", "synced", "written"],
+            route_durability: [""; 3],
             gateway: String::new(),
             route: String::new(),
             drain: String::new(),
@@ -137,7 +140,7 @@ impl Setup {
             drain = self.drain,
             synthetic = self.synthetic,
         );
-        for model in MODELS {
+        for (model, durability) in MODELS.into_iter().zip(self.route_durability) {
             let gone = if model == MODELS[2] {
                 "cancel"
             } else {
@@ -150,6 +153,9 @@ impl Setup {
                     self.route
                 ),
             );
+            if !durability.is_empty() {
+                add(&mut text, format_args!("durability = \"{durability}\"\n"));
+            }
         }
         for (tenant, durability) in TENANTS.into_iter().zip(self.durability) {
             self.add_tenant(&mut text, tenant, durability);

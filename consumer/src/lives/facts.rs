@@ -1,5 +1,5 @@
-//! What the store knows of producers, asked in SQL: what they claim, and which of their numbers are there.
-//! What it means is decided in `boot`.
+//! What the store knows of producers, asked in SQL: what they claim, and which of their numbers are there. A producer's records are
+//! spread over all servers of the store, so each is asked. What the answers mean is decided in `boot`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,10 +9,12 @@ use schemas::producer::Standing;
 use store::{Client, StoreError};
 
 use super::boot::{Claim, Key};
-use super::gaps::Range;
+use super::gaps::{self, Range, WORD};
 
 /// The most stretches of one answer.
 pub(crate) const MAX_STRETCHES: usize = 1_000;
+/// The most words of numbers that a server answers with; a question after a million numbers needs fewer.
+const MAX_WORDS: usize = 16_384;
 /// Stands for a record that was never seen.
 const NEVER: i64 = -2;
 /// Stands for one that names no position.
@@ -22,9 +24,22 @@ type ClaimTuple = (String, String, i64, i64, i64, i64, u64, u64);
 
 /// What boots say whose records have a clock of `since_us` or later.
 pub(crate) async fn claims(
-    client: &Client,
+    servers: &[Client],
     since_us: i64,
 ) -> Result<BTreeMap<Key, Claim>, StoreError> {
+    let mut claims: BTreeMap<Key, Claim> = BTreeMap::new();
+    for server in servers {
+        for (key, claim) in claims_at(server, since_us).await? {
+            claims.entry(key).or_default().merge(&claim);
+        }
+    }
+    Ok(claims)
+}
+
+async fn claims_at(
+    client: &Client,
+    since_us: i64,
+) -> Result<impl Iterator<Item = (Key, Claim)>, StoreError> {
     const SQL: &str = "SELECT toString(producer), toString(boot), max(ifNull(last_producer_seq, -1)), \
             max(if(kind = 'heartbeat', ifNull(synced_position, -1), -2)), \
             max(if(kind = 'silent', ifNull(synced_position, -1), -2)), \
@@ -32,7 +47,7 @@ pub(crate) async fn claims(
             countIf(kind = 'closed'), countIf(kind = 'draining') \
         FROM producer_log WHERE clock >= fromUnixTimestamp64Micro(?) GROUP BY producer, boot";
     let rows: Vec<ClaimTuple> = client.query(SQL).bind(since_us).fetch_all().await?;
-    let claims = rows.into_iter().map(
+    Ok(rows.into_iter().map(
         |(producer, boot, last, heard, silent, lost, closed, draining)| {
             let standing = Standing {
                 heard: position(heard),
@@ -43,16 +58,19 @@ pub(crate) async fn claims(
             };
             ((producer, boot), Claim { last, standing })
         },
-    );
-    Ok(claims.collect())
+    ))
 }
 
 fn position(said: i64) -> Option<i64> {
     (said > NEVER).then_some(said.max(NOWHERE))
 }
 
-/// Boots whose numbers are there without a hole from the first on, each with the last of them. One look at all there is.
-pub(crate) async fn whole(client: &Client) -> Result<BTreeMap<Key, i64>, StoreError> {
+/// Boots whose numbers are there without a hole from the first on, each with the last of them. One look at all there is. Of several
+/// servers none knows that: then all numbers are looked for, stretch by stretch.
+pub(crate) async fn whole(servers: &[Client]) -> Result<BTreeMap<Key, i64>, StoreError> {
+    let [client] = servers else {
+        return Ok(BTreeMap::new());
+    };
     // A bitmap, for it stays small however many numbers there are.
     const SQL: &str = "SELECT toString(producer), toString(boot), max(assumeNotNull(producer_seq)) AS last \
         FROM audit_log WHERE fate = 'event' AND producer_seq >= ? GROUP BY producer, boot \
@@ -67,13 +85,30 @@ pub(crate) async fn whole(client: &Client) -> Result<BTreeMap<Key, i64>, StoreEr
 
 /// Which numbers of `ranges` are there: stretches in order, and whether more follow.
 pub(crate) async fn stretches(
-    client: &Client,
-    (producer, boot): &Key,
+    servers: &[Client],
+    key: &Key,
     ranges: &[Range],
 ) -> Result<(Vec<Range>, bool), StoreError> {
     if ranges.is_empty() {
         return Ok((Vec::new(), false));
     }
+    let mut answers = Vec::with_capacity(servers.len());
+    for server in servers {
+        answers.push(words_at(server, key, ranges).await?);
+    }
+    let (words, is_cut) = together(answers);
+    let mut stretches = gaps::of_words(&words);
+    let is_cut = is_cut || stretches.len() > MAX_STRETCHES;
+    stretches.truncate(MAX_STRETCHES);
+    Ok((stretches, is_cut))
+}
+
+/// A server's numbers, in order, [`WORD`] of them in each.
+async fn words_at(
+    client: &Client,
+    (producer, boot): &Key,
+    ranges: &[Range],
+) -> Result<Vec<(i64, u64)>, StoreError> {
     let mut within = String::new();
     for (first, last) in ranges {
         let or = if within.is_empty() { "" } else { " OR " };
@@ -84,16 +119,47 @@ pub(crate) async fn stretches(
         );
     }
     let sql = format!(
-        "SELECT min(seq) AS first, max(seq) FROM (\
-            SELECT seq, seq - toInt64(row_number() OVER (ORDER BY seq)) AS island FROM (\
-                SELECT DISTINCT assumeNotNull(producer_seq) AS seq FROM audit_log \
-                WHERE producer = ? AND boot = ? AND fate = 'event' AND ({within}))) \
-        GROUP BY island ORDER BY first LIMIT {}",
-        MAX_STRETCHES + 1
+        "SELECT intDiv(assumeNotNull(producer_seq), {WORD}) AS word, \
+            groupBitOr(bitShiftLeft(toUInt64(1), toUInt8(assumeNotNull(producer_seq) % {WORD}))) \
+        FROM audit_log WHERE producer = ? AND boot = ? AND fate = 'event' AND ({within}) \
+        GROUP BY word ORDER BY word LIMIT {MAX_WORDS}"
     );
     let query = client.query(&sql).bind(producer).bind(boot);
-    let mut stretches: Vec<Range> = query.fetch_all().await?;
-    let is_cut = stretches.len() > MAX_STRETCHES;
-    stretches.truncate(MAX_STRETCHES);
-    Ok((stretches, is_cut))
+    query.fetch_all().await
+}
+
+/// All servers' numbers, as far as each of them has told; and whether one may have more.
+fn together(answers: Vec<Vec<(i64, u64)>>) -> (BTreeMap<i64, u64>, bool) {
+    let cut = answers.iter().filter(|answer| answer.len() >= MAX_WORDS);
+    let told_until = cut
+        .filter_map(|answer| answer.last())
+        .map(|word| word.0)
+        .min();
+    let mut words: BTreeMap<i64, u64> = BTreeMap::new();
+    for (word, bits) in answers.into_iter().flatten() {
+        if told_until.is_none_or(|until| word <= until) {
+            *words.entry(word).or_default() |= bits;
+        }
+    }
+    (words, told_until.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_all_servers_count_as_far_as_the_one_that_told_least() {
+        let (words, is_cut) = together(vec![vec![(0, 0b01), (2, 1)], vec![(0, 0b10)], Vec::new()]);
+        assert_eq!(
+            (words, is_cut),
+            (BTreeMap::from([(0, 0b11), (2, 1)]), false)
+        );
+
+        let most = i64::try_from(MAX_WORDS).unwrap();
+        let full: Vec<_> = (0..most).map(|word| (word, 1)).collect();
+        let (words, is_cut) = together(vec![full, vec![(most - 1, 2), (most, 1)]]);
+        assert_eq!(words.last_key_value(), Some((&(most - 1), &3)));
+        assert!(is_cut);
+    }
 }

@@ -1,5 +1,10 @@
 //! Ranges of whole numbers, in order and disjoint: what is in some and not in others. Pure.
 
+use std::collections::BTreeMap;
+
+/// Numbers as bits: so many lie in a word.
+pub(crate) const WORD: i64 = 64;
+
 /// First and last, both within.
 pub(crate) type Range = (i64, i64);
 
@@ -27,6 +32,26 @@ pub(crate) fn without(all: &[Range], taken: &[Range]) -> Vec<Range> {
         }
     }
     left
+}
+
+/// The numbers whose bits are set: bit `b` of word `w` is number `w * WORD + b`.
+pub(crate) fn of_words(words: &BTreeMap<i64, u64>) -> Vec<Range> {
+    let mut ranges: Vec<Range> = Vec::new();
+    for (word, bits) in words {
+        let (base, mut left) = (word * WORD, *bits);
+        while left != 0 {
+            let from = left.trailing_zeros();
+            let length = (left >> from).trailing_ones();
+            let (first, last) = (base + i64::from(from), base + i64::from(from + length) - 1);
+            match ranges.last_mut() {
+                Some(before) if before.1 + 1 == first => before.1 = last,
+                _ => ranges.push((first, last)),
+            }
+            let mask = u64::MAX.checked_shl(from + length).unwrap_or(0);
+            left &= mask;
+        }
+    }
+    ranges
 }
 
 /// How many numbers they hold.
@@ -59,6 +84,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn words_hold_the_numbers_whose_bits_they_have(
+            all in prop::collection::btree_set(prop_oneof![0..300_i64, 60..70_i64, Just(127), Just(128)], 0..260),
+        ) {
+            let mut words = BTreeMap::new();
+            for number in &all {
+                *words.entry(number / WORD).or_default() |= 1_u64 << (number % WORD);
+            }
+            prop_assert_eq!(of_words(&words), ranges(&all));
+        }
+
         #[test]
         fn what_is_left_is_exactly_what_was_not_taken(
             all in prop::collection::btree_set(0..80_i64, 0..60),

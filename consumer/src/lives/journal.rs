@@ -1,7 +1,6 @@
 //! The watch over a journal: one partition, of which the consumer's own status says how much is in the store.
 
 use schemas::ProducerRecord;
-use store::Client;
 
 use super::watch::{Log, Watch};
 use crate::options::Options;
@@ -20,7 +19,7 @@ impl<S: Source> Log for JournalLog<'_, S> {
         Ok(self.source.readable_end())
     }
 
-    async fn covers(&self, _: &Client, mark: &i64) -> Result<bool, String> {
+    async fn covers(&self, mark: &i64) -> Result<bool, String> {
         // In this order: what was settled was read, and put aside before that.
         let is_settled = self.news.settled() >= *mark;
         let aside = self.source.lives();

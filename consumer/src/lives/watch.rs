@@ -35,7 +35,7 @@ pub(crate) trait Log {
     fn mark(&self) -> Result<Self::Mark, String>;
 
     /// Whether the store has everything before the mark.
-    async fn covers(&self, client: &Client, mark: &Self::Mark) -> Result<bool, String>;
+    async fn covers(&self, mark: &Self::Mark) -> Result<bool, String>;
 
     /// The earliest clock in what was written into `producer_log` since this was last asked.
     fn take_oldest(&self) -> Option<i64>;
@@ -53,7 +53,8 @@ struct Pending<M> {
 
 /// The watch of a log.
 pub(crate) struct Watch<M> {
-    client: Client,
+    /// Each of the store's servers: a producer's records are spread over all of them.
+    servers: Vec<Client>,
     every: Duration,
     silent_after: Duration,
     clock: fn() -> i64,
@@ -75,7 +76,7 @@ impl<M> Watch<M> {
     pub(crate) fn new(options: &Options, who: &str, board: Board, metrics: Metrics) -> Self {
         let now = Instant::now();
         Self {
-            client: options.client.clone(),
+            servers: options.servers().to_vec(),
             every: options.watch_every,
             silent_after: options.silent_after,
             clock: options.clock,
@@ -124,7 +125,7 @@ impl<M> Watch<M> {
 
     async fn step(&mut self, log: &impl Log<Mark = M>) -> Result<(), String> {
         if let Some(pending) = self.pending.take() {
-            match log.covers(&self.client, &pending.mark).await {
+            match log.covers(&pending.mark).await {
                 Ok(true) => return self.judge(log, &pending).await.map_err(|e| e.to_string()),
                 not_yet => {
                     self.pending = Some(pending);
@@ -155,9 +156,9 @@ impl<M> Watch<M> {
             let recent = (self.clock)() - LOOK_BACK_US;
             self.oldest.map_or(recent, |oldest| oldest.min(recent))
         };
-        let claims = facts::claims(&self.client, since).await?;
+        let claims = facts::claims(&self.servers, since).await?;
         let whole = if is_first {
-            facts::whole(&self.client).await?
+            facts::whole(&self.servers).await?
         } else {
             BTreeMap::new()
         };
@@ -204,7 +205,7 @@ impl<M> Watch<M> {
     }
 
     async fn judge_boot(&self, key: &Key, boot: &mut Boot, last: i64) -> Result<(), StoreError> {
-        let (there, _) = facts::stretches(&self.client, key, &boot.gaps).await?;
+        let (there, _) = facts::stretches(&self.servers, key, &boot.gaps).await?;
         for (first, last) in boot.turned_up(&there) {
             let (producer, number) = key;
             tracing::warn!(
@@ -216,7 +217,7 @@ impl<M> Watch<M> {
             );
         }
         while let Some(asked) = boot.next(last, NUMBERS_A_QUESTION) {
-            let (there, is_cut) = facts::stretches(&self.client, key, &[asked]).await?;
+            let (there, is_cut) = facts::stretches(&self.servers, key, &[asked]).await?;
             for gap in boot.found(asked, &there, is_cut) {
                 name(key, gap);
             }

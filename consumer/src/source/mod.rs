@@ -23,7 +23,7 @@ pub use self::journal::JournalSource;
 pub(crate) use self::journal::topic as journal_topic_of;
 pub use self::kafka::{
     Delivered, Group, GroupProgress, GroupStatus, KafkaLog, KafkaOptions, LetterBox, NotToBeRead,
-    Original, Progress, say_of_producer,
+    Original, Progress, say_of_producer, topic_identity,
 };
 pub(crate) use self::kafka::{contradiction_of, replay_of};
 
@@ -146,6 +146,11 @@ pub trait Source: Send + 'static {
 
     /// Where the mark of what was written is kept.
     fn keeper(&self, options: &Options) -> Box<dyn Keeper>;
+
+    /// The shard of the store that has what was committed, if the log was told.
+    fn written_shard(&self) -> Option<usize> {
+        None
+    }
 
     /// Everything before this boundary is archived.
     fn archived(&self, _boundary: i64) {}

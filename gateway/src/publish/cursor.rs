@@ -31,6 +31,20 @@ pub(crate) struct Mark {
     pub written_by: Option<String>,
     /// The place after the last acknowledged usage record, by partition.
     pub ends: Vec<i64>,
+    /// What lies below is in the generation of topics before this one, and never published to this one.
+    #[serde(default, skip_serializing_if = "is_none_before")]
+    pub since: u64,
+    /// The boot that wrote the last position below that, if that was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_written_by: Option<String>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the serialiser hands a reference"
+)]
+fn is_none_before(since: &u64) -> bool {
+    *since == 0
 }
 
 /// The mark as it is, and as it lies on the disk.
@@ -51,6 +65,16 @@ pub enum CursorError {
         "the publisher's cursor was written by another version ({0}); remove it to publish the whole journal again"
     )]
     Unreadable(String),
+    /// Part of the journal may be in the topics before, and nothing says which.
+    #[error(
+        "which records of this journal the topics before `log.kafka.topic_prefix` have can not be told: {why}; put back what was there, or take `continues` out and remove {cursor} to publish all of the journal here (in a store with other shards than before, what both generations have would count twice)"
+    )]
+    TwoGenerations {
+        /// What is known.
+        why: &'static str,
+        /// The cursor's file.
+        cursor: String,
+    },
 }
 
 impl Mark {
@@ -67,12 +91,14 @@ impl Mark {
         Err(format!("the topic was made anew: {known} became {found}"))
     }
 
-    /// Everything from `first` on is to be published again, to whichever topic is there then.
-    pub(crate) fn begin_again(&mut self, first: u64) {
+    /// Everything that this generation of topics must have, from `first` on, is to be published again, to whichever topic is there
+    /// then. Says from where on.
+    pub(crate) fn begin_again(&mut self, first: u64) -> u64 {
         self.topic_id.clear();
-        self.position = first;
+        self.position = first.max(self.since);
         self.written_by = None;
         self.ends.clear();
+        self.position
     }
 
     /// Nothing of this journal is known to be published.
@@ -86,7 +112,20 @@ impl Mark {
             position: first,
             written_by: None,
             ends: Vec::new(),
+            since: 0,
+            since_written_by: None,
         }
+    }
+
+    /// The same position in the next generation of topics: what is below it stays where it was acknowledged, and nothing above
+    /// it is anywhere yet.
+    fn going_on_in(mut self, topic: &str) -> Self {
+        topic.clone_into(&mut self.topic);
+        self.topic_id.clear();
+        self.ends.clear();
+        self.since = self.position;
+        self.since_written_by.clone_from(&self.written_by);
+        self
     }
 
     /// Everything below `position` of this journal is acknowledged now.
@@ -101,7 +140,7 @@ impl Mark {
     /// Why it does not speak of this journal and topic, if it does not. Another journal's positions mean nothing here, what is in
     /// one topic is not in another, and what another boot wrote is another record.
     pub(crate) fn stranger_to(&self, journal: &Journal, topic: &str) -> Option<&'static str> {
-        if self.journal != hex::encode(journal.identity()) {
+        if !self.is_of(journal) {
             return Some("another journal was published before");
         }
         if self.topic != topic {
@@ -118,38 +157,111 @@ impl Mark {
         }
         None
     }
+
+    fn is_of(&self, journal: &Journal) -> bool {
+        self.journal == hex::encode(journal.identity())
+    }
+
+    /// Whether the boot is known that wrote what the generation before has, and it is the same now; true too where its frame is
+    /// retired, for then nothing of it is left to be published.
+    fn since_is_of(&self, journal: &Journal) -> bool {
+        let is_retired = journal.stats().first >= self.since;
+        let now = writer_before(journal, self.since);
+        is_retired || (self.since_written_by.is_some() && self.since_written_by == now)
+    }
 }
 
 fn writer_before(journal: &Journal, position: u64) -> Option<String> {
     Some(journal.written_by(position.checked_sub(1)?)?.to_string())
 }
 
-/// The mark to go on from: the cursor's, if it speaks of this journal and topic; else one that begins anew. That is on the disk when
-/// this returns: the old one must not be taken for true by a later start, when the journal has grown past it.
-pub(crate) fn begin(cursor: &Cursor, journal: &Journal, topic: &str) -> Result<Kept, CursorError> {
-    let fresh = Mark::new(journal.identity(), topic, journal.stats().first);
-    let Some(found) = load(cursor)? else {
-        return Ok(Kept {
-            stored: Some(fresh.clone()),
-            mark: fresh,
-        });
+/// Where a journal is published to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Generation<'a> {
+    /// The usage topic.
+    pub topic: &'a str,
+    /// That of the generation before, if this one is to get nothing that it has.
+    pub before: Option<&'a str>,
+}
+
+/// The mark to go on from: the cursor's, if it speaks of this journal and topic; else one that begins anew, or where the topic before
+/// was left. That is on the disk when this returns: the old one must not be taken for true by a later start, when the journal has
+/// grown past it.
+pub(crate) fn begin(
+    cursor: &Cursor,
+    journal: &Journal,
+    to: Generation<'_>,
+) -> Result<Kept, CursorError> {
+    let unclear = |why| CursorError::TwoGenerations {
+        why,
+        cursor: cursor.path().display().to_string(),
     };
-    let Some(reason) = found.stranger_to(journal, topic) else {
-        return Ok(Kept {
-            stored: Some(found.clone()),
-            mark: found,
-        });
+    let fresh = Mark::new(journal.identity(), to.topic, journal.stats().first);
+    let mut stored = load(cursor)?;
+    let mark = match &stored {
+        Some(found) => next(found, fresh, journal, to).map_err(unclear)?,
+        None if to.before.is_none() => {
+            // There is nothing yet that a later start could take for true.
+            stored = Some(fresh.clone());
+            fresh
+        }
+        None if is_of_one_boot(journal) => fresh,
+        None => return Err(unclear("its cursor is missing")),
     };
-    tracing::warn!(
-        published = found.position,
-        "of this journal, {reason}: publishing starts at its beginning"
-    );
-    let mut kept = Kept {
-        mark: fresh,
-        stored: Some(found),
-    };
+    let mut kept = Kept { mark, stored };
     kept.keep(cursor)?;
     Ok(kept)
+}
+
+/// Whether nobody can have published anything of it before.
+fn is_of_one_boot(journal: &Journal) -> bool {
+    let stats = journal.stats();
+    let (first, last) = (writer_before(journal, 1), writer_before(journal, stats.end));
+    stats.first == 0 && first.is_some() && first == last
+}
+
+/// The mark to go on from where one was found; or why nobody can tell.
+fn next(
+    found: &Mark,
+    fresh: Mark,
+    journal: &Journal,
+    to: Generation<'_>,
+) -> Result<Mark, &'static str> {
+    let Some(reason) = found.stranger_to(journal, to.topic) else {
+        return Ok(found.clone());
+    };
+    let published = found.position;
+    if let Some(before) = to.before.filter(|before| found.topic == *before) {
+        if let Some(reason) = found.stranger_to(journal, before) {
+            if found.is_of(journal) {
+                return Err(reason);
+            }
+        } else {
+            tracing::info!(
+                published,
+                before,
+                now = to.topic,
+                "the next generation of topics goes on from here"
+            );
+            return Ok(found.clone().going_on_in(to.topic));
+        }
+    }
+    let mut mark = fresh;
+    if found.is_of(journal) && found.topic == to.topic && found.since > 0 {
+        // Another boot above it is no matter; below it, nobody knows what the generation before has of what is there now.
+        if journal.stats().end < found.since || !found.since_is_of(journal) {
+            return Err(reason);
+        }
+        mark.since = found.since;
+        mark.since_written_by.clone_from(&found.since_written_by);
+        mark.position = mark.position.max(mark.since);
+    }
+    tracing::warn!(
+        published,
+        from = mark.position,
+        "of this journal, {reason}: what it has is published again"
+    );
+    Ok(mark)
 }
 
 impl Kept {

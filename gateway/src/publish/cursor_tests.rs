@@ -33,6 +33,15 @@ fn a_mark_survives_however_many_partitions_it_has() {
 }
 
 const TOPIC: &str = "tollgate.usage.v1";
+const NEXT: &str = "second.usage.v1";
+const ONLY: Generation<'_> = Generation {
+    topic: TOPIC,
+    before: None,
+};
+const SECOND: Generation<'_> = Generation {
+    topic: NEXT,
+    before: Some(TOPIC),
+};
 
 fn open(dir: &Path) -> Journal {
     let options = journal::Options {
@@ -53,7 +62,7 @@ fn append(journal: &Journal, count: u64) {
 
 /// Lets a publisher come as far as the journal's end, and says how far that is.
 fn publish(journal: &Journal, cursor: &Cursor) -> u64 {
-    let mut kept = begin(cursor, journal, TOPIC).unwrap();
+    let mut kept = begin(cursor, journal, ONLY).unwrap();
     let end = journal.stats().end;
     kept.mark.reach(end, vec![9], journal);
     kept.keep(cursor).unwrap();
@@ -62,7 +71,7 @@ fn publish(journal: &Journal, cursor: &Cursor) -> u64 {
 
 /// Where a publisher that starts now goes on. What it stores is what it begins with, and no more.
 fn begins_at(journal: &Journal, cursor: &Cursor) -> u64 {
-    begin(cursor, journal, TOPIC).unwrap().mark.position
+    begin(cursor, journal, ONLY).unwrap().mark.position
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -166,6 +175,78 @@ fn another_topic_is_published_to_from_the_beginning_and_an_older_cursor_is_belie
     older.as_object_mut().unwrap().remove("written_by");
     cursor.store(older.to_string().as_bytes()).unwrap();
     assert_eq!(begins_at(&journal, &cursor), end);
-    let kept = begin(&cursor, &journal, "other.usage.v1").unwrap();
+    let other = Generation {
+        topic: "other.usage.v1",
+        before: None,
+    };
+    let kept = begin(&cursor, &journal, other).unwrap();
     assert_eq!(kept.mark.position, 0);
+}
+
+#[test]
+fn the_next_generation_never_gets_what_the_one_before_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let cursor = Cursor::new(dir.path().join("p.cursor"), Arc::new(journal::RealLayer));
+    let journal = open(&dir.path().join("journal"));
+    append(&journal, 90);
+    let end = publish(&journal, &cursor);
+    append(&journal, 10);
+    let begin = || begin(&cursor, &journal, SECOND).unwrap();
+    let mut kept = begin();
+    assert_eq!((kept.mark.position, kept.mark.ends.len()), (end, 0));
+    assert_eq!(kept.mark.name_topic("b"), Ok(()));
+    kept.mark.reach(end + 10, vec![10], &journal);
+    kept.keep(&cursor).unwrap();
+    assert_eq!(begin().mark.position, end + 10);
+    // Made anew: again from where it began, however much of the journal is left.
+    assert_eq!(kept.mark.begin_again(7), end);
+    assert_eq!(kept.mark.begin_again(end + 5), end + 5);
+}
+
+#[test]
+fn a_journal_that_was_put_back_is_not_published_to_two_generations() {
+    let restored = Restored::new();
+    let journal = restored.open();
+    let begins = |journal: &Journal| begin(&restored.cursor, journal, SECOND);
+    let refused = begins(&journal).unwrap_err().to_string();
+    assert!(refused.contains("older copy"), "{refused}");
+    append(&journal, 200);
+    let refused = begins(&journal).unwrap_err().to_string();
+    assert!(refused.contains("written on"), "{refused}");
+
+    // Put back to a state after the change: what the topics before have is the same, and is left where it is.
+    let before = Mark::new(journal.identity(), TOPIC, 0);
+    store(&restored.cursor, &before).unwrap();
+    let since = publish(&journal, &restored.cursor);
+    assert_eq!(begins(&journal).unwrap().mark.position, since);
+    let mut ahead = load(&restored.cursor).unwrap().unwrap();
+    ahead.position = since + 1_000;
+    store(&restored.cursor, &ahead).unwrap();
+    assert_eq!(begins(&journal).unwrap().mark.position, since);
+    // To one before it: nobody can tell.
+    ahead.since = since + 500;
+    store(&restored.cursor, &ahead).unwrap();
+    assert!(matches!(
+        begins(&journal),
+        Err(CursorError::TwoGenerations { .. })
+    ));
+}
+
+#[test]
+fn without_a_cursor_only_a_new_journal_begins_in_the_next_generation() {
+    let dir = tempfile::tempdir().unwrap();
+    let cursor = Cursor::new(dir.path().join("p.cursor"), Arc::new(journal::RealLayer));
+    let at = dir.path().join("journal");
+    let journal = open(&at);
+    append(&journal, 10);
+    assert_eq!(begin(&cursor, &journal, SECOND).unwrap().mark.position, 0);
+    journal.close().unwrap();
+    let journal = open(&at);
+    assert_eq!(begin(&cursor, &journal, SECOND).unwrap().mark.position, 0);
+    std::fs::remove_file(cursor.path()).unwrap();
+    assert!(matches!(
+        begin(&cursor, &journal, SECOND),
+        Err(CursorError::TwoGenerations { .. })
+    ));
+    assert_eq!(begins_at(&journal, &cursor), 0);
 }

@@ -47,6 +47,11 @@ pub enum NotPublished {
     /// Kafka.
     #[error("{0}; what was acknowledged stays, publish again: copies collapse")]
     Kafka(String),
+    /// It can not be told what of it is where.
+    #[error(
+        "with `log.kafka.continues` part of this journal may be in the topics before: publish it with that prefix as `topic_prefix`, and with this one only what began after the change; without `continues` all of it is published here"
+    )]
+    TwoGenerations,
     /// Nothing says whose it is.
     #[error("no record in this journal names its producer: there is nothing to publish")]
     Anonymous,
@@ -66,6 +71,9 @@ struct Identified {
 /// Publishes everything that can be read. Returns when all of it is acknowledged. Blocks.
 pub fn publish_dir(dir: &Path, kafka: &Kafka, runtime: &Handle) -> Result<Published, NotPublished> {
     kafka.check()?;
+    if kafka.continues.is_some() {
+        return Err(NotPublished::TwoGenerations);
+    }
     let options = Options::publishing(kafka)?;
     let open = || OfflineReader::open(dir, std::sync::Arc::new(journal::RealLayer));
     // Whoever has it open publishes it himself, and retires what is being read.
@@ -74,8 +82,8 @@ pub fn publish_dir(dir: &Path, kafka: &Kafka, runtime: &Handle) -> Result<Publis
     let (acked, _seen) = watch::channel(0);
     let flight = Flight::new(acked, Vec::new(), MAX_IN_FLIGHT, kafka.queue_mib << 20);
     let flight = std::sync::Arc::new(flight);
-    let connected =
-        connect(kafka, &options, flight.clone(), runtime).map_err(|error| failed(&error))?;
+    let connected = connect(kafka, &options, flight.clone(), runtime, |_| Ok(()))
+        .map_err(|error| failed(&error))?;
     let nobody = Boot {
         counter: 0,
         nonce: [0; 8],

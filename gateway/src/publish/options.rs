@@ -29,7 +29,7 @@ impl Options {
         options.set("request.timeout.ms", "10000");
         options.set("retry.backoff.ms", "50");
         options.set("retry.backoff.max.ms", "1000");
-        options.set("compression.codec", "zstd");
+        options.set("compression.codec", kafka.compression.name());
         options.set("linger.ms", &kafka.linger_ms.to_string());
         options.set("batch.num.messages", "10000");
         // A topic that was deleted is given up after so long, and the next session makes or misses it.

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::cursor::{self, CursorError, Kept};
+use super::cursor::{self, CursorError, Generation, Kept};
 use super::flight::Flight;
 use super::health::{Health, State};
 use super::kafka::Heard;
@@ -95,7 +95,13 @@ impl Publisher {
         start.kafka.check()?;
         let options = Options::publishing(&start.kafka)?;
         let topic = Topic::Usage.name(&start.kafka.topic_prefix);
-        let kept = cursor::begin(&start.cursor, &start.journal, &topic)?;
+        let before = start.kafka.continues.as_ref();
+        let before = before.map(|prefix| Topic::Usage.name(prefix));
+        let to = Generation {
+            topic: &topic,
+            before: before.as_deref(),
+        };
+        let kept = cursor::begin(&start.cursor, &start.journal, to)?;
         let (position, ends) = (kept.mark.position, kept.mark.ends.clone());
         let first = start.journal.stats().first;
         let (acked, _) = watch::channel(position.max(first));
@@ -307,9 +313,8 @@ impl Shared {
         let mut kept = self.kept.lock();
         let mut flight = self.flight.lock();
         *flight = new_flight(&self.kafka, &self.acked, Vec::new());
-        self.acked.send_replace(first);
+        self.acked.send_replace(kept.mark.begin_again(first));
         drop(flight);
-        kept.mark.begin_again(first);
         self.sink.forget();
         // At once: a start that came before it would believe the old one.
         if let Err(error) = kept.keep(&self.cursor) {

@@ -86,16 +86,16 @@ impl Trouble {
 /// A link to a cluster whose topics are as they must be.
 pub(crate) struct Connected {
     pub link: Link,
-    pub cluster: String,
     pub topics: BTreeMap<Topic, String>,
 }
 
-/// Connects, and checks or makes the topics.
+/// Connects, and checks or makes the topics; nothing is made in a cluster that `may_be` refuses.
 pub(crate) fn connect(
     kafka: &Kafka,
     options: &Options,
     flight: Arc<Flight>,
     runtime: &Handle,
+    may_be: impl Fn(&str) -> Result<(), Trouble>,
 ) -> Result<Connected, Trouble> {
     let away = |reason: String| Trouble::Away {
         servers: kafka.bootstrap.clone(),
@@ -103,6 +103,7 @@ pub(crate) fn connect(
     };
     let link = Link::open(options, flight).map_err(Trouble::Settings)?;
     let cluster = link.cluster().map_err(away)?;
+    may_be(&cluster)?;
     let wanted = wanted(kafka);
     let names: Vec<String> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
     let mut found = link.topics(&names).map_err(away)?;
@@ -137,7 +138,6 @@ pub(crate) fn connect(
     let topics = wanted.into_iter().map(|wanted| (wanted.topic, wanted.name));
     Ok(Connected {
         link,
-        cluster,
         topics: topics.collect(),
     })
 }
@@ -294,8 +294,13 @@ impl<'a> Sender<'a> {
 /// Publishes until the stop. `Ok` when everything that was asked for is done.
 pub(crate) fn run(shared: &Shared, runtime: &Handle) -> Result<(), Trouble> {
     let flight = shared.new_flight();
-    let connected = connect(&shared.kafka, &shared.options, flight.clone(), runtime)?;
-    shared.check_cluster(&connected.cluster)?;
+    let connected = connect(
+        &shared.kafka,
+        &shared.options,
+        flight.clone(),
+        runtime,
+        |cluster| shared.check_cluster(cluster),
+    )?;
     if let Some(lost) = lost_ends(&connected, &flight.ends())? {
         // What was acknowledged is not there: a topic was made anew, or a leader without it was elected.
         shared.publish_again();

@@ -12,6 +12,8 @@ pub struct Kafka {
     /// What the names of the topics begin with.
     #[serde(default = "prefix")]
     pub topic_prefix: String,
+    /// The prefix of the generation of topics before this one: what was acknowledged there is not published here again.
+    pub continues: Option<String>,
     /// What is done about topics at the start.
     #[serde(default)]
     pub topics: TopicPolicy,
@@ -30,6 +32,9 @@ pub struct Kafka {
     /// How long a record may wait for others to share a batch with, in milliseconds.
     #[serde(default = "linger_ms")]
     pub linger_ms: u64,
+    /// How batches are packed.
+    #[serde(default)]
+    pub compression: Packing,
     /// The most that may be on its way and not acknowledged, in MiB.
     #[serde(default = "queue_mib")]
     pub queue_mib: usize,
@@ -88,6 +93,30 @@ pub enum RetireAfter {
     Sink,
     /// When Kafka has acknowledged what is in it.
     Kafka,
+}
+
+/// How batches are packed. Not every service takes every way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Packing {
+    /// Small and quick.
+    #[default]
+    Zstd,
+    /// For services that know no other.
+    Gzip,
+    /// For services that know none.
+    None,
+}
+
+impl Packing {
+    /// As the client library names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Zstd => "zstd",
+            Self::Gzip => "gzip",
+            Self::None => "none",
+        }
+    }
 }
 
 /// What is done about topics at the start.
@@ -172,6 +201,12 @@ impl Kafka {
             return Err(bad("ack_timeout_ms", "`ack_timeout_ms` must be above 0"));
         }
         let topics = &self.topic_prefix;
+        if self.continues.as_ref() == Some(topics) {
+            return Err(bad(
+                "continues",
+                "`continues` names the prefix that was before, and is `topic_prefix`: leave it out, or give the new topics a prefix of their own",
+            ));
+        }
         let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if topics.len() > 200 || !topics.chars().all(is_legal) {
             return Err(bad(

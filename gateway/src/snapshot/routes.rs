@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::http::Uri;
 use rustc_hash::FxHashMap;
+use schemas::Durability;
 
 use super::{Backend, BadConfig, Route, bad, retries, text};
 use crate::config::Config;
@@ -24,6 +25,13 @@ pub(super) fn routes(
             );
             return Err(bad(&route.deployment, message));
         };
+        if route.durability == Some(Durability::Replicated) && config.kafka.is_none() {
+            let message = format!(
+                "route `{}`: durability `replicated` needs a Kafka log: configure `[log] kafka` and run `tollgate gateway`, or use written or synced",
+                route.model
+            );
+            return Err(bad(&route.model, message));
+        }
         let upstream_model = route.upstream_model.as_ref().unwrap_or(&route.model);
         let urls = urls(backend, upstream_model).map_err(|message| {
             bad(
@@ -37,6 +45,7 @@ pub(super) fn routes(
             priced_as: route.priced_as.as_ref().unwrap_or(upstream_model).clone(),
             backend: backend.clone(),
             on_client_gone: route.on_client_gone,
+            durability: route.durability.unwrap_or(Durability::Written),
             limits: route.limits.clone(),
             retry: retries::policy(route)?,
             urls,

@@ -101,13 +101,18 @@ fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.len() <= 100 && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// Only identity bodies: what is sent compressed would be taken for rows.
-pub(super) fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
-    match headers.get(CONTENT_ENCODING) {
-        Some(encoding) if encoding != "identity" => {
-            Err(Refusal::not_offered("a compressed request body"))
-        }
-        _ => Ok(()),
+/// How the body is compressed, as the engine names it; `None` if it is not.
+pub(super) fn compression(headers: &HeaderMap) -> Result<Option<&'static str>, Refusal> {
+    let Some(encoding) = headers.get(CONTENT_ENCODING) else {
+        return Ok(None);
+    };
+    match encoding.as_bytes() {
+        b"identity" => Ok(None),
+        b"gzip" => Ok(Some("gzip")),
+        b"zstd" => Ok(Some("zstd")),
+        _ => Err(Refusal::not_offered(
+            "a request body compressed otherwise than by gzip or zstd",
+        )),
     }
 }
 

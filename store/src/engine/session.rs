@@ -6,7 +6,7 @@ use super::ffi::Answer;
 use super::host::{EngineHost, Query};
 use super::reader;
 use super::refusal::Refusal;
-use super::request::{Asked, Pairs, check_encoding, form_boundary, read_form};
+use super::request::{Asked, Pairs, compression, form_boundary, read_form};
 use super::settings::{Access, max_result_bytes, name_literal};
 use super::sql::{InsertHead, Statement, classify};
 use crate::User;
@@ -72,7 +72,7 @@ impl Desk {
         let user = self
             .gatekeeper
             .authenticate(&head.headers, pairs.claimed())?;
-        check_encoding(&head.headers)?;
+        let compression = compression(&head.headers)?;
         pairs.add_headers(&head.headers);
         let query_id = pairs.query_id().map(str::to_owned);
         let access = if head.method == Method::POST {
@@ -85,13 +85,19 @@ impl Desk {
             User::Writer => MAX_WRITER_TEXT_BYTES,
             User::Reader => MAX_READER_TEXT_BYTES,
         };
-        let job = if let Some(boundary) = form_boundary(&head.headers) {
+        let boundary = form_boundary(&head.headers);
+        if boundary.is_some() && compression.is_some() {
+            return Err(Refusal::not_offered("a form that is compressed"));
+        }
+        let job = if let Some(boundary) = boundary {
             pairs.add_form(read_form(&read_text(body, text_cap).await?, &boundary)?);
             prepare(user, access, pairs.into_asked(user)?, &[])?
         } else {
             let asked = pairs.into_asked(user)?;
             if rows_in_body(user, &asked)? {
-                insert_from_body(user, access, asked, body).await?
+                insert_from_body(user, access, asked, body, compression).await?
+            } else if compression.is_some() {
+                return Err(Refusal::not_offered("a statement that is compressed"));
             } else {
                 prepare(user, access, asked, &read_text(body, text_cap).await?)?
             }
@@ -147,15 +153,22 @@ async fn insert_from_body(
     access: Access,
     asked: Asked,
     body: Incoming,
+    compression: Option<&str>,
 ) -> Result<Job, Refusal> {
     let query = asked.query.clone();
     let Statement::InsertData(head) = classify(query.as_bytes())? else {
         return Err(Refusal::syntax("the query is not an INSERT"));
     };
+    let in_query = &query.as_bytes()[head.data_at..];
+    if compression.is_some() && !in_query.is_empty() {
+        return Err(Refusal::not_offered(
+            "rows in the query before a compressed body",
+        ));
+    }
     let mut rows = RowsFile::new()?;
-    rows.write(&query.as_bytes()[head.data_at..])?;
+    rows.write(in_query)?;
     read_rows(body, MAX_ROWS_BYTES, &mut rows).await?;
-    insert_job(user, access, asked, &head, rows)
+    insert_job(user, access, asked, &head, (rows, compression))
 }
 
 /// A query whose text is all here: the URL's, then the body's.
@@ -171,7 +184,7 @@ fn prepare(user: User, access: Access, asked: Asked, body: &[u8]) -> Result<Job,
     if let Statement::InsertData(head) = classify(&sql)? {
         let mut rows = RowsFile::new()?;
         rows.write(&sql[head.data_at..])?;
-        return insert_job(user, access, asked, &head, rows);
+        return insert_job(user, access, asked, &head, (rows, None));
     }
     Ok(Job {
         query: query(user, access, asked, sql),
@@ -184,7 +197,7 @@ fn insert_job(
     access: Access,
     asked: Asked,
     head: &InsertHead<'_>,
-    rows: RowsFile,
+    (rows, compression): (RowsFile, Option<&str>),
 ) -> Result<Job, Refusal> {
     // The engine would guess at an empty file's format; an insert of nothing changes nothing.
     if rows.is_empty() {
@@ -201,8 +214,10 @@ fn insert_job(
         format,
         ..
     } = head;
+    // Unpacked by the engine. It would guess from the file's name, which says nothing.
+    let compression = compression.unwrap_or("none");
     let sql = format!(
-        "{target} FROM INFILE '{}' {settings} FORMAT {format}",
+        "{target} FROM INFILE '{}' COMPRESSION '{compression}' {settings} FORMAT {format}",
         rows.path()
     );
     Ok(Job {

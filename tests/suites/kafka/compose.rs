@@ -2,13 +2,17 @@
 //! the binary: every command, port, file and key that they name is there.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use tests::{free_address, tollgate};
+use sha2::Digest as _;
+use tests::{Broker, free_address, kafka_tool, tollgate};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 fn read(path: &str) -> String {
-    let path = format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{ROOT}/{path}");
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
@@ -32,9 +36,9 @@ fn ours(compose: &Value) -> Vec<(&String, &Value)> {
     ours.collect()
 }
 
-/// The configuration that gateways run with.
-fn configuration(compose: &Value) -> String {
-    let content = compose["configs"]["gateway"]["content"].as_str();
+/// A configuration that services of ours run with.
+fn configuration(compose: &Value, name: &str) -> String {
+    let content = compose["configs"][name]["content"].as_str();
     content.expect("a configuration").to_owned()
 }
 
@@ -105,7 +109,12 @@ fn every_image_is_pinned_and_every_reference_leads_somewhere() {
 fn every_command_and_health_check_of_ours_exists() {
     let compose = compose();
     let ours = ours(&compose);
-    assert!(ours.len() >= 3, "a simulator and two gateways");
+    let of = |command: &str| {
+        let mut ours = ours.iter().map(|(_, service)| &service["command"][0]);
+        ours.by_ref().filter(|first| *first == command).count()
+    };
+    let numbers = ["simulate", "gateway", "consumer", "billing"].map(of);
+    assert_eq!(numbers, [1, 2, 2, 1]);
     let version = format!("tollgate:{}", env!("CARGO_PKG_VERSION"));
     for (name, service) in &ours {
         assert_eq!(service["image"], version.as_str(), "{name}");
@@ -124,7 +133,7 @@ fn every_command_and_health_check_of_ours_exists() {
 #[test]
 fn the_gateways_configuration_is_taken_and_its_ports_are_published() {
     let compose = compose();
-    let text = configuration(&compose);
+    let text = configuration(&compose, "gateway");
     let file: toml::Table = text.parse().expect("TOML");
     let port = |setting: &str| {
         let address = file["gateway"][setting].as_str().expect("an address");
@@ -178,6 +187,175 @@ fn the_gateways_configuration_is_taken_and_its_ports_are_published() {
         .output();
     let said = String::from_utf8_lossy(&output.expect("it starts").stderr).into_owned();
     assert!(said.contains("cannot listen on"), "{said}");
+}
+
+/// What consumers and billing run with is taken too: each gets as far as its door, which is taken. The secret that it names is in
+/// the service's environment, and the store that it names is a service whose user and password are the same.
+#[test]
+fn the_configuration_of_consumers_and_billing_is_taken_and_leads_to_the_store() {
+    let compose = compose();
+    let text = configuration(&compose, "back");
+    let file: toml::Table = text.parse().expect("TOML");
+    let store = &file["store"];
+    let variable = store["password_env"].as_str().expect("a variable");
+    let server = &compose["services"]["clickhouse"]["environment"];
+    assert_eq!(store["url"].as_str(), Some("http://clickhouse:8123"));
+    assert_eq!(store["user"].as_str(), server["CLICKHOUSE_USER"].as_str());
+    assert_eq!(server["CLICKHOUSE_DB"], store::DATABASE);
+    let behind = ours(&compose);
+    let behind = behind.iter().filter(|(_, service)| {
+        let command = &service["command"][0];
+        command == "consumer" || command == "billing"
+    });
+    for (name, service) in behind {
+        let given = &service["environment"][variable];
+        assert_eq!(*given, server["CLICKHOUSE_PASSWORD"], "{name}");
+        let volume = words(&service["volumes"])[0].clone();
+        assert!(volume.ends_with("/var/lib/tollgate"), "{name}: {volume}");
+    }
+    let kafka = file["log"]["kafka"]["bootstrap"].as_str();
+    let gateways: toml::Table = configuration(&compose, "gateway").parse().expect("TOML");
+    assert_eq!(kafka, gateways["log"]["kafka"]["bootstrap"].as_str());
+    let folder = tempfile::tempdir().expect("a scratch directory");
+    let taken = std::net::TcpListener::bind(free_address()).expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let data = folder.path().join("data").display().to_string();
+    for (command, door) in [("consumer", "0.0.0.0:8081"), ("billing", "0.0.0.0:8085")] {
+        assert!(text.contains(door), "{door}");
+        let text = text.replace(door, &address);
+        let text = text.replace("/etc/tollgate/prices.csv", &format!("{ROOT}/prices.csv"));
+        let text = text.replace("/var/lib/tollgate", &data);
+        let config = folder.path().join(format!("{command}.toml"));
+        std::fs::write(&config, text).expect("a file can be written");
+        let output = Command::new(tollgate())
+            .args([command, "--config"])
+            .arg(&config)
+            .env(variable, "secret")
+            .output();
+        let said = String::from_utf8_lossy(&output.expect("it starts").stderr).into_owned();
+        assert!(said.contains("cannot listen on"), "{command}: {said}");
+    }
+}
+
+/// The image makes the setting `a.b` of `KAFKA_A_B`: Kafka itself says which ones it has. Its health check stands for a program of
+/// it, which a real broker answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_brokers_settings_and_its_health_check_are_kafkas_own() {
+    let compose = compose();
+    let broker = &compose["services"]["kafka"];
+    let known = kafka_tool("kafka.server.KafkaConfig", &[]);
+    let names = broker["environment"].as_object().expect("variables");
+    let settings = names.keys().filter_map(|name| name.strip_prefix("KAFKA_"));
+    let settings: Vec<String> = settings
+        .map(|name| name.to_lowercase().replace('_', "."))
+        .collect();
+    assert!(settings.len() > 10, "{settings:?}");
+    for setting in settings {
+        assert!(known.contains(&format!("id=\"{setting}\"")), "{setting}");
+    }
+    let check = words(&broker["healthcheck"]["test"]);
+    assert_eq!(
+        check[..3],
+        [
+            "CMD",
+            "/opt/kafka/bin/kafka-broker-api-versions.sh",
+            "--bootstrap-server"
+        ]
+    );
+    let real = Broker::start().await;
+    let servers = real.servers().to_owned();
+    let asking = tokio::task::spawn_blocking(move || {
+        let class = "org.apache.kafka.tools.BrokerApiVersionsCommand";
+        kafka_tool(class, &["--bootstrap-server", &servers])
+    });
+    let answer = asking.await.expect("no panic");
+    assert!(answer.contains("Produce(0)"), "{answer}");
+}
+
+/// Who is published where, and the credentials that the file's first lines show.
+#[test]
+fn ports_lead_to_doors_and_shown_credentials_open_them() {
+    let compose = compose();
+    let service = |name: &str| &compose["services"][name];
+    let back: toml::Table = configuration(&compose, "back").parse().expect("TOML");
+    let gateway: toml::Table = configuration(&compose, "gateway").parse().expect("TOML");
+    let port = |address: &toml::Value| {
+        let address = address.as_str().expect("an address").to_owned();
+        let port = address.rsplit(':').next().expect("a port").to_owned();
+        port.split('/').next().expect("a port").to_owned()
+    };
+    let published = words(&service("billing")["ports"])[0].clone();
+    assert!(published.ends_with(&format!(":{}", port(&back["billing"]["listen"]))));
+    let simulator = words(&service("simulator")["command"]).join(" ");
+    let asked = port(&gateway["deployments"][0]["base_url"]);
+    assert!(simulator.contains(&format!(":{asked} ")), "{simulator}");
+    let text = read("docker-compose.yml");
+    let shown = text.lines().filter_map(|line| line.split("Bearer ").nth(1));
+    let shown: Vec<&str> = shown.filter_map(|rest| rest.split('\'').next()).collect();
+    assert_eq!(shown.len(), 2);
+    for credential in shown {
+        let digest = hex::encode(sha2::Sha256::digest(credential));
+        assert!(text.contains(&format!("\"{digest}\"")), "{credential}");
+    }
+}
+
+/// What the program has in it at compile time is in what the image is built of.
+#[test]
+fn nothing_that_is_built_in_is_left_out_of_the_image() {
+    let ignored = read(".dockerignore");
+    let ignored: Vec<&str> = ignored
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .collect();
+    assert!(ignored.contains(&"target"));
+    let mut included = 0;
+    let mut folders: Vec<PathBuf> = ["src", "schemas", "gateway", "billing", "simulator"]
+        .map(|folder| Path::new(ROOT).join(folder))
+        .to_vec();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            for rest in text.split("include_str!(\"").skip(1) {
+                let name = rest.split('"').next().expect("a name");
+                let file = path.with_file_name(name).canonicalize().expect(name);
+                let root = Path::new(ROOT).canonicalize().expect("the root");
+                let file = file.strip_prefix(root).expect("a file of the tree");
+                let top = file.components().next().expect("a part");
+                let top = top.as_os_str().to_str().expect("a name");
+                assert!(!ignored.contains(&top), "{}", file.display());
+                included += 1;
+            }
+        }
+    }
+    assert!(included > 8);
+}
+
+/// The servers are of the versions that the tests run against.
+#[test]
+fn the_servers_are_those_that_the_tests_know() {
+    let compose = compose();
+    let tag = |service: &str| {
+        let image = compose["services"][service]["image"].as_str();
+        let (_, tag) = image.expect("an image").rsplit_once(':').expect("a tag");
+        tag.to_owned()
+    };
+    let engine = store::engine::ENGINE_VERSION;
+    assert!(
+        engine.starts_with(&format!("{}.", tag("clickhouse"))),
+        "{engine}"
+    );
+    let jars = read("scripts/kafka.jars");
+    let broker = format!("kafka_2.13-{}.jar", tag("kafka"));
+    let broker_by_path = format!("kafka_2.13/{}/", tag("kafka"));
+    assert!(
+        jars.contains(&broker) || jars.contains(&broker_by_path),
+        "{broker}"
+    );
 }
 
 #[test]

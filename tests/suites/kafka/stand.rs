@@ -18,6 +18,8 @@ pub struct Plan {
     pub servers: String,
     /// Further settings of `[log.kafka]`, lines.
     pub kafka: String,
+    /// What the topics' names begin with; something new if there is none.
+    pub prefix: Option<String>,
     /// Environment of the gateway.
     pub environment: Vec<(&'static str, String)>,
     /// The rest.
@@ -30,6 +32,7 @@ impl Plan {
         Self {
             servers: servers.to_owned(),
             kafka: "replication = 1\nmin_in_sync = 1\npartitions = 6\n".to_owned(),
+            prefix: None,
             environment: Vec::new(),
             setup: Setup::default(),
         }
@@ -59,9 +62,10 @@ impl Stand {
         let http = reqwest::Client::builder().no_proxy().build();
         let mut stand = Self {
             simulator: simulator.expect("the simulator starts"),
-            plan,
             // A broker that was given has topics of other tests.
-            prefix: format!("test-{:x}.", rand::random::<u64>()),
+            prefix: (plan.prefix.clone())
+                .unwrap_or_else(|| format!("test-{:x}.", rand::random::<u64>())),
+            plan,
             app: free_address(),
             ops: free_address(),
             serving: None,
@@ -71,6 +75,22 @@ impl Stand {
         stand.write_config();
         stand.start_again().await;
         stand
+    }
+
+    /// From its next start on the gateway's brokers are these.
+    pub fn lead_to(&mut self, servers: &str) {
+        servers.clone_into(&mut self.plan.servers);
+        self.write_config();
+    }
+
+    /// From its next start on it publishes to topics of another prefix, which continue the ones before.
+    pub fn begin_generation(&mut self) {
+        let before = std::mem::replace(
+            &mut self.prefix,
+            format!("test-{:x}.", rand::random::<u64>()),
+        );
+        writeln!(self.plan.kafka, "continues = \"{before}\"").expect("a text grows");
+        self.write_config();
     }
 
     fn write_config(&self) {

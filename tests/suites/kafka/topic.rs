@@ -38,14 +38,19 @@ pub async fn read_topic(servers: &str, topic: &str) -> Vec<Lying> {
     reading.await.expect("no panic")
 }
 
-fn read(servers: &str, topic: &str) -> Vec<Lying> {
-    let consumer: BaseConsumer = ClientConfig::new()
+/// A client that commits nothing by itself.
+pub fn reader(servers: &str, group: &str) -> BaseConsumer {
+    ClientConfig::new()
         .set("bootstrap.servers", servers)
-        .set("group.id", "none")
+        .set("group.id", group)
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "false")
         .create()
-        .expect("a client of Kafka");
+        .expect("a client of Kafka")
+}
+
+fn read(servers: &str, topic: &str) -> Vec<Lying> {
+    let consumer = reader(servers, "none");
     let metadata = consumer.fetch_metadata(Some(topic), ASK);
     let metadata = metadata.expect("the brokers answer");
     let partitions = metadata.topics()[0].partitions().len();
@@ -81,7 +86,7 @@ fn read(servers: &str, topic: &str) -> Vec<Lying> {
     records
 }
 
-fn lying(message: &rdkafka::message::BorrowedMessage<'_>) -> Lying {
+pub fn lying(message: &rdkafka::message::BorrowedMessage<'_>) -> Lying {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("a text");
     let headers = message.headers().into_iter().flat_map(Headers::iter);
     Lying {

@@ -28,8 +28,12 @@ mod producers;
 #[cfg(test)]
 mod secure;
 #[cfg(test)]
+mod shards;
+#[cfg(test)]
 mod sink;
 #[cfg(test)]
 mod stand;
+#[cfg(test)]
+mod surroundings;
 #[cfg(test)]
 mod unreadable;

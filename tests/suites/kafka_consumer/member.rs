@@ -45,20 +45,25 @@ fn start(config: &PathBuf, log: &PathBuf) -> Child {
 impl Member {
     /// Starts a member of the configuration's group under a name.
     pub(crate) fn start(stand: &super::stand::Stand, name: &str) -> Self {
-        Self::start_with(stand, name, super::stand::PREFIX, "")
+        Self::start_with(stand, name, |text| text)
     }
 
     /// The same on the topics of another prefix.
     pub(crate) fn start_on(stand: &super::stand::Stand, name: &str, prefix: &str) -> Self {
-        Self::start_with(stand, name, prefix, "")
+        let of = |prefix: &str| format!("topic_prefix = \"{prefix}\"");
+        Self::start_with(stand, name, |text| {
+            text.replace(&of(super::stand::PREFIX), &of(prefix))
+        })
     }
 
-    fn start_with(stand: &super::stand::Stand, name: &str, prefix: &str, more: &str) -> Self {
+    /// The same with a configuration that is changed.
+    pub(crate) fn start_with(
+        stand: &super::stand::Stand,
+        name: &str,
+        change: impl FnOnce(String) -> String,
+    ) -> Self {
         let ops = free_address();
-        let of = |prefix: &str| format!("topic_prefix = \"{prefix}\"");
-        let toml = stand.toml(name, ops);
-        let toml = toml.replace(&of(super::stand::PREFIX), &of(prefix));
-        Self::with(stand, name, ops, &(toml + more))
+        Self::with(stand, name, ops, &change(stand.toml(name, ops)))
     }
 
     /// The same by a configuration of one's own.
@@ -85,7 +90,7 @@ impl Member {
             "[archive]\ndir = \"{}\"\nage_seconds = 1\n",
             stand.archive().display()
         );
-        Self::start_with(stand, name, super::stand::PREFIX, &archive)
+        Self::start_with(stand, name, |text| text + &archive)
     }
 
     /// Its configuration file.

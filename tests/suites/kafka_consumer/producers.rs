@@ -20,13 +20,13 @@ use super::stand::Stand;
 const PRODUCER: &str = "gw-1";
 
 /// What `/gaps` says; nothing while the member does not watch.
-async fn gaps(member: &Member) -> Option<Value> {
+pub(crate) async fn gaps(member: &Member) -> Option<Value> {
     let (status, text) = member.ask("/gaps").await?;
     let report: Value = serde_json::from_str(&text).ok()?;
     (status == 200 && report["watching"] == true).then_some(report)
 }
 
-async fn until_gaps(member: &Member, what: &str, wanted: &[(i64, i64)]) {
+pub(crate) async fn until_gaps(member: &Member, what: &str, wanted: &[(i64, i64)]) {
     eventually(what, async || {
         let report = gaps(member).await?;
         let found = report["gaps"].as_array()?.iter().map(|gap| {
@@ -49,7 +49,7 @@ async fn until_metric(member: &Member, line: &str) {
     .await;
 }
 
-fn say(stand: &Stand, position: i64, last: i64) {
+pub(crate) fn say(stand: &Stand, position: i64, last: i64) {
     let beat = beat(PRODUCER, position, Some(last)).encode();
     stand.send_of(RecordKind::Heartbeat, Topic::Producers, None, &beat, |_| {});
 }

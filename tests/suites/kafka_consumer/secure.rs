@@ -15,7 +15,7 @@ fn now_s() -> i64 {
     runtime::clock::now_us() / 1_000_000
 }
 
-fn member(stand: &Stand, folder: &Path, name: &str, sasl: &str) -> Member {
+pub(crate) fn member(stand: &Stand, folder: &Path, name: &str, sasl: &str) -> Member {
     let ops = free_address();
     let authority = folder.join("ca.pem");
     let more = format!(

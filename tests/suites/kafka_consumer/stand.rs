@@ -42,8 +42,15 @@ impl Stand {
     }
 
     /// Over a broker of one's own making.
-    pub(crate) async fn over(mut brokers: Brokers) -> Self {
-        brokers.properties = "group.min.session.timeout.ms=1000\n".to_owned();
+    pub(crate) async fn over(brokers: Brokers) -> Self {
+        let stand = Self::without_topics(brokers).await;
+        stand.make_topics().await;
+        stand
+    }
+
+    /// The same for a test whose gateway makes them.
+    pub(crate) async fn without_topics(mut brokers: Brokers) -> Self {
+        brokers.properties += "group.min.session.timeout.ms=1000\n";
         let folder = tempfile::tempdir().expect("a scratch directory");
         let engine_address = free_address();
         let engine = start_engine(&folder.path().join("data"), engine_address);
@@ -59,16 +66,14 @@ impl Stand {
             .set("linger.ms", "2")
             .set("reconnect.backoff.max.ms", "300");
         let producer = config.create().expect("a producer");
-        let stand = Self {
+        Self {
             cluster,
             client,
             engine,
             engine_address,
             producer,
             folder,
-        };
-        stand.make_topics().await;
-        stand
+        }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -78,6 +83,11 @@ impl Stand {
     /// Where members that archive do so.
     pub(crate) fn archive(&self) -> PathBuf {
         self.folder().join("archive")
+    }
+
+    /// Where the engine is.
+    pub(crate) fn engine_url(&self) -> String {
+        format!("http://{}", self.engine_address)
     }
 
     pub(crate) fn topic(topic: Topic) -> String {
@@ -287,7 +297,7 @@ impl Drop for Stand {
     }
 }
 
-fn start_engine(data_dir: &Path, address: SocketAddr) -> Child {
+pub(crate) fn start_engine(data_dir: &Path, address: SocketAddr) -> Child {
     std::fs::create_dir_all(data_dir).expect("a folder can be made");
     let log: PathBuf = data_dir.with_extension("log");
     let open = std::fs::OpenOptions::new()
@@ -306,7 +316,7 @@ fn start_engine(data_dir: &Path, address: SocketAddr) -> Child {
         .expect("the program under test starts")
 }
 
-async fn client(folder: &Path, address: SocketAddr) -> Client {
+pub(crate) async fn client(folder: &Path, address: SocketAddr) -> Client {
     let data_dir = DataDir::new(folder.join("data"));
     eventually("the engine answers", async || {
         let credentials = Credentials::open_or_create(&data_dir).ok()?;

@@ -10,6 +10,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::super::{Read, Record, SourceError};
 use super::client::{Asker, Keeping, record_of, shown};
 use super::options::KafkaOptions;
+use super::topic_id::topic_id;
 use crate::order::{Delivered, Order};
 
 /// A record that was there must come again within this.
@@ -126,4 +127,11 @@ fn open(options: &KafkaOptions, partition: i32, from: i64) -> Result<BaseConsume
         .map_err(|error| shown(&error))?;
     consumer.assign(&list).map_err(|error| shown(&error))?;
     Ok(consumer)
+}
+
+/// The identity that a cluster gave the topic when it was made, as 32 hex digits: a topic made anew has another.
+pub fn topic_identity(options: &KafkaOptions) -> Result<String, String> {
+    let consumer = open(options, 0, 0)?;
+    let timeout_ms = i32::try_from(PATIENCE.as_millis()).unwrap_or(i32::MAX);
+    topic_id(consumer.client().native_ptr(), &options.topic, timeout_ms)
 }

@@ -59,6 +59,16 @@ pub(super) enum Work {
     Archive(Archiving),
 }
 
+impl Work {
+    /// The shard of the store that a partition is written to; the first where there is none.
+    pub(super) fn shard_of(&self, partition: i32) -> usize {
+        match self {
+            Self::Store(options) => options.shard_of(partition),
+            Self::Archive(_) => 0,
+        }
+    }
+}
+
 /// What the owner and the outside share.
 pub(super) struct Shared {
     pub kafka: KafkaOptions,
@@ -96,6 +106,16 @@ impl Shared {
     /// The last thing that went wrong.
     pub(super) fn heard(&self, what: String) {
         self.status.lock().last_error = Some(what);
+    }
+
+    /// The same, where it says less than what was heard before.
+    pub(super) fn heard_vaguely(&self, what: String) {
+        self.status.lock().last_error.get_or_insert(what);
+    }
+
+    /// What was heard last, once.
+    pub(super) fn take_heard(&self) -> Option<String> {
+        self.status.lock().last_error.take()
     }
 
     pub(super) fn publish(&self, partitions: BTreeMap<i32, Status>, assigned: usize) {

@@ -303,7 +303,7 @@ impl<'a> Member<'a> {
         }
         let written = self
             .runtime
-            .block_on(insert(&self.options.client, &self.read));
+            .block_on(insert(self.options.first_server(), &self.read));
         match written {
             Ok(refused) => {
                 let written = self.read.len().saturating_sub(refused.len());
@@ -397,6 +397,7 @@ impl<'a> Member<'a> {
                 consumer: &self.consumer,
                 sending: &self.sending,
                 options: &self.shared.kafka,
+                store: self.options,
                 oldest: &self.oldest,
             };
             self.runtime.block_on(self.watch.look(&reach));

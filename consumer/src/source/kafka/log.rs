@@ -12,6 +12,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::super::Read;
 use super::asking::Again;
 use super::client::{Asker, shown};
+use super::note::shard_of;
 use super::options::KafkaOptions;
 use super::topic_id::topic_id;
 use crate::rebuild::{Reads, RebuildError};
@@ -107,7 +108,9 @@ impl KafkaLog {
         let committed = self.consumer.committed_offsets(list, ASK);
         let committed = committed.map_err(|error| self.failed(shown(&error)))?;
         let elements = committed.elements();
-        let ours = elements.iter().filter(|at| at.metadata() == topic_id);
+        let ours = elements
+            .iter()
+            .filter(|at| shard_of(at.metadata(), &topic_id).is_some());
         let known = ours.filter_map(|element| match element.offset() {
             Offset::Offset(at) => Some((element.partition(), at)),
             _ => None,

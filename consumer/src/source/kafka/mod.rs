@@ -1,5 +1,5 @@
 //! Kafka as a log: a member of a group, whose partitions each have a worker of their own. Only `owner`, `client`, `asking`,
-//! `letters`, `lives`, `log`, `progress`, `reach`, `sending` and `topic_id` name the client library. What must not live here: what a record means.
+//! `letters`, `lives`, `log`, `progress`, `reach`, `reason`, `sending` and `topic_id` name the client library. What must not live here: what a record means.
 
 mod asking;
 mod client;
@@ -7,16 +7,19 @@ mod group;
 mod letters;
 mod lives;
 mod log;
+mod note;
 mod options;
 mod owner;
 mod partition;
 mod progress;
 mod queue;
 mod reach;
+mod reason;
 mod sending;
 mod slot;
 mod topic_id;
 
+pub use self::asking::topic_identity;
 pub(crate) use self::client::{contradiction_of, replay_of};
 pub use self::group::{Group, GroupStatus};
 pub use self::letters::{Delivered, LetterBox, Original};

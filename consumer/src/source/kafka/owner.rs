@@ -20,8 +20,10 @@ use schemas::rows::Source as Place;
 
 use super::client::{Keeping, log, record_of, shown, token};
 use super::group::{Shared, Work};
+use super::note::{note, shard_of};
 use super::options::{HALT_AGAIN, REVOKE_BOUND};
 use super::partition::KafkaPartition;
+use super::reason::{told, with_reason};
 use super::sending::Sending;
 use super::slot::{Slot, Stage, abandon, has_ended};
 use super::topic_id::topic_id;
@@ -62,7 +64,7 @@ impl ClientContext for Callbacks {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
             self.shared.fail(format!("the client gave up: {reason}"));
         }
-        self.shared.heard(reason.to_owned());
+        told(&self.shared, &error, reason);
     }
 }
 
@@ -152,7 +154,7 @@ impl Callbacks {
         let mut list = TopicPartitionList::with_capacity(commits.len());
         for (partition, boundary) in commits {
             let mut element = list.add_partition(&self.topic, partition);
-            element.set_metadata(&topic_id);
+            element.set_metadata(note(&topic_id, self.shared.work.shard_of(partition)));
             if let Err(error) = element.set_offset(Offset::Offset(boundary)) {
                 tracing::error!(error = shown(&error), boundary, "not a boundary");
             }
@@ -202,7 +204,8 @@ impl Owner {
         if options.token_file().is_some() {
             drop(consumer.poll(POLL));
         }
-        let id = ask_topic_id(&consumer, &options.topic)?;
+        let id = ask_topic_id(&consumer, &options.topic)
+            .map_err(|error| with_reason(shared, &consumer, error))?;
         consumer
             .subscribe(&[&options.topic])
             .map_err(|error| shown(&error))?;
@@ -383,16 +386,16 @@ impl Owner {
             };
             slot.queue.set_bounds(low, high);
             // Of another topic of this name, or of none.
-            let is_ours = element.metadata() == topic_id;
-            let at = match element.offset() {
-                Offset::Offset(at) if is_ours => Some(at),
+            let shard = shard_of(element.metadata(), &topic_id);
+            let at = match (element.offset(), shard) {
+                (Offset::Offset(at), Some(shard)) => Some((at, shard)),
                 _ => None,
             };
             self.spawn(partition, slot, at);
         }
     }
 
-    fn spawn(&self, partition: i32, slot: &mut Slot, committed: Option<i64>) {
+    fn spawn(&self, partition: i32, slot: &mut Slot, committed: Option<(i64, usize)>) {
         let source = KafkaPartition {
             place: Place {
                 topic: self.place.clone(),
@@ -405,7 +408,7 @@ impl Owner {
         };
         let metrics = self.shared.metrics.of_a_part();
         let spawned = match &self.shared.work {
-            Work::Store(options) => spawn_part(source, options.clone(), metrics),
+            Work::Store(options) => spawn_part(source, options.of_partition(partition), metrics),
             Work::Archive(archiving) => spawn_archiver_part(source, archiving.clone(), metrics),
         };
         match spawned {

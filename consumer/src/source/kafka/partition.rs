@@ -18,8 +18,8 @@ pub(crate) struct KafkaPartition {
     pub place: Place,
     pub queue: Arc<Queue>,
     pub sending: Arc<Sending>,
-    /// What the group had committed when it was assigned.
-    pub committed: Option<i64>,
+    /// What the group had committed when it was assigned, and the shard of the store that had it.
+    pub committed: Option<(i64, usize)>,
     pub options: super::KafkaOptions,
 }
 
@@ -70,7 +70,7 @@ impl Source for KafkaPartition {
     fn keeper(&self, _: &Options) -> Box<dyn Keeper> {
         Box::new(Offset {
             queue: self.queue.clone(),
-            committed: self.committed,
+            committed: self.committed.map(|(at, _)| at),
         })
     }
 
@@ -86,6 +86,10 @@ impl Source for KafkaPartition {
                 Fate::NotDone
             }
         }
+    }
+
+    fn written_shard(&self) -> Option<usize> {
+        self.committed.map(|(_, shard)| shard)
     }
 }
 

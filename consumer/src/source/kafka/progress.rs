@@ -9,6 +9,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use runtime::kafka::Pairs;
 
 use super::client::{Asker, shown};
+use super::note::shard_of;
 use super::topic_id::topic_id;
 
 /// No question to the brokers waits for longer.
@@ -84,7 +85,8 @@ impl Progress {
             let Ok(partition) = usize::try_from(element.partition()) else {
                 continue;
             };
-            let is_ours = element.metadata() == topic_id && element.error().is_ok();
+            let is_ours =
+                shard_of(element.metadata(), &topic_id).is_some() && element.error().is_ok();
             if let (Offset::Offset(at), true) = (element.offset(), is_ours)
                 && let Some(place) = by_partition.get_mut(partition)
             {

@@ -10,7 +10,6 @@ use rdkafka::metadata::MetadataTopic;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use schemas::ProducerRecord;
 use schemas::cut::MAX_RECORDS;
-use store::Client;
 
 use super::client::shown;
 use super::lives::Told;
@@ -18,6 +17,7 @@ use super::options::KafkaOptions;
 use super::sending::Sending;
 use super::topic_id::topic_id;
 use crate::lives::Log;
+use crate::options::Options;
 
 /// No question to the brokers waits for longer.
 const ASK: Duration = Duration::from_secs(5);
@@ -27,6 +27,8 @@ pub(super) struct Reach<'a> {
     pub consumer: &'a BaseConsumer<Told>,
     pub sending: &'a Sending,
     pub options: &'a KafkaOptions,
+    /// Each partition is looked for on its own server.
+    pub store: &'a Options,
     /// The producers' topic has one partition: who asks has written all of it since it was assigned.
     pub oldest: &'a Cell<Option<i64>>,
 }
@@ -79,8 +81,8 @@ impl Log for Reach<'_> {
         })
     }
 
-    async fn covers(&self, client: &Client, mark: &Mark) -> Result<bool, String> {
-        Ok(self.lives_are_written(mark)? && usage_is_written(client, mark).await?)
+    async fn covers(&self, mark: &Mark) -> Result<bool, String> {
+        Ok(self.lives_are_written(mark)? && usage_is_written(self.store, mark).await?)
     }
 
     fn take_oldest(&self) -> Option<i64> {
@@ -114,12 +116,13 @@ impl Reach<'_> {
 }
 
 /// A cut goes in last: where it is, all its records are.
-async fn usage_is_written(client: &Client, mark: &Mark) -> Result<bool, String> {
+async fn usage_is_written(store: &Options, mark: &Mark) -> Result<bool, String> {
     const SQL: &str =
         "SELECT count() FROM cuts WHERE topic = ? AND partition = ? AND first > ? AND last >= ?";
     for (partition, end) in &mark.usage {
         let length = i64::try_from(MAX_RECORDS).unwrap_or(i64::MAX);
-        let query = client.query(SQL).bind(&mark.topic).bind(*partition);
+        let server = store.server_of(*partition);
+        let query = server.query(SQL).bind(&mark.topic).bind(*partition);
         let asked = query
             .bind(end - 1 - length)
             .bind(end - 1)
