@@ -216,7 +216,6 @@ async fn claimed_numbers_are_looked_for_on_every_shard() {
         &["producers", "list"],
         &["export", "summary", "--period", "2026-11", "--out", "-"],
         &["rebuild"],
-        &["billing"],
     ] {
         let refused = run(asked, one.config()).await;
         let wrong = refused.unlike(2, &["shards", "cluster"]);
