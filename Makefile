@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint fmt clippy deny advisories bench bench-stream trace fuzz
+.PHONY: help setup run test check lint fmt clippy deny advisories bench bench-pipeline bench-stream trace fuzz
 
 TOLLGATE := ./target/release/tollgate
 # Seconds of sample traffic that `make run` sends to the simulator.
@@ -48,6 +48,11 @@ bench-stream: ## measure how soon an event is seen in Kafka and the store, and w
 	@scripts/setup.sh run
 	cargo build --release --locked
 	TOLLGATE_TEST_BINARY=$(TOLLGATE) cargo run --release --locked --package tests --example stream -- 1000 20 bench/stream.toml
+
+bench-pipeline: ## measure publisher and consumer at their fastest, and memory over a backlog of ten minutes
+	@scripts/setup.sh run
+	cargo build --release --locked
+	TOLLGATE_TEST_BINARY=$(TOLLGATE) cargo run --release --locked --package tests --example pipeline -- 1000000 600 bench/pipeline.toml
 
 trace: ## replay a real trace through the official client: make trace TRACE=file.csv
 	@test -r "$(TRACE)" || { echo 'trace: name a readable trace: make trace TRACE=file.csv' >&2; exit 2; }

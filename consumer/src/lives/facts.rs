@@ -68,13 +68,13 @@ fn position(said: i64) -> Option<i64> {
 /// Boots whose numbers are there without a hole from the first on, each with the last of them. One look at all there is. Of several
 /// servers none knows that: then all numbers are looked for, stretch by stretch.
 pub(crate) async fn whole(servers: &[Client]) -> Result<BTreeMap<Key, i64>, StoreError> {
-    let [client] = servers else {
-        return Ok(BTreeMap::new());
-    };
     // A bitmap, for it stays small however many numbers there are.
     const SQL: &str = "SELECT toString(producer), toString(boot), max(assumeNotNull(producer_seq)) AS last \
         FROM audit_log WHERE fate = 'event' AND producer_seq >= ? GROUP BY producer, boot \
         HAVING groupBitmap(toUInt64(assumeNotNull(producer_seq))) = toUInt64(last - ? + 1)";
+    let [client] = servers else {
+        return Ok(BTreeMap::new());
+    };
     let query = client.query(SQL).bind(FIRST_PRODUCER_SEQ);
     let rows: Vec<(String, String, i64)> = query.bind(FIRST_PRODUCER_SEQ).fetch_all().await?;
     let whole = rows.into_iter();

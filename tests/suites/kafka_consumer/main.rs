@@ -20,6 +20,7 @@ mod holes;
 #[cfg(test)]
 mod letters;
 #[cfg(test)]
+#[expect(dead_code, reason = "the bench of the pipeline uses the rest")]
 mod member;
 #[cfg(test)]
 mod places;
@@ -32,6 +33,7 @@ mod shards;
 #[cfg(test)]
 mod sink;
 #[cfg(test)]
+#[expect(dead_code, reason = "the bench of the pipeline uses the rest")]
 mod stand;
 #[cfg(test)]
 mod surroundings;

@@ -230,6 +230,11 @@ impl Stand {
             .expect("the broker took all");
     }
 
+    /// The engine's process.
+    pub(crate) fn engine_pid(&self) -> u32 {
+        self.engine.id()
+    }
+
     pub(crate) fn kill_engine(&mut self) {
         self.engine.kill().expect("it runs");
         self.engine.wait().expect("it ends");

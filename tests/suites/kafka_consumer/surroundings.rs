@@ -104,7 +104,7 @@ async fn commands_ask_the_server_that_is_named_and_never_a_part_of_it() {
     ];
     let (code, said) = ask(member.config(), &trail);
     assert_eq!(code, Some(0), "{said}");
-    assert_eq!(said.matches("request-").count(), EVENTS as usize, "{said}");
+    assert_eq!(said.matches("request-").count() as u64, EVENTS, "{said}");
 
     let of_two = stand.folder().join("of-two.toml");
     let text = std::fs::read_to_string(member.config()).expect("a configuration");

@@ -1,0 +1,110 @@
+//! A backlog that lasts: records are fed in as fast as they are committed, and the consumer's memory is looked at each second.
+
+use std::time::{Duration, Instant};
+
+use crate::member::Member;
+use crate::stand::{PARTITIONS, Stand};
+
+/// So many records wait at the least while the backlog lasts.
+const BACKLOG: u64 = 200_000;
+const PORTION: u64 = 50_000;
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// The last quarter may hold so much more than the first: pages that a small allocation touched first.
+const TOLERANCE: f64 = 1.1;
+
+/// What was seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    /// Records fed.
+    pub fed: u64,
+    /// How long.
+    pub seconds: u64,
+    /// The consumer's resident memory, each second, MiB.
+    pub resident: Vec<f64>,
+}
+
+impl Held {
+    fn most(samples: &[f64]) -> f64 {
+        samples.iter().copied().fold(0.0, f64::max)
+    }
+
+    /// The most in the first quarter, in the last quarter, in all, MiB.
+    pub(crate) fn peaks(&self) -> [f64; 3] {
+        let quarter = self.resident.len().div_ceil(4);
+        [
+            Self::most(&self.resident[..quarter]),
+            Self::most(&self.resident[self.resident.len() - quarter..]),
+            Self::most(&self.resident),
+        ]
+    }
+
+    /// Does it grow?
+    pub(crate) fn is_flat(&self) -> bool {
+        let [first, last, _] = self.peaks();
+        last <= first * TOLERANCE
+    }
+}
+
+/// Feeds and looks, from the number `from` on.
+pub(crate) async fn hold(stand: &Stand, member: &Member, from: u64, length: Duration) -> Held {
+    let (began, mut sampled) = (Instant::now(), Instant::now());
+    let (mut fed, mut resident) = (0, vec![resident_mib(member.pid())]);
+    while began.elapsed() < length {
+        let committed: i64 = member
+            .partitions()
+            .await
+            .values()
+            .map(|at| at.committed)
+            .sum();
+        // Cuts are in the log as well, so that this feeds a little early.
+        if from + fed < committed.unsigned_abs() + BACKLOG {
+            stand.produce(from + fed..from + fed + PORTION);
+            stand.flush().await;
+            fed += PORTION;
+        }
+        if sampled.elapsed() >= SAMPLE_EVERY {
+            resident.push(resident_mib(member.pid()));
+            sampled = Instant::now();
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Held {
+        fed,
+        seconds: length.as_secs(),
+        resident,
+    }
+}
+
+/// Everything is there, once.
+pub(crate) async fn whole(stand: &Stand, member: &Member, events: u64) {
+    loop {
+        let at = member.partitions().await;
+        let is_done = at.values().all(|at| at.committed == at.readable);
+        if is_done && at.len() == PARTITIONS as usize {
+            break;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    for (what, sql) in [
+        ("events", "SELECT count() FROM usage_events"),
+        (
+            "events of the trail",
+            "SELECT countIf(fate = 'event') FROM audit_log",
+        ),
+        (
+            "events of the cuts",
+            "SELECT toUInt64(sum(events)) FROM cuts FINAL",
+        ),
+    ] {
+        assert_eq!(stand.count(sql).await, events, "VOID: {what}");
+    }
+}
+
+fn resident_mib(pid: u32) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: Option<f64> =
+        line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok());
+    kib.expect("its memory") / 1024.0
+}

@@ -1,0 +1,79 @@
+//! The publisher of a gateway, over a journal that has everything already. Its rate is that of its acknowledged position.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gateway::publish::{Kafka, Metrics, Publisher, Start};
+use journal::cursor::Cursor;
+use journal::{Journal, Options, RealLayer};
+use schemas::{Boot, RecordKind, Text};
+use tests::eventually;
+
+use crate::events::{encode, event};
+use crate::rates::{Rate, cpu_time};
+use crate::stand::{PARTITIONS, PREFIX, Stand};
+
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// A sync after so many, so that what waits for it is bounded.
+const SYNC_AFTER: u64 = 50_000;
+
+/// Fills a journal, publishes it whole.
+pub(crate) async fn run(stand: &Stand, records: u64) -> Rate {
+    let folder = stand.folder().join("publisher");
+    std::fs::create_dir_all(&folder).expect("a folder can be made");
+    eprintln!("writing a journal of {records} records");
+    let journal = filled(&folder, records).await;
+    let text = format!(
+        "bootstrap = \"{}\"\ntopic_prefix = \"{PREFIX}\"\npartitions = {PARTITIONS}\nreplication = 1\nmin_in_sync = 1",
+        stand.cluster.servers()
+    );
+    let kafka: Kafka = toml::from_str(&text).expect("settings");
+    let publisher = Publisher::new(Start {
+        kafka,
+        journal: journal.clone(),
+        producer: Text::new("gw-1").expect("a name"),
+        cursor: Cursor::new(folder.join("publisher.cursor"), Arc::new(RealLayer)),
+        metrics: Metrics::default(),
+    })
+    .expect("a publisher");
+
+    eprintln!("publishing {records} records");
+    let (replicas, end) = (publisher.replicas(), journal.synced_end());
+    let publishing = publisher.begin();
+    let first = eventually("the first record is acknowledged", async || {
+        let acked = replicas.acked();
+        (acked > 1).then_some(acked)
+    })
+    .await;
+    // This process does nothing else meanwhile.
+    let (began, spent) = (Instant::now(), cpu_time(std::process::id()));
+    while replicas.acked() < end {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let (took, spent) = (began.elapsed(), cpu_time(std::process::id()) - spent);
+    assert!(publishing.drain(Duration::from_mins(1)).await);
+    Rate::of(end - first, took, spent)
+}
+
+/// A journal with so many numbered records, all synced.
+async fn filled(folder: &Path, records: u64) -> Journal {
+    let mut options = Options::new(folder.join("journal"));
+    options.capacity_bytes = u64::MAX / 4;
+    let (journal, recovery) = Journal::open(options, Arc::new(RealLayer)).expect("a journal");
+    let boot = Boot {
+        counter: recovery.boot.counter,
+        nonce: recovery.boot.nonce,
+    };
+    for number in 0..records {
+        let mut event = event(number);
+        event.boot = boot;
+        let appended = journal.append(RecordKind::Usage as u8, &encode(&event));
+        appended.expect("the journal has room");
+        if number % SYNC_AFTER == 0 {
+            journal.sync_now().await.expect("the disk is sound");
+        }
+    }
+    journal.sync_now().await.expect("the disk is sound");
+    journal
+}

@@ -1,0 +1,87 @@
+//! A backlog that waits when a consumer starts: how many records it commits a second, and what they cost.
+
+use std::time::{Duration, Instant};
+
+use crate::member::Member;
+use crate::stand::{PARTITIONS, Stand};
+
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Records in a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rate {
+    /// Records a second.
+    pub a_second: f64,
+    /// CPU of the process, microseconds a record.
+    pub cpu_us: f64,
+}
+
+impl Rate {
+    /// So many, in that time, by so much CPU.
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    pub(crate) fn of(records: u64, took: Duration, spent: Duration) -> Self {
+        Self {
+            a_second: records as f64 / took.as_secs_f64(),
+            cpu_us: spent.as_secs_f64() * 1e6 / records as f64,
+        }
+    }
+}
+
+/// The consumer's rate, and what the engine spent on a record, in microseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Consumed {
+    pub rate: Rate,
+    pub engine_us: f64,
+}
+
+/// Waits until everything that waits is committed. The time counts from the first commit on: before it the group forms.
+pub(crate) async fn catch_up(stand: &Stand, member: &Member, records: u64) -> Consumed {
+    let (consumer, engine) = (member.pid(), stand.engine_pid());
+    let mut first = None;
+    loop {
+        let at = member.partitions().await;
+        let committed: i64 = at.values().map(|at| at.committed).sum();
+        let is_whole = at.len() == PARTITIONS as usize;
+        let now = || {
+            (
+                committed,
+                Instant::now(),
+                cpu_time(consumer),
+                cpu_time(engine),
+            )
+        };
+        if committed > 0 && first.is_none() {
+            first = Some(now());
+        }
+        if let Some((before, began, consumer_spent, engine_spent)) = first
+            && is_whole
+            && at.values().all(|at| at.committed == at.readable)
+        {
+            // Every partition holds cuts as well as records.
+            assert!(
+                committed.unsigned_abs() >= records,
+                "VOID: not all was readable"
+            );
+            let done = (committed - before).unsigned_abs();
+            let took = began.elapsed();
+            let engine = cpu_time(engine) - engine_spent;
+            return Consumed {
+                rate: Rate::of(done, took, cpu_time(consumer) - consumer_spent),
+                engine_us: Rate::of(done, took, engine).cpu_us,
+            };
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// CPU time of a process so far, its own and the kernel's for it.
+pub(crate) fn cpu_time(pid: u32) -> Duration {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    // Behind the name, which may hold blanks: fields 14 and 15 of proc(5), in ticks of 10 ms.
+    let behind = text.rsplit_once(')').expect("a name in brackets").1;
+    let ticks = behind.split_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks
+        .map(|field| field.parse::<u64>().expect("a number"))
+        .sum();
+    Duration::from_millis(ticks * 10)
+}
