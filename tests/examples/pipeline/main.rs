@@ -11,7 +11,11 @@ mod publishing;
 mod rates;
 
 #[path = "../../../consumer/tests/suite/events.rs"]
-#[expect(dead_code, reason = "the consumer's suite uses the rest")]
+#[expect(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "the consumer's suite uses the rest, where a test may unwrap"
+)]
 mod events;
 #[path = "../../suites/kafka_consumer/member.rs"]
 #[expect(dead_code, reason = "the suites use the rest")]

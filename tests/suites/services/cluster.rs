@@ -95,8 +95,8 @@ async fn the_real_engine_lacks_a_keeper_and_a_cluster_and_nothing_else() {
             }
             Some(error) if is(error, NO_CLUSTER) => no_cluster += 1,
             // A table over all shards was not made, for want of a cluster, and is not there to be altered.
-            Some(error)
-                if is(error, NO_TABLE) && here.starts_with("ALTER TABLE tollgate_all.") => {}
+            Some(error) if is(error, NO_TABLE) && here.starts_with("ALTER TABLE tollgate_all.") => {
+            }
             Some(other) => panic!("{other}: {statement}"),
         }
     }
