@@ -51,7 +51,10 @@ pub(crate) async fn run(stand: &Stand, records: u64) -> Rate {
     while replicas.acked() < end {
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    let (took, spent) = (began.elapsed(), cpu_time(std::process::id()).saturating_sub(spent));
+    let (took, spent) = (
+        began.elapsed(),
+        cpu_time(std::process::id()).saturating_sub(spent),
+    );
     assert!(publishing.drain(Duration::from_mins(1)).await);
     Rate::of(end - first, took, spent)
 }

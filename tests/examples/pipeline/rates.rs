@@ -66,7 +66,11 @@ pub(crate) async fn catch_up(stand: &Stand, member: &Member, records: u64) -> Co
             let took = began.elapsed();
             let engine = cpu_time(engine).saturating_sub(engine_spent);
             return Consumed {
-                rate: Rate::of(done, took, cpu_time(consumer).saturating_sub(consumer_spent)),
+                rate: Rate::of(
+                    done,
+                    took,
+                    cpu_time(consumer).saturating_sub(consumer_spent),
+                ),
                 engine_us: Rate::of(done, took, engine).cpu_us,
             };
         }

@@ -46,6 +46,8 @@ async fn another_cluster_gets_nothing_until_it_is_decided_and_the_old_one_gets_a
     let reader = crate::topic::reader(&second.servers(), "none");
     let asking = tokio::task::spawn_blocking(move || reader.fetch_metadata(None, tests::DEADLINE));
     let metadata = asking.await.expect("no panic").expect("the brokers answer");
-    let names: Vec<&str> = metadata.topics().iter().map(MetadataTopic::name).collect();
+    // The brokers make one of their own for whoever asks how far a group is.
+    let names = metadata.topics().iter().map(MetadataTopic::name);
+    let names: Vec<&str> = names.filter(|name| !name.starts_with("__")).collect();
     assert_eq!(names, [""; 0], "nothing was made in the other cluster");
 }
