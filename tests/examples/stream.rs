@@ -87,11 +87,12 @@ async fn main() -> ExitCode {
         let sql = "SELECT uniqExact(event_id) FROM usage_events";
         let stored = behind.client.query(sql).fetch_one::<u64>().await.ok()?;
         let all = in_topic.lock().len() >= calls && stored >= calls as u64;
-        all.then_some(())
+        // Events are written before their cut is.
+        let cuts = cuts.lock();
+        let is_cut = |place| visible_at(&cuts, place).is_some();
+        (all && places.lock().values().all(is_cut)).then_some(())
     })
     .await;
-    // One more look, so that the last cut is seen.
-    tokio::time::sleep(LOOK_EVERY * 5).await;
     looking.shutdown().await;
     stop.store(true, Ordering::Relaxed);
     reading.join().expect("the reader ends");
