@@ -252,8 +252,10 @@ impl Stand {
 
     /// Waits until so many events are there, then holds all tables to the log: each record once, cuts without a gap.
     pub(crate) async fn holds_exactly(&self, events: u64, members: &[&Member]) {
-        eventually("all events are in the store", async || {
-            let sql = "SELECT uniqExact(event_id) FROM usage_events";
+        eventually("all events are in the store, and their cuts", async || {
+            // The cut goes in last.
+            let sql = "SELECT assumeNotNull(least((SELECT uniqExact(event_id) FROM usage_events), \
+                (SELECT toUInt64(sum(events)) FROM cuts FINAL)))";
             let asked = self.client.query(sql).fetch_one::<u64>().await;
             (asked.ok()? >= events).then_some(())
         })
