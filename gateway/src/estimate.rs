@@ -7,11 +7,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use schemas::{Api, Unit, Units};
-use tiktoken_rs::CoreBPE;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 
-use crate::vocabulary::{Encoding, Vocabularies};
+use crate::vocabulary::{Encoding, Vocabulary};
 
 /// More text than this is counted in part and extrapolated.
 const MAX_COUNTED_BYTES: usize = 256 * 1024;
@@ -20,7 +18,6 @@ const MAX_COUNTED_BYTES: usize = 256 * 1024;
 #[derive(Clone)]
 pub struct Estimator {
     places: Arc<Semaphore>,
-    vocabularies: Arc<Vocabularies>,
 }
 
 /// What is to be counted.
@@ -62,7 +59,6 @@ impl Estimator {
     pub fn new(places: usize) -> Self {
         Self {
             places: Arc::new(Semaphore::new(places)),
-            vocabularies: Arc::default(),
         }
     }
 
@@ -71,22 +67,15 @@ impl Estimator {
         let Ok(place) = self.places.clone().acquire_owned().await else {
             return Counted::default();
         };
-        let vocabularies = self.vocabularies.clone();
         let counting = tokio::task::spawn_blocking(move || {
             let _place = place;
-            let vocabulary = vocabularies.get(Encoding::of(&question.model), Instant::now())?;
-            Some(count(&vocabulary, &question))
+            count(Encoding::of(&question.model).vocabulary(), &question)
         });
-        counting.await.ok().flatten().unwrap_or_default()
-    }
-
-    /// Gives back the memory of what has not counted for a while.
-    pub fn rest(&self) {
-        self.vocabularies.rest(Instant::now());
+        counting.await.unwrap_or_default()
     }
 }
 
-fn count(vocabulary: &CoreBPE, question: &Question) -> Counted {
+fn count(vocabulary: &Vocabulary, question: &Question) -> Counted {
     let mut counted = Counted::default();
     let units = &mut counted.units;
     if let Some(input) = question
@@ -104,9 +93,9 @@ fn count(vocabulary: &CoreBPE, question: &Question) -> Counted {
     counted
 }
 
-fn text_tokens(vocabulary: &CoreBPE, text: &str) -> i64 {
+fn text_tokens(vocabulary: &Vocabulary, text: &str) -> i64 {
     if text.len() <= MAX_COUNTED_BYTES {
-        return signed(vocabulary.encode_ordinary(text).len());
+        return signed(vocabulary.count(text));
     }
     let mut end = MAX_COUNTED_BYTES;
     while !text.is_char_boundary(end) {
@@ -114,10 +103,7 @@ fn text_tokens(vocabulary: &CoreBPE, text: &str) -> i64 {
     }
     #[expect(clippy::cast_precision_loss, reason = "an estimate by its nature")]
     let factor = text.len() as f64 / end as f64;
-    scaled(
-        signed(vocabulary.encode_ordinary(&text[..end]).len()),
-        factor,
-    )
+    scaled(signed(vocabulary.count(&text[..end])), factor)
 }
 
 fn signed(count: usize) -> i64 {

@@ -1,16 +1,15 @@
-//! The tokenizers' vocabularies: read when first needed, given back when nobody has counted for a while.
-//!
-//! One takes tens of megabytes, and most gateways count nothing for days.
+//! The tokenizers' vocabularies, and how many tokens a text is. They are `tiktoken-rs`'s, laid out by the build script as tables
+//! that are read where they lie: read into its hash maps, one of them takes tens of megabytes.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod layout;
+mod merge;
+mod table;
 
-use parking_lot::Mutex;
-use tiktoken_rs::CoreBPE;
-use tokio::time::Instant;
+use std::sync::LazyLock;
 
-/// How long a vocabulary is kept after its last use.
-const KEPT: Duration = Duration::from_secs(30);
+use fancy_regex::Regex;
+
+use self::table::Table;
 
 /// Which vocabulary a model uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +19,61 @@ pub enum Encoding {
     /// gpt-4, gpt-3.5 and the embedding models.
     Cl100k,
 }
+
+/// A vocabulary: how a text is cut into pieces, and which pieces are tokens.
+#[derive(Debug)]
+pub struct Vocabulary {
+    /// `None` if the pattern does not compile, which the tests rule out.
+    pieces: Option<Regex>,
+    table: Table,
+}
+
+impl Vocabulary {
+    fn new(pattern: &str, laid: &'static [u8]) -> Self {
+        Self {
+            pieces: Regex::new(pattern).ok(),
+            table: Table::new(laid),
+        }
+    }
+
+    /// How many tokens a text is. The names of special tokens are text like any other.
+    pub fn count(&self, text: &str) -> usize {
+        let (mut tokens, mut counted) = (0, 0);
+        for piece in self.pieces.iter().flat_map(|pieces| pieces.find_iter(text)) {
+            // The search gives up on what takes it too many steps; the rest is one piece then.
+            let Ok(piece) = piece else { break };
+            tokens += merge::count(self.table, piece.as_str().as_bytes());
+            counted = piece.end();
+        }
+        tokens + merge::count(self.table, &text.as_bytes()[counted..])
+    }
+}
+
+// The patterns: openai/tiktoken, `tiktoken_ext/openai_public.py`.
+
+static O200K: LazyLock<Vocabulary> = LazyLock::new(|| {
+    let pattern = concat!(
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
+        "|",
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
+        r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    );
+    Vocabulary::new(
+        pattern,
+        include_bytes!(concat!(env!("OUT_DIR"), "/o200k_base")),
+    )
+});
+
+static CL100K: LazyLock<Vocabulary> = LazyLock::new(|| {
+    let pattern = concat!(
+        r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+",
+        r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s",
+    );
+    Vocabulary::new(
+        pattern,
+        include_bytes!(concat!(env!("OUT_DIR"), "/cl100k_base")),
+    )
+});
 
 impl Encoding {
     /// The vocabulary of a model; that of the newest models for one that nobody knows.
@@ -32,101 +86,17 @@ impl Encoding {
             Self::O200k
         }
     }
-}
 
-#[derive(Default)]
-struct Held {
-    vocabulary: Option<Arc<CoreBPE>>,
-    used: Option<Instant>,
-}
-
-/// Both vocabularies, while they are needed.
-#[derive(Default)]
-pub struct Vocabularies {
-    o200k: Mutex<Held>,
-    cl100k: Mutex<Held>,
-}
-
-impl Vocabularies {
-    fn slot(&self, encoding: Encoding) -> &Mutex<Held> {
-        match encoding {
-            Encoding::O200k => &self.o200k,
-            Encoding::Cl100k => &self.cl100k,
-        }
-    }
-
-    /// The vocabulary; the first call reads it, which takes some hundred milliseconds. `None` if the one that
-    /// is built in cannot be read.
-    pub fn get(&self, encoding: Encoding, now: Instant) -> Option<Arc<CoreBPE>> {
-        let mut held = self.slot(encoding).lock();
-        held.used = Some(now);
-        if held.vocabulary.is_none() {
-            let read = match encoding {
-                Encoding::O200k => tiktoken_rs::o200k_base(),
-                Encoding::Cl100k => tiktoken_rs::cl100k_base(),
-            };
-            match read {
-                Ok(vocabulary) => held.vocabulary = Some(Arc::new(vocabulary)),
-                Err(error) => {
-                    tracing::error!(%error, "a tokenizer's vocabulary cannot be read: nothing is counted");
-                }
-            }
-        }
-        held.vocabulary.clone()
-    }
-
-    /// Gives back what has not been used for a while.
-    pub fn rest(&self, now: Instant) {
-        for encoding in [Encoding::O200k, Encoding::Cl100k] {
-            let mut held = self.slot(encoding).lock();
-            if held
-                .used
-                .is_some_and(|used| now.duration_since(used) > KEPT)
-            {
-                *held = Held::default();
-            }
+    /// The vocabulary itself.
+    #[must_use]
+    pub fn vocabulary(self) -> &'static Vocabulary {
+        match self {
+            Self::O200k => &O200K,
+            Self::Cl100k => &CL100K,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn models_know_their_vocabulary() {
-        for new in [
-            "gpt-4o",
-            "gpt-4o-mini",
-            "gpt-4.1",
-            "gpt-5",
-            "o3",
-            "never-heard-of",
-        ] {
-            assert_eq!(Encoding::of(new), Encoding::O200k, "{new}");
-        }
-        for old in [
-            "gpt-4",
-            "gpt-4-0613",
-            "gpt-4-turbo",
-            "gpt-3.5-turbo",
-            "gpt-35-turbo",
-            "text-embedding-3-small",
-        ] {
-            assert_eq!(Encoding::of(old), Encoding::Cl100k, "{old}");
-        }
-    }
-
-    #[test]
-    fn a_vocabulary_goes_when_it_rests_and_comes_back() {
-        let vocabularies = Vocabularies::default();
-        let now = Instant::now();
-        let first = Arc::downgrade(&vocabularies.get(Encoding::Cl100k, now).unwrap());
-        vocabularies.rest(now + KEPT);
-        assert!(first.upgrade().is_some());
-        vocabularies.rest(now + KEPT * 2);
-        assert!(first.upgrade().is_none());
-        let again = vocabularies.get(Encoding::Cl100k, now).unwrap();
-        assert_eq!(again.encode_ordinary("hello world").len(), 2);
-    }
-}
+#[path = "vocabulary_tests.rs"]
+mod tests;

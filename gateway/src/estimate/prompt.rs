@@ -7,9 +7,9 @@
 
 use schemas::Api;
 use serde_json::Value;
-use tiktoken_rs::CoreBPE;
 
 use super::{signed, text_tokens};
+use crate::vocabulary::Vocabulary;
 
 const TOKENS_PER_MESSAGE: i64 = 3;
 const TOKENS_PER_NAME: i64 = 1;
@@ -38,7 +38,7 @@ const UNSEEN: [&str; 8] = [
 
 /// The input of a request.
 pub(super) struct Input<'a> {
-    vocabulary: &'a CoreBPE,
+    vocabulary: &'a Vocabulary,
     /// Of all that a tokenizer sees.
     pub(super) tokens: i64,
     /// Whether that is all.
@@ -46,7 +46,7 @@ pub(super) struct Input<'a> {
 }
 
 /// Counts the input of a request; `None` where it cannot be told.
-pub(super) fn count<'a>(vocabulary: &'a CoreBPE, api: Api, body: &[u8]) -> Option<Input<'a>> {
+pub(super) fn count<'a>(vocabulary: &'a Vocabulary, api: Api, body: &[u8]) -> Option<Input<'a>> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let mut input = Input {
         vocabulary,

@@ -1,9 +1,10 @@
 //! What of each API's requests is counted, and when that is not all.
 
 use super::*;
+use crate::vocabulary::Encoding;
 
 fn input(api: Api, body: &str) -> Option<(i64, bool)> {
-    let vocabulary = tiktoken_rs::o200k_base_singleton();
+    let vocabulary = Encoding::O200k.vocabulary();
     count(vocabulary, api, body.as_bytes()).map(|input| (input.tokens, input.is_whole))
 }
 
@@ -48,7 +49,7 @@ fn added(api: Api, without: &str, with: &str) -> (i64, bool) {
 }
 
 fn tokens_of(text: &str) -> i64 {
-    text_tokens(tiktoken_rs::o200k_base_singleton(), text)
+    text_tokens(Encoding::O200k.vocabulary(), text)
 }
 
 const SCHEMA: &str = r#"{"properties":{"city":{"type":"string"}},"type":"object"}"#;
