@@ -22,5 +22,6 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
+    runtime::memory::keep_for_a_moment();
     cli::run(cli::Cli::parse())
 }

@@ -38,6 +38,18 @@ pub struct Rows {
     usage: ByMonth<UsageRow>,
 }
 
+/// Rows that room is taken for at once, at the least.
+const ROOM_ROWS: usize = 512;
+
+/// Doubled room would be half empty in most batches: they end a little after a power of two, where a cut is asked for.
+fn add<R>(by_month: &mut ByMonth<R>, month: u32, row: R) {
+    let rows = by_month.entry(month).or_default();
+    if rows.len() == rows.capacity() {
+        rows.reserve_exact(ROOM_ROWS.max(rows.len() / 4));
+    }
+    rows.push(Stored(row));
+}
+
 impl Rows {
     /// An empty batch that starts at the boundary `first`.
     pub fn new(place: Place, first: i64) -> Self {
@@ -89,9 +101,9 @@ impl Rows {
         }
         self.digest.push(&audit.leaf);
         let month = Micros(audit.received).month();
-        self.audit.entry(month).or_default().push(Stored(audit));
+        add(&mut self.audit, month, audit);
         if let Some(usage) = usage {
-            self.usage.entry(month).or_default().push(Stored(usage));
+            add(&mut self.usage, month, usage);
         }
         Ok(())
     }

@@ -108,6 +108,7 @@ impl Options {
             retry_first: self.retry_first,
             retry_most: self.retry_most,
             token_trust: self.token_trust,
+            ahead: i64::MAX,
         }
     }
 

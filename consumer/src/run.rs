@@ -16,11 +16,14 @@ use crate::read::Reading;
 use crate::signals::Signals;
 use crate::source::Source;
 use crate::status::News;
-use crate::worker::{Fate, Input, Output, Step, Worker};
+use crate::worker::{Bounds, Fate, Input, Output, Step, Worker};
 use crate::write::Writer;
 
 /// How often the end of the log is looked at while nothing else happens.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Records of the next batch that are read while one is written: reading takes a small part of the time, and two batches would take
+/// twice the memory, beside a gateway.
+const AHEAD_RECORDS: i64 = 64;
 /// How long what producers say of themselves waits for a batch to go with.
 const LIVES_EVERY: Duration = Duration::from_secs(5);
 
@@ -39,10 +42,14 @@ pub(crate) async fn run<S: Source>(
         let Begun { commit, doubtful } = begin(source, &writer).await?;
         let boundary = commit.mark().committed;
         let rows = Rows::new(source.place().clone(), boundary);
+        let bounds = Bounds {
+            ahead: AHEAD_RECORDS,
+            ..options.bounds()
+        };
         let auditor = Auditor::new(source, options.audit_every, signals.audit.clone());
         let hands = Hands {
             source,
-            worker: Worker::new(rows, options.bounds(), doubtful),
+            worker: Worker::new(rows, bounds, doubtful),
             reading: Reading::new(source, boundary, started, news.clone(), signals.clone()),
             writer,
             commit,
@@ -99,7 +106,12 @@ impl<S: Source> Hands<'_, S> {
                     look_first,
                 }) => self.step(&rows, step, look_first).await?,
                 Some(Output::Wait(pause)) => self.pause(pause).await?,
-                Some(Output::Commit(rows)) => self.commit(&rows).await?,
+                Some(Output::Commit(rows)) => {
+                    self.commit(&rows).await?;
+                    drop(rows);
+                    // The next batch comes when it comes.
+                    runtime::memory::give_back();
+                }
                 // Reading appends it when it has caught up; what was asked for meanwhile is asked for again.
                 Some(Output::AppendCut) => {}
                 Some(Output::End) => return Ok(()),

@@ -29,6 +29,8 @@ pub(crate) struct Bounds {
     pub retry_most: Duration,
     /// So long after it was last looked whether another writes the same, the store is trusted to know the tokens used since.
     pub token_trust: Duration,
+    /// The most records of the next batch that are gathered while one is in work.
+    pub ahead: i64,
 }
 
 /// What happened.
@@ -176,7 +178,8 @@ impl Worker {
 
     /// Whether there is room for another record.
     pub(crate) fn wants_records(&self) -> bool {
-        self.ready.is_none() && !self.leaves
+        let is_ahead = self.work.is_some() && self.gathering.records() >= self.bounds.ahead;
+        self.ready.is_none() && !self.leaves && !is_ahead
     }
 
     /// Whether batches are ended without the linger.

@@ -14,15 +14,20 @@ const BOUNDS: Bounds = Bounds {
     retry_first: Duration::from_millis(10),
     retry_most: Duration::from_secs(1),
     token_trust: Duration::from_hours(1),
+    ahead: i64::MAX,
 };
 const NEWER: &[u8] = br#"{"wire":"v2","units_of_tomorrow":7}"#;
 
 fn worker(boundary: i64) -> Worker {
+    bounded(boundary, BOUNDS)
+}
+
+fn bounded(boundary: i64, bounds: Bounds) -> Worker {
     let place = Place {
         topic: Text::new("usage:1").expect("a name"),
         partition: 0,
     };
-    Worker::new(Rows::new(place, boundary), BOUNDS, None)
+    Worker::new(Rows::new(place, boundary), bounds, None)
 }
 
 fn record(offset: i64, kind: RecordKind, bytes: &[u8]) -> Record {
@@ -61,6 +66,28 @@ fn work(worker: &mut Worker) -> Vec<(i64, i64, i64)> {
         worker.take(input, Duration::ZERO).expect("not a record");
     }
     committed
+}
+
+/// What is read ahead is held in memory beside the batch in work.
+#[test]
+fn no_more_than_a_few_records_are_read_while_a_batch_is_in_work() {
+    let now = Duration::ZERO;
+    let mut worker = bounded(0, Bounds { ahead: 2, ..BOUNDS });
+    for record in [usage(0), usage(1), usage(2), cut(3), usage(4)] {
+        assert!(worker.wants_records(), "{}", record.offset);
+        worker.take(Input::Record(&record), now).expect("known");
+    }
+    assert!(worker.wants_records());
+    worker.take(Input::Record(&usage(5)), now).expect("known");
+    assert!(!worker.wants_records());
+    // No cut is appended for what can not be read on to.
+    worker
+        .take(Input::CaughtUp, now + BOUNDS.linger * 2)
+        .expect("nothing to read");
+    assert_eq!(work(&mut worker), [(0, 3, 3)]);
+    assert!(worker.wants_records());
+    worker.take(Input::Record(&cut(6)), now).expect("known");
+    assert_eq!(work(&mut worker), [(4, 6, 2)]);
 }
 
 #[test]

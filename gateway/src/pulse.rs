@@ -22,7 +22,8 @@ pub async fn beat(gate: Arc<Gate>, settled: Cursor, stop: CancellationToken) {
             .await
             .is_some();
         gate.flush_strangers();
-        gate.estimator.rest();
+        // One of the threads that serve, another each time.
+        runtime::memory::tidy();
         match gate.ledger.beat(gate.clock.now()) {
             Ok(ticket) => {
                 let beat = ticket.map_or(0, |ticket| ticket.position());

@@ -220,9 +220,9 @@ async fn collect(
             None if more.is_empty() => first = Some(chunk),
             None => more.extend_from_slice(&chunk),
             Some(whole) => {
-                more.reserve(
-                    usize::try_from(http_body::Body::size_hint(body).lower()).unwrap_or(0),
-                );
+                let rest = http_body::Body::size_hint(body).lower();
+                let rest = usize::try_from(rest).unwrap_or(0);
+                more.reserve(whole.len() + chunk.len() + rest);
                 more.extend_from_slice(&whole);
                 more.extend_from_slice(&chunk);
             }

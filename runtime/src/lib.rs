@@ -1,5 +1,6 @@
 //! What every process needs and no domain is in: logs, shutdown, configuration files, the clock, failpoints, secrecy,
-//! spans to a collector, how Kafka is reached, the operators' door, durable directories, the limit of open files.
+//! spans to a collector, how Kafka is reached, the operators' door, durable directories, the limit of open files, memory that was
+//! freed.
 //!
 //! What must not live here: anything that knows of requests, records or money.
 
@@ -9,6 +10,7 @@ pub mod descriptors;
 pub mod dirs;
 pub mod failpoint;
 pub mod kafka;
+pub mod memory;
 pub mod operators;
 pub mod otlp;
 pub mod secrecy;

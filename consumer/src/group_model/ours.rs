@@ -24,6 +24,7 @@ const BOUNDS: Bounds = Bounds {
     retry_most: Duration::from_millis(4),
     // With an insert that arrives late, still fewer inserts than the store remembers.
     token_trust: Duration::from_millis(6),
+    ahead: i64::MAX,
 };
 
 /// Records that are events; the others are noise.
