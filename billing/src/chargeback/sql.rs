@@ -297,14 +297,14 @@ fn contexts(book: &PriceBook) -> String {
     )
 }
 
-/// Whether an event says how many of any unit it used, be it 0, on any line.
+/// Whether an event says how many of any unit it used, be it 0, on any line. A moderation uses none: `OpenAI`, API reference.
 fn has_units() -> String {
     let first: Vec<_> = Unit::ALL
         .iter()
         .map(|unit| format!("isNotNull({unit})"))
         .collect();
     format!(
-        "({} OR arrayExists(u -> notEmpty(u), extra_units))",
+        "(toString(api) = 'moderations' OR {} OR arrayExists(u -> notEmpty(u), extra_units))",
         first.join(" OR ")
     )
 }

@@ -214,7 +214,9 @@ impl Record {
 
     fn has_units(&self) -> bool {
         let mut later = self.extra_units.iter();
-        self.units.iter().any(Option::is_some) || later.any(|units| !units.is_empty())
+        self.api == Api::Moderations
+            || self.units.iter().any(Option::is_some)
+            || later.any(|units| !units.is_empty())
     }
 
     fn context(&self, model: &str) -> i64 {

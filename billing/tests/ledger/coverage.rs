@@ -3,7 +3,7 @@
 use crate::common::*;
 use billing::chargeback::Coverage;
 use billing::render::{self, Format};
-use schemas::{Billable, Outcome, UsageEvent, UsageQuality, UsageSource};
+use schemas::{Api, Billable, Outcome, UsageEvent, UsageQuality, UsageSource};
 
 const MILLION: &str = r#"{"input_text":1000000}"#;
 
@@ -144,4 +144,22 @@ async fn a_record_that_cannot_be_read_belongs_to_the_time_of_its_batch() {
         .report("m,input_text,default,,1,1,USD,", &request)
         .await;
     assert_eq!(again.unreadable_records, 2);
+}
+
+#[tokio::test]
+async fn a_moderation_uses_nothing_and_leaves_a_bill_complete() {
+    let ledger = Ledger::start().await;
+    let mut calls = [0, 1].map(|number| event(number, &[("m", MILLION)]));
+    calls[1].api = Api::Moderations;
+    calls[1].lines.clear();
+    ledger.write(0, &calls).await;
+    let report = ledger
+        .report(
+            "m,input_text,default,,1000000,1,USD,",
+            &november("tenant", "UTC"),
+        )
+        .await;
+    let totals = &report.totals;
+    assert!(totals.complete);
+    assert_eq!((totals.requests, totals.flawed_requests), (2, 0));
 }

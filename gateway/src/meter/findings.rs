@@ -1,7 +1,8 @@
 //! What metering has found in an answer so far. Bounded; no sense is made of it here.
 
 use super::choices::Choices;
-use super::merge::{Merged, Shrunk, counts, merge};
+use super::dialect::has_figures;
+use super::merge::{Merged, Shrunk, merge};
 pub use super::tally::TextTally;
 use super::tools::{Executed, ToolCalls};
 
@@ -232,7 +233,7 @@ impl Findings {
             return Some(first);
         };
         let mut all = [first, second].into_iter().chain(told);
-        Some(all.find(|(_, said)| counts(said)).unwrap_or(first))
+        Some(all.find(|(_, said)| has_figures(said)).unwrap_or(first))
     }
 
     /// Whether its figures contradict each other, or it is damaged.

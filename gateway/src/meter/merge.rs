@@ -155,7 +155,7 @@ fn number(text: &str) -> Option<f64> {
 }
 
 /// Whether any number in it is not 0.
-pub(super) fn counts(object: &[u8]) -> bool {
+fn counts(object: &[u8]) -> bool {
     fn is_used(value: &Value) -> bool {
         match value {
             Value::Number(number) => number.as_f64() != Some(0.0),

@@ -246,6 +246,13 @@ fn next(
             return Ok(found.clone().going_on_in(to.topic));
         }
     }
+    if let Some(before) = to.before
+        && found.is_of(journal)
+        && found.topic != to.topic
+        && found.topic != before
+    {
+        return Err("its cursor is of topics that are neither these nor the ones before");
+    }
     let mut mark = fresh;
     if found.is_of(journal) && found.topic == to.topic && found.since > 0 {
         // Another boot above it is no matter; below it, nobody knows what the generation before has of what is there now.

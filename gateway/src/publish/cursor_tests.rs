@@ -204,6 +204,24 @@ fn the_next_generation_never_gets_what_the_one_before_has() {
 }
 
 #[test]
+fn a_gateway_that_was_away_for_a_generation_does_not_start_into_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let cursor = Cursor::new(dir.path().join("p.cursor"), Arc::new(journal::RealLayer));
+    let journal = open(&dir.path().join("journal"));
+    append(&journal, 10);
+    publish(&journal, &cursor);
+    let third = Generation {
+        topic: "third.usage.v1",
+        before: Some(SECOND.topic),
+    };
+    let refused = begin(&cursor, &journal, third).unwrap_err().to_string();
+    assert!(
+        refused.contains("neither these nor the ones before"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn a_journal_that_was_put_back_is_not_published_to_two_generations() {
     let restored = Restored::new();
     let journal = restored.open();

@@ -320,7 +320,8 @@ impl Owner {
                 slot.queue.push_lost(order.next(), low);
                 slot.stage = Stage::Seek(low);
             }
-            slot.ends_at(*partition, high, true, Instant::now());
+            // The error is of one of them, and another's new leader may be behind for a moment.
+            slot.ends_at(*partition, high, false, Instant::now());
         }
     }
 

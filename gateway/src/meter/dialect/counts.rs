@@ -121,6 +121,11 @@ pub(super) fn counts_something(value: &Value) -> bool {
     }
 }
 
+/// Whether a place tells any use: a number other than 0 that is no time and no money.
+pub(in crate::meter) fn has_figures(said: &[u8]) -> bool {
+    serde_json::from_slice(said).is_ok_and(|value| counts_something(&value))
+}
+
 /// Names of times and sums of money: whoever sends them, they are no use. Only those that are known: `audio_ms` could be
 /// what is paid. Recorded: groq/groq-typescript, `src/resources/completions.ts`; pydantic/pydantic-ai,
 /// `tests/models/cassettes/test_groq` (`queue_time`); `crmne/ruby_llm`,

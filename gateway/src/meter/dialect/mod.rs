@@ -28,5 +28,6 @@ mod tools;
 mod vllm;
 mod xai;
 
+pub(super) use counts::has_figures;
 pub use name::{Dialect, UnknownDialect};
 pub use reading::{Reading, ReadingLine, read};

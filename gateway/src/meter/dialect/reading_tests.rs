@@ -157,3 +157,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_total_of_0_is_a_contradiction_where_it_alone_would_tell_of_reasoning() {
+    let usage = r#"{"prompt_tokens":20,"completion_tokens":424,"total_tokens":0}"#;
+    let google = read(Dialect::Google, Api::Chat, &found(usage));
+    assert_eq!(google.quality, UsageQuality::Inconsistent);
+    assert_eq!(chat(usage).1, UsageQuality::Ok);
+}
+
+#[test]
+fn zeros_with_a_time_beside_them_hide_no_figures() {
+    let mut found =
+        found(r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0,"queue_time":0.03}"#);
+    found.vendor_usage =
+        Some(br#"{"prompt_tokens":45,"completion_tokens":6,"total_tokens":51}"#.to_vec());
+    let reading = read(Dialect::Groq, Api::Chat, &found);
+    assert_eq!(reading.total(Side::Input), Some(45));
+    assert_eq!(reading.total(Side::Output), Some(6));
+}

@@ -104,7 +104,7 @@ impl Content {
 pub(super) fn read(usage: &Object, content: Content, rules: &Rules, draft: &mut Draft) {
     let has_seconds = read_seconds(usage, draft);
     draft.inconsistent |= is_odd(usage, INPUT_DETAILS) || is_odd(usage, OUTPUT_DETAILS);
-    let sides = Sides::read(usage, content);
+    let sides = Sides::read(usage, content, rules);
     let details = Details::of(usage, INPUT_DETAILS);
     draft.inconsistent |= input::have_odd(usage, &details);
     if let Ok(Some(input)) = sides.input {
@@ -150,14 +150,17 @@ struct Sides {
 }
 
 impl Sides {
-    fn read(usage: &Object, content: Content) -> Self {
+    fn read(usage: &Object, content: Content, rules: &Rules) -> Self {
         let total = count(usage, TOTAL);
         let (input, output) = told_sides(usage, total);
         // A relay that has no total writes 0, as under every name that it has no figure for: see `counts`. So does
         // `LiteLLM` (BerriAI/litellm, `litellm/types/utils.py`, `Usage`).
         let is_used = |side| matches!(side, Ok(Some(1..)));
+        // Where the total alone tells what reasoning there was, one of 0 is a contradiction: without it nobody knows.
+        let tells_more = rules.surplus == Surplus::HiddenReasoning
+            || rules.reasoning == Reasoning::ByTotalElseOutside && content != Content::Response;
         let total = match total {
-            Ok(Some(0)) if is_used(input) || is_used(output) => Ok(None),
+            Ok(Some(0)) if !tells_more && (is_used(input) || is_used(output)) => Ok(None),
             total => total,
         };
         Self {
