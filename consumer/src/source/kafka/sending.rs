@@ -22,9 +22,8 @@ use super::letters::CUT_OF;
 use super::options::KafkaOptions;
 use crate::decode::Rows;
 
-/// So much of a record goes into its letter. No record of a gateway is longer, and every topic that is accepted takes it with its
-/// headers: a million bytes.
-const MAX_LETTER_BYTES: usize = 960 << 10;
+/// So much of a record goes into its letter. No record of a gateway is longer, and the topic's bound leaves room for headers.
+const MAX_LETTER_BYTES: usize = 1 << 20;
 
 /// The sender of a member.
 pub(crate) struct Sending {
