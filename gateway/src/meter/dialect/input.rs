@@ -126,6 +126,12 @@ fn by_lifetime<'a>(usage: &'a Object, details: &Details<'a>) -> Details<'a> {
         .and(Details::of(usage, WRITTEN_DETAILS))
 }
 
+/// What one object says was written, whatever its lifetime.
+fn written_in(object: &Details<'_>) -> Result<i64, NotACount> {
+    let counts = LIFETIMES.iter().map(|(_, name)| object.count(&[name]));
+    counts.map(|count| Ok(count?.unwrap_or(0))).sum()
+}
+
 /// What was written, by its lifetime where that is told.
 fn divide_written<'a>(
     usage: &'a Object,
@@ -143,6 +149,12 @@ fn divide_written<'a>(
         lifetimes.extend(count.map(|count| (*unit, count)));
     }
     let sum = lifetimes.iter().map(|(_, count)| count).sum::<i64>();
+    // Where no whole is told, one write under two lifetimes must not become two.
+    let inside = written_in(&details.inside(WRITTEN_DETAILS))?;
+    let beside = written_in(&Details::of(usage, WRITTEN_DETAILS))?;
+    if sum > inside.max(beside) && written.unwrap_or(0) == 0 {
+        return Err(NotACount);
+    }
     agree(written, Some(sum))?;
     if sum > 0 {
         all.extend(lifetimes);

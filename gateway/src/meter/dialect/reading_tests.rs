@@ -176,3 +176,13 @@ fn zeros_with_a_time_beside_them_hide_no_figures() {
     assert_eq!(reading.total(Side::Input), Some(45));
     assert_eq!(reading.total(Side::Output), Some(6));
 }
+
+#[test]
+fn a_cache_write_that_is_told_under_two_lifetimes_is_not_two() {
+    let (_, quality) = chat(
+        r#"{"prompt_tokens":1000,"completion_tokens":10,"total_tokens":1010,
+            "prompt_tokens_details":{"cache_creation_token_details":{"ephemeral_5m_input_tokens":100,"ephemeral_1h_input_tokens":0}},
+            "cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":100}}"#,
+    );
+    assert_eq!(quality, UsageQuality::Inconsistent);
+}
