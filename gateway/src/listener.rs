@@ -86,6 +86,8 @@ pub struct Stops {
 /// Serves until it is stopped; then waits for running answers until it is told to hurry.
 pub async fn serve(listener: TcpListener, gate: Arc<Gate>, settings: Settings, stops: Stops) {
     let Stops { stop, hurry, .. } = stops.clone();
+    // Whoever waits for the requests waits for those too that are let in while the door closes.
+    let _door = gate.tasks.token();
     let router = router(gate.clone());
     let places = Arc::new(Semaphore::new(settings.max_connections));
     let graceful = GracefulShutdown::new();
