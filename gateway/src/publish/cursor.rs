@@ -220,6 +220,14 @@ fn is_of_one_boot(journal: &Journal) -> bool {
     stats.first == 0 && first.is_some() && first == last
 }
 
+/// Whether all that earlier boots wrote is acknowledged. What is not may have been on its way when a process died. This boot has
+/// published nothing yet.
+fn was_drained(found: &Mark, journal: &Journal) -> bool {
+    let end = journal.stats().end;
+    found.position >= end
+        || writer_before(journal, found.position + 1) == writer_before(journal, end)
+}
+
 /// The mark to go on from where one was found; or why nobody can tell.
 fn next(
     found: &Mark,
@@ -236,6 +244,10 @@ fn next(
             if found.is_of(journal) {
                 return Err(reason);
             }
+        } else if !was_drained(found, journal) {
+            return Err(
+                "the gateway did not stop in order after its last records, and Kafka may have some of them unacknowledged: start it once with the topics before, and stop it",
+            );
         } else {
             tracing::info!(
                 published,

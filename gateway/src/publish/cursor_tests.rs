@@ -222,6 +222,28 @@ fn a_gateway_that_was_away_for_a_generation_does_not_start_into_the_next() {
 }
 
 #[test]
+fn what_a_killed_gateway_had_on_its_way_is_not_given_to_the_next_generation() {
+    let dir = tempfile::tempdir().unwrap();
+    let cursor = Cursor::new(dir.path().join("p.cursor"), Arc::new(journal::RealLayer));
+    let at = dir.path().join("journal");
+    let journal = open(&at);
+    append(&journal, 90);
+    publish(&journal, &cursor);
+    append(&journal, 10);
+    journal.close().unwrap();
+    let journal = open(&at);
+    let refused = begin(&cursor, &journal, SECOND).unwrap_err().to_string();
+    assert!(refused.contains("did not stop in order"), "{refused}");
+    // As the error says: once more with the topics before.
+    let end = publish(&journal, &cursor);
+    journal.close().unwrap();
+    let journal = open(&at);
+    append(&journal, 5);
+    let kept = begin(&cursor, &journal, SECOND).unwrap();
+    assert_eq!(kept.mark.position, end);
+}
+
+#[test]
 fn a_journal_that_was_put_back_is_not_published_to_two_generations() {
     let restored = Restored::new();
     let journal = restored.open();
