@@ -10,7 +10,7 @@ use schemas::Topic;
 use tests::command::run;
 use tests::eventually;
 
-use super::member::Member;
+use super::member::{At, Member};
 use super::stand::{PARTITIONS, Stand};
 
 const TABLES: [&str; 3] = ["audit_log", "usage_events", "cuts"];
@@ -32,21 +32,18 @@ fn ends(stand: &Stand) -> Vec<(i32, i64)> {
         .collect()
 }
 
-/// Waits until all that was produced is in sealed segments: the tail's age is over, or a cut for the archive has come.
-async fn archived(stand: &Stand, events: u64) {
+/// Waits until all that is in the topic is archived and committed: then no archiver asks for a cut any more.
+async fn archived(stand: &Stand, members: &[Member]) {
     eventually("everything is archived", async || {
-        let shelf = Arc::new(Directory::new(stand.archive()));
-        let mut records = 0;
-        for log in archive::logs(&*shelf).ok()? {
-            let chain = Chain::open(shelf.clone(), &log).ok()?;
-            for item in chain.items() {
-                let archive::Item::Entry(entry) = item.ok()? else {
-                    return None;
-                };
-                records += u64::from(entry.kind == schemas::RecordKind::Usage as u8);
-            }
+        let mut at = std::collections::BTreeMap::new();
+        for member in members {
+            at.extend(member.partitions().await);
         }
-        (records >= events).then_some(())
+        let ends: std::collections::BTreeMap<i32, i64> = ends(stand).into_iter().collect();
+        let is_whole = |(partition, at): (&i32, &At)| {
+            at.committed == at.readable && ends.get(partition) == Some(&at.readable)
+        };
+        (at.len() == PARTITIONS as usize && at.iter().all(is_whole)).then_some(())
     })
     .await;
 }
@@ -74,19 +71,27 @@ async fn records_beyond_retention_are_rebuilt_from_the_archive() {
         Member::start_archiving(&stand, "one"),
         Member::start_archiving(&stand, "two"),
     ];
+    let config = members[0].config().to_owned();
     stand.produce(0..EARLY);
     stand.flush().await;
-    archived(&stand, EARLY).await;
+    stand
+        .holds_exactly(EARLY, &members.iter().collect::<Vec<_>>())
+        .await;
+    archived(&stand, &members).await;
+    for member in members {
+        member.stop().await;
+    }
+    // What comes later is in the topic alone; up to where it is in the tables, which are about to be lost, the group knows.
+    let later = ["later", "latest"].map(|name| Member::start(&stand, name));
     stand.produce(EARLY..LATE);
     stand.flush().await;
     stand
-        .holds_exactly(LATE, &members.iter().collect::<Vec<_>>())
+        .holds_exactly(LATE, &later.iter().collect::<Vec<_>>())
         .await;
-    let config = members[0].config().to_owned();
     let refused = run(&["rebuild"], &config).await;
     assert_eq!(refused.code, Some(1), "{}{}", refused.out, refused.err);
     assert!(refused.err.contains("stop them first"), "{}", refused.err);
-    for member in members {
+    for member in later {
         member.stop().await;
     }
 

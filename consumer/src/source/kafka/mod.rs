@@ -1,7 +1,8 @@
-//! Kafka as a log: a member of a group, whose partitions each have a worker of their own. Only `owner`, `client`, `asking`,
-//! `letters`, `lives`, `log`, `progress`, `reach`, `reason`, `sending` and `topic_id` name the client library. What must not live here: what a record means.
+//! Kafka as a log: a member of a group, whose partitions each have a worker of their own. Only `owner`, `callbacks`, `client`,
+//! `asking`, `letters`, `lives`, `log`, `progress`, `reach`, `reason`, `sending` and `topic_id` name the client library. What must not live here: what a record means.
 
 mod asking;
+mod callbacks;
 mod client;
 mod group;
 mod letters;

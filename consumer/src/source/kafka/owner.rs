@@ -2,32 +2,30 @@
 //! stands in the queue of the worker's assignment; an older assignment's queue is looked at by nobody, and that is the fence.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka::Offset;
-use rdkafka::client::{ClientContext, OAuthToken};
-use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use rdkafka::topic_partition_list::{TopicPartitionList, TopicPartitionListElem};
-use rdkafka::types::RDKafkaRespErr;
+use rdkafka::topic_partition_list::TopicPartitionList;
 use schemas::Text;
 use schemas::rows::Source as Place;
 
-use super::client::{Keeping, log, record_of, shown, token};
+use super::callbacks::Callbacks;
+use super::client::{Keeping, record_of, shown};
 use super::group::{Shared, Work};
-use super::note::{note, shard_of};
-use super::options::{HALT_AGAIN, REVOKE_BOUND};
+use super::note::shard_of;
+use super::options::HALT_AGAIN;
 use super::partition::KafkaPartition;
-use super::reason::{told, with_reason};
+use super::reason::with_reason;
 use super::sending::Sending;
-use super::slot::{Slot, Stage, abandon, has_ended};
+use super::slot::{Slot, Stage, has_ended};
 use super::topic_id::topic_id;
-use crate::handle::{Handle, spawn_archiver_part, spawn_part};
+use crate::handle::{spawn_archiver_part, spawn_part};
 use crate::order::{Delivered, Order};
 
 /// No question to the brokers waits for longer.
@@ -40,138 +38,6 @@ const SERVE_EVERY: Duration = Duration::from_millis(5);
 const BOUNDS_EVERY: Duration = Duration::from_millis(500);
 /// How often it is asked whether the topic is the same one.
 const TOPIC_EVERY: Duration = Duration::from_secs(5);
-
-/// What the client library calls back, always from within a poll of the owner's.
-struct Callbacks {
-    slots: Mutex<BTreeMap<i32, Slot>>,
-    topic: String,
-    topic_id: Mutex<String>,
-    shared: Arc<Shared>,
-}
-
-impl ClientContext for Callbacks {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        token(self.shared.kafka.token_file().as_ref())
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
-            self.shared.fail(format!("the client gave up: {reason}"));
-        }
-        told(&self.shared, &error, reason);
-    }
-}
-
-impl ConsumerContext for Callbacks {
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        err: RDKafkaRespErr,
-        list: &mut TopicPartitionList,
-    ) {
-        let result = if err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            self.assigned(consumer, list)
-        } else {
-            self.revoked(consumer, list);
-            consumer.incremental_unassign(list)
-        };
-        if let Err(error) = result {
-            self.shared
-                .fail(format!("the assignment failed: {}", shown(&error)));
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        if let Err(error) = result {
-            // Not kept is written again, which changes nothing; the next commit covers it.
-            tracing::info!(error = shown(&error), "a commit was not taken");
-        }
-    }
-}
-
-impl Callbacks {
-    /// Nothing flows before the worker has said from where.
-    fn assigned(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        list: &mut TopicPartitionList,
-    ) -> KafkaResult<()> {
-        list.set_all_offsets(Offset::Beginning)?;
-        consumer.incremental_assign(list)?;
-        consumer.pause(list)?;
-        let mut slots = self.slots.lock();
-        for element in list.elements() {
-            slots.insert(element.partition(), Slot::new());
-        }
-        tracing::info!(partitions = ?partitions(list), "partitions assigned");
-        Ok(())
-    }
-
-    /// Waits for the workers up to a bound, and keeps what they did; those of partitions that are already another's are dropped.
-    fn revoked(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
-        let is_lost = consumer.assignment_lost();
-        tracing::info!(partitions = ?partitions(list), is_lost, "partitions revoked");
-        let mut slots = self.slots.lock();
-        let leaving: BTreeMap<i32, Slot> = partitions(list)
-            .into_iter()
-            .filter_map(|partition| Some((partition, slots.remove(&partition)?)))
-            .collect();
-        drop(slots);
-        if is_lost {
-            for slot in leaving.into_values() {
-                abandon(slot);
-            }
-        } else {
-            self.leave(consumer, leaving);
-        }
-    }
-
-    fn leave(&self, consumer: &BaseConsumer<Self>, leaving: BTreeMap<i32, Slot>) {
-        let handles = || leaving.values().filter_map(|slot| slot.handle.as_ref());
-        handles().for_each(Handle::stop);
-        let deadline = Instant::now() + REVOKE_BOUND;
-        while handles().any(|handle| !has_ended(handle)) && Instant::now() < deadline {
-            std::thread::park_timeout(Duration::from_millis(2));
-        }
-        let commits = leaving
-            .iter()
-            .filter_map(|(partition, slot)| Some((*partition, slot.queue.take_commit()?)));
-        self.commit(consumer, commits.collect(), CommitMode::Sync);
-        leaving.into_values().for_each(abandon);
-    }
-
-    fn commit(&self, consumer: &BaseConsumer<Self>, commits: Vec<(i32, i64)>, mode: CommitMode) {
-        if commits.is_empty() {
-            return;
-        }
-        let topic_id = self.topic_id.lock().clone();
-        let mut list = TopicPartitionList::with_capacity(commits.len());
-        for (partition, boundary) in commits {
-            let mut element = list.add_partition(&self.topic, partition);
-            element.set_metadata(note(&topic_id, self.shared.work.shard_of(partition)));
-            if let Err(error) = element.set_offset(Offset::Offset(boundary)) {
-                tracing::error!(error = shown(&error), boundary, "not a boundary");
-            }
-        }
-        if let Err(error) = consumer.commit(&list, mode) {
-            tracing::info!(error = shown(&error), "a commit was not taken");
-        }
-    }
-}
-
-fn partitions(list: &TopicPartitionList) -> Vec<i32> {
-    let elements = list.elements();
-    elements
-        .iter()
-        .map(TopicPartitionListElem::partition)
-        .collect()
-}
 
 /// Owns the member until it is asked to stop, the topic is another one, or nothing can be done.
 pub(super) struct Owner {
@@ -341,10 +207,16 @@ impl Owner {
             self.advance(*partition, slot, now);
             commits.extend(slot.queue.take_commit().map(|at| (*partition, at)));
         }
-        callbacks.commit(&self.consumer, commits, CommitMode::Async);
+        if let Err(error) = callbacks.commit(&self.consumer, &commits, CommitMode::Async) {
+            tracing::info!(
+                error = shown(&error),
+                "a commit was not sent; it is tried again"
+            );
+        }
         if now.duration_since(self.bounds_at) >= BOUNDS_EVERY {
             self.bounds_at = now;
             for (partition, slot) in slots.iter_mut() {
+                slot.queue.commit_again();
                 match self.bounds(*partition) {
                     Ok((low, high)) => {
                         slot.queue.set_bounds(low, high);

@@ -27,6 +27,8 @@ struct Inner {
     wanted: Option<i64>,
     /// The boundary to commit, until the owner has taken note.
     commit: Option<i64>,
+    /// The last that the owner took note of, until the group has confirmed it.
+    under_way: Option<i64>,
     /// Why nothing follows, if so.
     broken: Option<String>,
 }
@@ -104,8 +106,30 @@ impl Queue {
         self.inner.lock().commit = Some(boundary);
     }
 
+    /// The boundary to send, if there is a new one; it is under way from now on.
     pub(crate) fn take_commit(&self) -> Option<i64> {
-        self.inner.lock().commit.take()
+        let mut inner = self.inner.lock();
+        let boundary = inner.commit.take()?;
+        inner.under_way = Some(boundary);
+        Some(boundary)
+    }
+
+    /// The group has confirmed a boundary.
+    pub(crate) fn committed(&self, boundary: i64) {
+        let mut inner = self.inner.lock();
+        inner.under_way = inner.under_way.filter(|sent| *sent != boundary);
+    }
+
+    /// What is under way for long is sent once more: always the last boundary, so that none goes back.
+    pub(crate) fn commit_again(&self) {
+        let mut inner = self.inner.lock();
+        inner.commit = inner.commit.or(inner.under_way);
+    }
+
+    /// The last boundary, if the group has not confirmed it.
+    pub(crate) fn owed(&self) -> Option<i64> {
+        let inner = self.inner.lock();
+        inner.commit.or(inner.under_way)
     }
 
     pub(crate) fn bounds(&self) -> (i64, i64) {
@@ -149,5 +173,24 @@ mod tests {
         queue.break_off("why".into());
         assert_eq!(queue.pop(), Ok(Read::Lost { first: 1, next: 3 }));
         assert_eq!(queue.pop(), Err(SourceError::Failed("why".into())));
+    }
+    #[test]
+    fn a_boundary_is_owed_until_the_group_has_confirmed_it() {
+        let queue = Queue::default();
+        assert_eq!((queue.take_commit(), queue.owed()), (None, None));
+        queue.commit(3);
+        assert_eq!(queue.owed(), Some(3));
+        assert_eq!(queue.take_commit(), Some(3));
+        assert_eq!((queue.take_commit(), queue.owed()), (None, Some(3)));
+        queue.commit_again();
+        assert_eq!(queue.take_commit(), Some(3), "it is sent once more");
+        queue.commit(5);
+        queue.commit_again();
+        assert_eq!(queue.take_commit(), Some(5), "never one before the last");
+        queue.committed(3);
+        assert_eq!(queue.owed(), Some(5), "an older one is confirmed");
+        queue.committed(5);
+        queue.commit_again();
+        assert_eq!((queue.take_commit(), queue.owed()), (None, None));
     }
 }
