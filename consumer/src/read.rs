@@ -127,8 +127,12 @@ impl<'a, S: Source> Reading<'a, S> {
                 return Err(None);
             }
         }
-        self.append_cut_if_due(worker)?;
+        let on_its_way = self.reader.on_its_way_until();
+        if on_its_way.is_none_or(|until| until <= Instant::now()) {
+            self.append_cut_if_due(worker)?;
+        }
         let cut_at = worker.cut_at().map(|at| self.started + at);
+        let cut_at = cut_at.map(|at| on_its_way.map_or(at, |until| at.max(until)));
         let due = cut_at.unwrap_or(self.started);
         let more = tokio::select! {
             biased;

@@ -64,6 +64,8 @@ fn settings(token: &str) -> impl Iterator<Item = (&'static str, &str)> {
         ("async_insert", "0"),
         ("insert_deduplicate", "1"),
         ("insert_deduplication_token", token),
+        // Copies within a block go when parts are merged, as those of other blocks do: looking for them here is most of the work.
+        ("optimize_on_insert", "0"),
         ("max_insert_block_size", BLOCK_ROWS),
         ("min_insert_block_size_rows", BLOCK_ROWS),
         ("min_insert_block_size_bytes", BLOCK_BYTES),

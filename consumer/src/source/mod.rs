@@ -11,6 +11,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use schemas::RecordKind;
 use schemas::rows::Source as Place;
+use tokio::time::Instant;
 
 use crate::commit::Keeper;
 use crate::decode::Rows;
@@ -169,4 +170,9 @@ pub trait Reader: Send {
 
     /// Waits until there is more to read.
     fn wait(&self) -> impl Future<Output = Result<(), SourceError>> + Send;
+
+    /// There is nothing to read for now, but more of the log is on its way, or so it is hoped until then: no cut is needed yet.
+    fn on_its_way_until(&self) -> Option<Instant> {
+        None
+    }
 }

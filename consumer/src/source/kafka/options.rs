@@ -10,8 +10,11 @@ pub(crate) const REVOKE_BOUND: Duration = Duration::from_secs(10);
 pub(crate) const HALT_AGAIN: Duration = Duration::from_secs(30);
 /// A partition holds at most so much that was read and not taken; then it is paused.
 pub(crate) const QUEUE_BYTES: usize = 4 << 20;
-/// All partitions together hold so much in the client library, in KiB.
-const CLIENT_QUEUE_KIB: &str = "16384";
+/// All partitions together hold so much in the client library, in KiB. What it holds of a partition that is paused is thrown away and
+/// fetched again.
+const CLIENT_QUEUE_KIB: &str = "4096";
+/// A client library that holds so much looks again after this, in milliseconds; its own choice is a second.
+const QUEUE_BACKOFF_MS: &str = "5";
 /// A member that does not poll for so long is thrown out of the group.
 const MAX_POLL_INTERVAL_MS: &str = "60000";
 /// The same for who also asks the store which numbers are there: longer than several such questions take at most.
@@ -57,6 +60,7 @@ impl KafkaOptions {
             ("check.crcs", "true"),
             ("queued.max.messages.kbytes", CLIENT_QUEUE_KIB),
             ("fetch.message.max.bytes", "1048576"),
+            ("fetch.queue.backoff.ms", QUEUE_BACKOFF_MS),
             ("fetch.wait.max.ms", "50"),
         ];
         self.connection()

@@ -1,8 +1,10 @@
 //! One assigned partition as a source, as its worker sees it: the queue that the owner fills, the group's offset as its mark.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use schemas::rows::Source as Place;
+use tokio::time::Instant;
 
 use super::super::{Read, Reader, Source, SourceError};
 use super::asking::Again;
@@ -93,6 +95,9 @@ impl Source for KafkaPartition {
     }
 }
 
+/// Of a log that has more, something comes within this, or there is none that could be read.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// The group's offset of the partition.
 struct Offset {
     queue: Arc<Queue>,
@@ -147,5 +152,13 @@ impl Reader for KafkaReader {
             queue.more().await;
         }
         Ok(())
+    }
+
+    /// The log has more than was fetched. Places without a record may be all there is of it, so that this does not hold for long.
+    fn on_its_way_until(&self) -> Option<Instant> {
+        let Self::Queue { queue, position } = self else {
+            return None;
+        };
+        (*position < queue.bounds().1).then(|| queue.fed_at() + SILENCE)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::super::{Read, Record, SourceError};
 use super::options::QUEUE_BYTES;
@@ -23,6 +24,8 @@ pub(crate) struct Queue {
 struct Inner {
     reads: VecDeque<Read>,
     bytes: usize,
+    /// When something was put in last.
+    fed_at: Option<Instant>,
     /// Where the worker wants to read from, until the owner has taken note.
     wanted: Option<i64>,
     /// The boundary to commit, until the owner has taken note.
@@ -37,6 +40,7 @@ impl Queue {
     pub(crate) fn push(&self, record: Record) {
         let mut inner = self.inner.lock();
         inner.bytes += record.bytes.len();
+        inner.fed_at = Some(Instant::now());
         inner.reads.push_back(Read::Record(record));
         drop(inner);
         self.news.notify_one();
@@ -82,6 +86,11 @@ impl Queue {
         while is_quiet() {
             self.news.notified().await;
         }
+    }
+
+    /// When something was put in last; now if that never was.
+    pub(crate) fn fed_at(&self) -> Instant {
+        self.inner.lock().fed_at.unwrap_or_else(Instant::now)
     }
 
     pub(crate) fn is_full(&self) -> bool {
