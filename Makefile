@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint fmt clippy deny advisories bench bench-pipeline bench-stream trace fuzz
+.PHONY: help setup run test chaos check lint fmt clippy deny advisories bench bench-pipeline bench-stream trace fuzz
 
 TOLLGATE := ./target/release/tollgate
 # Seconds of sample traffic that `make run` sends to the simulator.
@@ -22,6 +22,9 @@ run: ## build, send a minute of sample traffic to a simulated provider, print it
 
 test: setup ## run all tests
 	TOLLGATE_PYTHON=$$(scripts/python.sh) TOLLGATE_NODE_PACKAGES=$$(scripts/node.sh) cargo test --workspace --locked --no-fail-fast
+
+chaos: setup ## a million requests (REQUESTS=…) while everything that can die dies; SEED=… draws the same again
+	TOLLGATE_CHAOS_REQUESTS=$(or $(REQUESTS),1000000) $(if $(SEED),TOLLGATE_CHAOS_SEED=$(SEED)) cargo test --release --locked --package tests --test chaos -- --nocapture
 
 check: fmt clippy deny ## the lints that need no network
 

@@ -2,7 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Microseconds since the Unix epoch, UTC; 0 if the system's clock stands before it.
+/// Microseconds since the Unix epoch, UTC; 0 if the system's clock stands before it. A test can have it wrong, see
+/// [`crate::failpoint`].
 #[must_use]
 #[expect(
     clippy::disallowed_methods,
@@ -14,4 +15,5 @@ pub fn now_us() -> i64 {
         .ok()
         .and_then(|elapsed| i64::try_from(elapsed.as_micros()).ok())
         .unwrap_or(0)
+        .saturating_add(crate::failpoint::clock_us())
 }

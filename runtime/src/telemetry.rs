@@ -35,4 +35,5 @@ pub fn init(format: LogFormat, default_filter: &str) {
     };
     // A subscriber is already there: the first call decides.
     drop(started);
+    crate::failpoint::warn_if_armed();
 }

@@ -36,6 +36,17 @@ pub struct Brokers {
     pub format: Vec<String>,
     /// Which cluster it is, 16 bytes in URL-safe base 64; all are the same one if empty.
     pub cluster_id: String,
+    /// Doors in front of the nodes, one each, that clients and other nodes are sent to instead.
+    pub doors: Vec<Door>,
+}
+
+/// A door in front of a node.
+#[derive(Clone, Copy, Debug)]
+pub struct Door {
+    /// Where it stands.
+    pub outside: SocketAddr,
+    /// Where the node listens.
+    pub inside: SocketAddr,
 }
 
 /// A cluster of nodes, each broker and controller. Dropping it kills them.
@@ -49,6 +60,7 @@ pub struct Cluster {
 struct Node {
     id: usize,
     address: SocketAddr,
+    outside: SocketAddr,
     secure: SocketAddr,
     properties: PathBuf,
     running: Option<Running>,
@@ -96,6 +108,33 @@ impl Broker {
     }
 }
 
+impl Brokers {
+    /// Adds the further listener and the further lines to a node's properties.
+    fn add_to(
+        &self,
+        text: &mut String,
+        (address, outside, controller): (SocketAddr, SocketAddr, SocketAddr),
+        secure: SocketAddr,
+    ) {
+        if !self.secure.is_empty() {
+            let listeners = format!("listeners=APPS://{address},CONTROLLER://{controller}");
+            let both = format!("{listeners},SECURE://{secure}");
+            *text = text.replace(&listeners, &both);
+            let advertised = format!("advertised.listeners=APPS://{outside}");
+            *text = text.replace(
+                &advertised,
+                &format!("{advertised},SECURE://localhost:{}", secure.port()),
+            );
+            *text = text.replace("map=APPS:PLAINTEXT", "map=SECURE:SASL_SSL,APPS:PLAINTEXT");
+        }
+        // What stands further down wins.
+        let more = [&self.secure, &self.properties];
+        for lines in more {
+            writeln!(text, "{lines}").expect("a text grows");
+        }
+    }
+}
+
 impl Cluster {
     /// So many nodes, which answer when this returns.
     ///
@@ -111,8 +150,12 @@ impl Cluster {
     /// If they do not start.
     pub async fn start_with(count: usize, brokers: &Brokers) -> Self {
         let folder = tempfile::tempdir().expect("a scratch directory");
+        let address = |index| {
+            let door: Option<&Door> = brokers.doors.get(index);
+            door.map_or_else(free_address, |door| door.inside)
+        };
         let ports: Vec<_> = (0..count)
-            .map(|_| (free_address(), free_address()))
+            .map(|index| (address(index), free_address()))
             .collect();
         let voters: Vec<String> = ports
             .iter()
@@ -125,12 +168,16 @@ impl Cluster {
         for (index, (address, controller)) in ports.iter().enumerate() {
             let id = index + 1;
             let secure = free_address();
+            let outside = brokers
+                .doors
+                .get(index)
+                .map_or(*address, |door| door.outside);
             let properties = folder.path().join(format!("node-{id}.properties"));
             let data = folder.path().join(format!("node-{id}"));
             let replicas = count.min(3);
             let mut text = format!(
                 "node.id={id}\nprocess.roles=broker,controller\nlog.dirs={data}\n\
-                 listeners=APPS://{address},CONTROLLER://{controller}\nadvertised.listeners=APPS://{address}\n\
+                 listeners=APPS://{address},CONTROLLER://{controller}\nadvertised.listeners=APPS://{outside}\n\
                  inter.broker.listener.name=APPS\ncontroller.listener.names=CONTROLLER\n\
                  listener.security.protocol.map=APPS:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
                  controller.quorum.voters={voters}\nauto.create.topics.enable=false\n\
@@ -142,26 +189,12 @@ impl Cluster {
                 data = data.display(),
                 voters = voters.join(","),
             );
-            if !brokers.secure.is_empty() {
-                let listeners = format!("listeners=APPS://{address},CONTROLLER://{controller}");
-                let both = format!("{listeners},SECURE://{secure}");
-                text = text.replace(&listeners, &both);
-                let advertised = format!("advertised.listeners=APPS://{address}");
-                text = text.replace(
-                    &advertised,
-                    &format!("{advertised},SECURE://localhost:{}", secure.port()),
-                );
-                text = text.replace("map=APPS:PLAINTEXT", "map=SECURE:SASL_SSL,APPS:PLAINTEXT");
-            }
-            // What stands further down wins.
-            let more = [&brokers.secure, &brokers.properties];
-            for lines in more {
-                writeln!(text, "{lines}").expect("a text grows");
-            }
+            brokers.add_to(&mut text, (*address, outside, *controller), secure);
             std::fs::write(&properties, text).expect("a file can be written");
             nodes.push(Node {
                 id,
                 address: *address,
+                outside,
                 secure,
                 properties,
                 running: None,
@@ -178,12 +211,13 @@ impl Cluster {
 
     /// For `bootstrap.servers`.
     pub fn servers(&self) -> String {
-        let addresses: Vec<String> = self
-            .nodes
-            .iter()
-            .map(|node| node.address.to_string())
-            .collect();
-        addresses.join(",")
+        let outside = self.nodes.iter().map(|node| node.outside.to_string());
+        outside.collect::<Vec<_>>().join(",")
+    }
+
+    /// Where a node itself listens.
+    pub fn address(&self, id: usize) -> SocketAddr {
+        self.nodes[id - 1].address
     }
 
     /// For `bootstrap.servers`, by the listener with TLS and SASL.
@@ -230,6 +264,25 @@ impl Cluster {
             .stdout(output.try_clone().expect("a file has a second handle"))
             .stderr(output);
         node.running = Some(Running::start(command));
+    }
+
+    /// SIGTERM: the node hands its partitions over and ends.
+    pub async fn terminate(&mut self, id: usize) {
+        self.signal(id, Signal::TERM);
+        eventually("the node ends", async || self.ended(id).then_some(())).await;
+        self.nodes[id - 1].running = None;
+    }
+
+    /// Whether a node's process has gone.
+    ///
+    /// # Panics
+    /// Never in a sane system.
+    pub fn ended(&mut self, id: usize) -> bool {
+        let Some(running) = &mut self.nodes[id - 1].running else {
+            return true;
+        };
+        let ended = running.broker.try_wait();
+        ended.expect("a child can be waited for").is_some()
     }
 
     /// Freezes a node: it holds its connections and answers nothing.

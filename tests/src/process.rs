@@ -1,4 +1,4 @@
-//! The serving process: `tollgate up` as a child, killed when dropped.
+//! The program under test as a child, in most tests `tollgate up`; killed when dropped.
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::binary::tollgate;
 use crate::wait::eventually;
 
-/// A running `tollgate up`.
+/// A running process of the program.
 #[derive(Debug)]
 pub struct Serving {
     child: Child,
@@ -17,18 +17,25 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Starts it; what it says is appended to `log`.
+    /// Starts `tollgate up`; what it says is appended to `log`.
     ///
     /// # Panics
     /// If there is no such program.
     pub fn start(config: &Path, log: &Path, failpoint: Option<&str>) -> Self {
+        let mut command = Command::new(tollgate());
+        command.args(["up", "--config"]).arg(config);
+        Self::run(command, log, failpoint)
+    }
+
+    /// Starts a command, whose program becomes the one under test; the same otherwise.
+    ///
+    /// # Panics
+    /// If there is no such program.
+    pub fn run(mut command: Command, log: &Path, failpoint: Option<&str>) -> Self {
         let open = OpenOptions::new().create(true).append(true).open(log);
         let output = open.expect("a log can be written");
         let errors = output.try_clone().expect("a file has a second handle");
-        let mut command = Command::new(tollgate());
         command
-            .args(["up", "--config"])
-            .arg(config)
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
@@ -70,6 +77,16 @@ impl Serving {
     pub fn kill(&mut self) -> ExitStatus {
         self.signal(Signal::KILL);
         self.child.wait().expect("a killed child ends")
+    }
+
+    /// Whether it stands still, as after `kill -STOP`.
+    pub fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()));
+        // The name in parentheses may hold anything; the state comes after it.
+        stat.is_ok_and(|stat| {
+            stat.rsplit_once(')')
+                .is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+        })
     }
 
     /// Waits for its end.

@@ -344,6 +344,7 @@ impl Shared {
         // In this order: ends that are taken later than the position do no harm.
         let position = self.acked();
         if position != kept.mark.position && !kept.mark.cluster.is_empty() {
+            runtime::failpoint::hit("publisher.between_ack_and_cursor");
             let ends = flight.ends();
             kept.mark.reach(position, ends, &self.journal);
         }

@@ -7,20 +7,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use tests::{free_address, tollgate};
+use tests::{At, free_address, tollgate};
 
 pub(crate) struct Member {
     child: Child,
     config: PathBuf,
     log: PathBuf,
     ops: SocketAddr,
-}
-
-/// A line of `/partitions`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct At {
-    pub committed: i64,
-    pub readable: i64,
 }
 
 fn start(config: &PathBuf, log: &PathBuf) -> Child {
@@ -143,18 +136,7 @@ impl Member {
 
     /// Its partitions, as far as it answers.
     pub(crate) async fn partitions(&self) -> BTreeMap<i32, At> {
-        let text = self.ask("/partitions").await.unwrap_or_default().1;
-        let read = |line: &str| {
-            let mut words = line.split(' ').map(str::parse::<i64>);
-            let mut word = || words.next()?.ok();
-            let (partition, committed, _, readable) = (word()?, word()?, word()?, word()?);
-            let at = At {
-                committed,
-                readable,
-            };
-            Some((i32::try_from(partition).ok()?, at))
-        };
-        text.lines().filter_map(read).collect()
+        tests::partitions(self.ops).await
     }
 
     pub(crate) fn log(&self) -> String {

@@ -1,0 +1,138 @@
+//! What is done to a gateway: killed at any moment, killed between an acknowledgement and the cursor that remembers it, its
+//! disk full.
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
+use tests::eventually;
+
+use crate::load::Load;
+use crate::pace::Lane;
+use crate::stack::Gateway;
+use crate::table::{Table, Void};
+
+const KILL: &str = "gateway: kill -9";
+const ACK_CURSOR: &str = "gateway: killed between ack and cursor";
+const POINT: &str = "publisher.between_ack_and_cursor";
+const FULL: &str = "gateway: disk full";
+
+#[derive(Clone, Copy)]
+enum Fault {
+    Kill,
+    AckCursor,
+    Full,
+}
+
+/// How often each comes to one gateway.
+pub struct Faults {
+    pub kills: usize,
+    pub points: usize,
+    pub full_disks: usize,
+}
+
+impl Faults {
+    pub fn count(&self) -> usize {
+        self.kills + self.points + self.full_disks
+    }
+}
+
+/// A gateway's faults.
+pub struct Hurt<'a> {
+    pub gateway: &'a mut Gateway,
+    /// Its number, from 0.
+    pub number: usize,
+    pub load: &'a Load,
+    pub table: &'a Table,
+}
+
+impl Hurt<'_> {
+    /// All of them, in any order.
+    pub async fn run(
+        mut self,
+        faults: Faults,
+        lane: Lane<'_>,
+        mut rng: StdRng,
+    ) -> Result<(), Void> {
+        let mut all = vec![Fault::Kill; faults.kills];
+        all.extend(vec![Fault::AckCursor; faults.points]);
+        all.extend(vec![Fault::Full; faults.full_disks]);
+        all.shuffle(&mut rng);
+        for fault in all {
+            // Without a gateway there is no request to wait for.
+            self.gateway.process.ensure();
+            lane.next().await;
+            match fault {
+                Fault::Kill => self.kill(&mut rng).await?,
+                Fault::AckCursor => self.ack_cursor(&mut rng).await?,
+                Fault::Full => self.full().await?,
+            }
+            lane.done();
+        }
+        self.gateway.process.ensure();
+        self.gateway.ready().await;
+        Ok(())
+    }
+
+    async fn well(&mut self) {
+        self.gateway.process.ensure();
+        self.gateway.ready().await;
+    }
+
+    /// Waits until it has answered so many more.
+    async fn answers(&self, more: u64) {
+        let from = self.load.served(self.number).0;
+        eventually("a gateway answers", async || {
+            (self.load.served(self.number).0 >= from + more).then_some(())
+        })
+        .await;
+    }
+
+    async fn kill(&mut self, rng: &mut StdRng) -> Result<(), Void> {
+        self.well().await;
+        self.answers(rng.random_range(1..100)).await;
+        let seen = self.gateway.process.kill(KILL)?;
+        self.table.bit(KILL, seen);
+        Ok(())
+    }
+
+    async fn ack_cursor(&mut self, rng: &mut StdRng) -> Result<(), Void> {
+        self.gateway.process.kill(ACK_CURSOR)?;
+        let times = rng.random_range(1..4);
+        self.gateway
+            .process
+            .start(Some(&format!("{POINT}:{times}")));
+        let seen = self.gateway.process.dies(ACK_CURSOR).await?;
+        self.table.bit(ACK_CURSOR, seen);
+        Ok(())
+    }
+
+    async fn full(&mut self) -> Result<(), Void> {
+        self.well().await;
+        let void = |why: &str| Void {
+            fault: FULL,
+            why: why.to_owned(),
+        };
+        self.answers(1).await;
+        let disk = self
+            .gateway
+            .disk
+            .as_ref()
+            .ok_or_else(|| void("no disk of its own"))?;
+        let (_, before) = self.load.served(self.number);
+        let used = disk
+            .fill()
+            .ok_or_else(|| void("the disk could not be filled"))?;
+        let answers = eventually("a gateway on a full disk refuses", async || {
+            let more = self.load.served(self.number).1 - before;
+            (more > 0).then_some(more)
+        })
+        .await;
+        if !disk.free() {
+            return Err(void("the disk could not be freed"));
+        }
+        self.answers(10).await;
+        let seen = format!("{answers} answers 503 at {used} KiB of {used}, then 200 again");
+        self.table.bit(FULL, seen);
+        Ok(())
+    }
+}
