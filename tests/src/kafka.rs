@@ -6,9 +6,8 @@
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -16,6 +15,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::kafka_tool::java;
 use crate::ports::free_address;
 use crate::process::signal_process;
 use crate::wait::eventually;
@@ -38,6 +38,8 @@ pub struct Brokers {
     pub cluster_id: String,
     /// Doors in front of the nodes, one each, that clients and other nodes are sent to instead.
     pub doors: Vec<Door>,
+    /// Where data and logs lie, and stay; a scratch directory if absent.
+    pub folder: Option<PathBuf>,
 }
 
 /// A door in front of a node.
@@ -53,7 +55,9 @@ pub struct Door {
 #[derive(Debug)]
 pub struct Cluster {
     nodes: Vec<Node>,
-    folder: TempDir,
+    folder: PathBuf,
+    /// The folder, if nobody named one: it goes with the cluster.
+    _scratch: Option<TempDir>,
 }
 
 #[derive(Debug)]
@@ -109,6 +113,16 @@ impl Broker {
 }
 
 impl Brokers {
+    /// Where data and logs will lie, and what is to go with the cluster.
+    fn folder(&self) -> (PathBuf, Option<TempDir>) {
+        if let Some(named) = &self.folder {
+            std::fs::create_dir_all(named).expect("a folder can be made");
+            return (named.clone(), None);
+        }
+        let scratch = tempfile::tempdir().expect("a scratch directory");
+        (scratch.path().to_owned(), Some(scratch))
+    }
+
     /// Adds the further listener and the further lines to a node's properties.
     fn add_to(
         &self,
@@ -149,7 +163,7 @@ impl Cluster {
     /// # Panics
     /// If they do not start.
     pub async fn start_with(count: usize, brokers: &Brokers) -> Self {
-        let folder = tempfile::tempdir().expect("a scratch directory");
+        let (folder, scratch) = brokers.folder();
         let address = |index| {
             let door: Option<&Door> = brokers.doors.get(index);
             door.map_or_else(free_address, |door| door.inside)
@@ -162,7 +176,7 @@ impl Cluster {
             .enumerate()
             .map(|(index, (_, controller))| format!("{}@{controller}", index + 1))
             .collect();
-        let log4j = folder.path().join("log4j2.properties");
+        let log4j = folder.join("log4j2.properties");
         std::fs::write(&log4j, LOG4J).expect("a file can be written");
         let mut nodes = Vec::new();
         for (index, (address, controller)) in ports.iter().enumerate() {
@@ -172,8 +186,8 @@ impl Cluster {
                 .doors
                 .get(index)
                 .map_or(*address, |door| door.outside);
-            let properties = folder.path().join(format!("node-{id}.properties"));
-            let data = folder.path().join(format!("node-{id}"));
+            let properties = folder.join(format!("node-{id}.properties"));
+            let data = folder.join(format!("node-{id}"));
             let replicas = count.min(3);
             let mut text = format!(
                 "node.id={id}\nprocess.roles=broker,controller\nlog.dirs={data}\n\
@@ -200,7 +214,11 @@ impl Cluster {
                 running: None,
             });
         }
-        let mut cluster = Self { nodes, folder };
+        let mut cluster = Self {
+            nodes,
+            folder,
+            _scratch: scratch,
+        };
         cluster.format(brokers);
         for id in 1..=count {
             cluster.start_node(id);
@@ -250,8 +268,8 @@ impl Cluster {
     /// # Panics
     /// If there is no Java.
     pub fn start_node(&mut self, id: usize) {
-        let log = self.folder.path().join(format!("node-{id}.log"));
-        let log4j = self.folder.path().join("log4j2.properties");
+        let log = self.folder.join(format!("node-{id}.log"));
+        let log4j = self.folder.join("log4j2.properties");
         let node = &mut self.nodes[id - 1];
         let open = OpenOptions::new().create(true).append(true).open(log);
         let output = open.expect("a log can be written");
@@ -305,7 +323,7 @@ impl Cluster {
     /// # Panics
     /// If the node's directory cannot be read.
     pub fn disk_bytes(&self, topic: &str) -> u64 {
-        let folder = std::fs::read_dir(self.folder.path().join("node-1"));
+        let folder = std::fs::read_dir(self.folder.join("node-1"));
         let parts = folder
             .expect("a node has a directory")
             .flatten()
@@ -327,7 +345,7 @@ impl Cluster {
 
     /// What a node logged.
     pub fn log(&self, id: usize) -> String {
-        let path = self.folder.path().join(format!("node-{id}.log"));
+        let path = self.folder.join(format!("node-{id}.log"));
         String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
     }
 
@@ -398,62 +416,6 @@ impl Drop for Running {
         drop((self.watchdog.kill(), self.watchdog.wait()));
         drop((self.broker.kill(), self.broker.wait()));
     }
-}
-
-/// What Kafka's own console consumer prints of so many records of a topic, each a line: place, headers, key and value, with tabs
-/// between.
-///
-/// # Panics
-/// If the records do not come.
-pub fn by_console_consumer(servers: &str, topic: &str, records: usize) -> String {
-    let (records, timeout_ms) = (records.to_string(), crate::DEADLINE.as_millis().to_string());
-    let mut arguments = vec!["--bootstrap-server", servers, "--topic", topic];
-    arguments.extend(["--from-beginning", "--max-messages", &records]);
-    arguments.extend(["--timeout-ms", &timeout_ms]);
-    let printed = ["partition", "offset", "headers", "key"].map(|of| format!("print.{of}=true"));
-    for property in &printed {
-        arguments.extend(["--formatter-property", property]);
-    }
-    kafka_tool(
-        "org.apache.kafka.tools.consumer.ConsoleConsumer",
-        &arguments,
-    )
-}
-
-/// What one of Kafka's own programs prints.
-///
-/// # Panics
-/// If it fails.
-pub fn kafka_tool(class: &str, arguments: &[&str]) -> String {
-    let output = java().arg(class).args(arguments).output();
-    let output = output.expect("Java starts");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{said}");
-    String::from_utf8(output.stdout).expect("what is printed is text")
-}
-
-/// Java with Kafka's jars, quick to start.
-fn java() -> Command {
-    let home = std::env::var_os("JAVA_HOME").filter(|home| !home.is_empty());
-    let program = home.map_or_else(|| "java".into(), |home| Path::new(&home).join("bin/java"));
-    let mut command = Command::new(program);
-    command
-        .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"])
-        .arg(jars().join("*"))
-        .stdin(Stdio::null());
-    command
-}
-
-/// Where the jars are: installed by `scripts/kafka.sh`, once.
-fn jars() -> &'static Path {
-    static JARS: OnceLock<PathBuf> = OnceLock::new();
-    JARS.get_or_init(|| {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/kafka.sh");
-        let output = Command::new(script).stderr(Stdio::inherit()).output();
-        let output = output.expect("a shell runs");
-        assert!(output.status.success(), "there is no Kafka: see above");
-        PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
-    })
 }
 
 /// Waits until so many brokers are named in the answer to a metadata request.

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 const FIRST: u16 = 10_000;
 const COUNT: u16 = 20_000;
+/// What lies between the beginnings of two processes with numbers one after the other; it has no divisor in common with COUNT.
+const APART: u64 = 7_919;
 
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
@@ -14,9 +16,10 @@ static NEXT: AtomicU16 = AtomicU16::new(0);
 /// # Panics
 /// If there is none.
 pub fn free_address() -> SocketAddr {
-    // Processes begin at different places, so that they seldom ask for the same port.
-    #[expect(clippy::cast_possible_truncation, reason = "below COUNT")]
-    let start = (std::process::id() % u32::from(COUNT)) as u16;
+    // Processes begin at different places, far apart for those that start one after the other, so that they seldom ask for the
+    // same port.
+    let start = u64::from(std::process::id()) * APART % u64::from(COUNT);
+    let start = u16::try_from(start).expect("below COUNT");
     for _ in 0..COUNT {
         let step = NEXT.fetch_add(7, Ordering::Relaxed);
         let port = FIRST + start.wrapping_add(step) % COUNT;

@@ -33,6 +33,8 @@ pub enum Weather {
 #[derive(Debug, Default)]
 struct Counts {
     cut: AtomicU64,
+    turned_away: AtomicU64,
+    held: AtomicU64,
     late: AtomicU64,
 }
 
@@ -79,6 +81,16 @@ impl Proxy {
         self.counts.cut.load(Ordering::Relaxed)
     }
 
+    /// How many it has turned away so far.
+    pub fn turned_away(&self) -> u64 {
+        self.counts.turned_away.load(Ordering::Relaxed)
+    }
+
+    /// How many chunks it has held back so far.
+    pub fn held(&self) -> u64 {
+        self.counts.held.load(Ordering::Relaxed)
+    }
+
     /// How many chunks came late so far.
     pub fn late(&self) -> u64 {
         self.counts.late.load(Ordering::Relaxed)
@@ -110,7 +122,7 @@ async fn connection(
     counts: Arc<Counts>,
 ) {
     if *weather.borrow() == Weather::Cut {
-        counts.cut.fetch_add(1, Ordering::Relaxed);
+        counts.turned_away.fetch_add(1, Ordering::Relaxed);
         return;
     }
     // A server that is away refuses; so does this.
@@ -144,9 +156,12 @@ async fn pump(
         if read == 0 {
             return Ok(());
         }
-        if *weather.borrow() == Weather::Slow {
+        let now = *weather.borrow();
+        if now == Weather::Slow {
             counts.late.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(SLOW).await;
+        } else if now == Weather::Stalled {
+            counts.held.fetch_add(1, Ordering::Relaxed);
         }
         let passable = weather.wait_for(|weather| *weather != Weather::Stalled);
         if passable.await.is_err() {

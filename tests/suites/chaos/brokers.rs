@@ -2,6 +2,8 @@
 //! slow. Each waits for the next until all copies are in sync again.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
@@ -19,8 +21,10 @@ const MOVED: &str = "broker: a partition's leader moved";
 const CUT: &str = "broker: way to it cut";
 const STALLED: &str = "broker: way to it stalled";
 const SLOW: &str = "broker: way to it slow";
-/// Chunks that come late before the way is fair again.
-const LATE: u64 = 200;
+/// So many connections are turned away, or chunks are held back or late, before the way is fair again,
+const LEAST: Range<u64> = 5..20;
+/// and it is bad for so long.
+const LASTS_MS: Range<u64> = 4_000..12_000;
 
 type Parts = BTreeMap<i32, Part>;
 
@@ -60,8 +64,7 @@ impl Hurt<'_> {
             match fault {
                 Fault::Kill => self.kill(node, &before).await?,
                 Fault::Restart => self.restart(node, &before).await,
-                Fault::Way(Weather::Slow) => self.slow(node, &mut rng).await,
-                Fault::Way(weather) => self.way(node, weather).await,
+                Fault::Way(weather) => self.way(node, weather, &mut rng).await,
             }
             lane.done();
         }
@@ -128,33 +131,70 @@ impl Hurt<'_> {
         self.cluster.start_node(node);
     }
 
-    async fn way(&self, node: usize, weather: Weather) {
+    /// The way to a node is bad for some seconds, and until it was felt. Copies need not get out of sync by it: nothing reaches a
+    /// leader that nobody reaches.
+    async fn way(&self, node: usize, weather: Weather, rng: &mut StdRng) {
         let door = &self.doors[node - 1];
-        let cut = door.cut();
+        let before = Felt::of(door);
+        let wanted = rng.random_range(LEAST);
+        let lasts = Duration::from_millis(rng.random_range(LASTS_MS));
         door.set(weather);
-        let (short, _) = self.shrunk(None).await;
-        door.set(Weather::Fair);
-        let seen = format!("{short} partitions with fewer copies in sync");
-        if weather == Weather::Cut {
-            let cut = door.cut() - cut;
-            self.table
-                .bit(CUT, format!("{cut} connections cut, {seen}"));
-        } else {
-            self.table.bit(STALLED, seen);
-        }
-    }
-
-    async fn slow(&self, node: usize, rng: &mut StdRng) {
-        let door = &self.doors[node - 1];
-        let late = door.late();
-        let wanted = late + rng.random_range(LATE / 2..LATE);
-        door.set(Weather::Slow);
-        eventually("chunks come late", async || {
-            (door.late() >= wanted).then_some(())
+        tokio::time::sleep(lasts).await;
+        let felt = eventually("the way to a broker is felt to be bad", async || {
+            let felt = Felt::of(door).since(before);
+            (felt.by(weather) >= wanted).then_some(felt)
         })
         .await;
         door.set(Weather::Fair);
-        let seen = format!("{} chunks of broker {node} came late", door.late() - late);
-        self.table.bit(SLOW, seen);
+        let seconds = lasts.as_secs();
+        let (fault, what) = match weather {
+            Weather::Cut => (CUT, "connections turned away"),
+            Weather::Stalled => (STALLED, "chunks held back"),
+            Weather::Slow | Weather::Fair => (SLOW, "chunks late"),
+        };
+        let times = felt.by(weather);
+        let seen = format!(
+            "broker {node} for {seconds} s: {} connections cut, {times} {what}",
+            felt.cut
+        );
+        self.table.bit(fault, seen);
+    }
+}
+
+/// What a door did to those who came.
+#[derive(Clone, Copy)]
+struct Felt {
+    cut: u64,
+    turned_away: u64,
+    held: u64,
+    late: u64,
+}
+
+impl Felt {
+    fn of(door: &Proxy) -> Self {
+        Self {
+            cut: door.cut(),
+            turned_away: door.turned_away(),
+            held: door.held(),
+            late: door.late(),
+        }
+    }
+
+    fn since(self, before: Self) -> Self {
+        Self {
+            cut: self.cut - before.cut,
+            turned_away: self.turned_away - before.turned_away,
+            held: self.held - before.held,
+            late: self.late - before.late,
+        }
+    }
+
+    fn by(self, weather: Weather) -> u64 {
+        match weather {
+            Weather::Fair => 0,
+            Weather::Cut => self.turned_away,
+            Weather::Stalled => self.held,
+            Weather::Slow => self.late,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Chaos: a million requests (twenty thousand in `make test`) over two gateways, three brokers and two consumers, while
+//! Chaos: a million requests (a hundred thousand in `make test`) over two gateways, three brokers and two consumers, while
 //! everything that can die dies, again and again. The clients', the provider's and the store's books must agree in the end,
 //! request by request.
 
@@ -26,6 +26,8 @@ use crate::size::{BOUND, Size};
 async fn no_fault_changes_a_number() {
     let size = Size::from_environment();
     println!("chaos: {}", size.again());
+    // Built before time counts.
+    println!("chaos: {} is tested", tests::tollgate().display());
     let running = tokio::time::timeout(BOUND, Box::pin(run::run(&size)));
     let ended = running.await.unwrap_or_else(|_| {
         panic!(

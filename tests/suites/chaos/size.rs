@@ -13,8 +13,8 @@ const REQUESTS: &str = "TOLLGATE_CHAOS_REQUESTS";
 const SEED: &str = "TOLLGATE_CHAOS_SEED";
 const FOLDER: &str = "TOLLGATE_CHAOS_FOLDER";
 
-/// Requests of the form that every `make test` runs: as many as were seen to fit into two and a half minutes.
-const SMALL: u64 = 20_000;
+/// The form that every `make test` runs.
+const SMALL: u64 = 100_000;
 /// The form that the figures are for.
 const LARGE: u64 = 1_000_000;
 /// The longest that a run may take, whatever its size.
@@ -66,7 +66,7 @@ impl Size {
             full_disks: scaled(4, 1),
             copies: (scaled(20, 3), if is_large { 2_000 } else { 500 }),
             away: Duration::from_secs((120 * requests / LARGE).clamp(8, 120)),
-            session: Duration::from_secs(if is_large { 6 } else { 3 }),
+            session: Duration::from_secs(3),
             folder: std::env::var_os(FOLDER).map(PathBuf::from),
         }
     }

@@ -78,6 +78,8 @@ impl Folder {
             return Self::Scratch(tempfile::tempdir().expect("a scratch directory"));
         };
         std::fs::create_dir_all(named).expect("a folder can be made");
+        let mut inside = named.read_dir().expect("a folder can be read");
+        assert!(inside.next().is_none(), "{} is not empty", named.display());
         Self::Named(named.clone())
     }
 
@@ -113,6 +115,7 @@ impl Stack {
         let brokers = Brokers {
             properties: BROKERS.to_owned(),
             doors,
+            folder: Some(folder.path().join("brokers")),
             ..Brokers::default()
         };
         let cluster = Cluster::start_with(NODES, &brokers).await;
