@@ -9,7 +9,6 @@ use gateway::publish::Kafka;
 use runtime::kafka::Pairs;
 use runtime::shutdown::Shutdown;
 use schemas::{Boot, Topic};
-use store::Client;
 
 use super::{ConfigArg, Usage, consumer_ops};
 use crate::config::Config;
@@ -66,14 +65,9 @@ async fn serve(config: &Config, kafka: &Kafka) -> anyhow::Result<()> {
         )?),
         None => None,
     };
-    let Some(client) = tables(config, &shutdown).await? else {
+    let Some(options) = store(config, kafka, &shutdown).await? else {
         return Ok(());
     };
-    let mut options = Options::new(client, config.data_dir.join("unused.cursor"));
-    config.consumer.choose(&mut options);
-    options.shards = servers::shards(config)?;
-    let partitions = usize::try_from(kafka.partitions).unwrap_or(1);
-    remembers(&options, partitions.div_ceil(options.shards.len().max(1))).await?;
     let member = format!("consumer-{}", std::process::id());
     let archivers = archivers(config, kafka)?;
     let group = Arc::new(Group::spawn(reading, options, &member, boot())?);
@@ -142,15 +136,15 @@ async fn remembers(options: &Options, partitions: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The store, its tables brought up to this version; `None` if a stop was asked meanwhile.
-async fn tables(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Option<Client>> {
+/// How to write to the store, once it is fit for it; `None` if a stop was asked meanwhile.
+async fn store(
+    config: &Config,
+    kafka: &Kafka,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Option<Options>> {
     loop {
-        let tried = async {
-            servers::migrate(config).await?;
-            servers::client(config)
-        };
-        match tried.await {
-            Ok(client) => return Ok(Some(client)),
+        match fit(config, kafka).await {
+            Ok(options) => return Ok(Some(options)),
             Err(error) if can_pass(&error) => {
                 tracing::warn!(error = format!("{error:#}"), "the store is not there yet");
             }
@@ -164,11 +158,25 @@ async fn tables(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Option<C
     }
 }
 
+/// The store, its tables brought up to this version, and the tokens of inserts remembered for long enough.
+async fn fit(config: &Config, kafka: &Kafka) -> anyhow::Result<Options> {
+    servers::migrate(config).await?;
+    let client = servers::client(config)?;
+    let mut options = Options::new(client, config.data_dir.join("unused.cursor"));
+    config.consumer.choose(&mut options);
+    options.shards = servers::shards(config)?;
+    let partitions = usize::try_from(kafka.partitions).unwrap_or(1);
+    remembers(&options, partitions.div_ceil(options.shards.len().max(1))).await?;
+    Ok(options)
+}
+
+/// Whether it was the store that could not be reached: nothing of all this is harmed by being done again.
 fn can_pass(error: &anyhow::Error) -> bool {
+    let migrating = error.downcast_ref::<store::migrate::MigrateError>();
+    let asking = error.downcast_ref::<store::StoreError>();
     error.is::<servers::NoEngine>()
-        || error
-            .downcast_ref::<store::migrate::MigrateError>()
-            .is_some_and(store::migrate::MigrateError::can_pass)
+        || migrating.is_some_and(store::migrate::MigrateError::can_pass)
+        || asking.is_some_and(|error| error.class() != store::Class::Rejected)
 }
 
 /// How a reader of this configuration's topics reaches them.

@@ -18,6 +18,8 @@ mod gateway;
 #[cfg(test)]
 mod holes;
 #[cfg(test)]
+mod hung_up;
+#[cfg(test)]
 mod letters;
 #[cfg(test)]
 #[expect(dead_code, reason = "the bench of the pipeline uses the rest")]
