@@ -45,4 +45,4 @@ pub use setup::{KEYS, Key, MODELS, Setup};
 pub use stack::Stack;
 pub use store::StoredEvent;
 pub use truth::Truth;
-pub use wait::{DEADLINE, eventually, listens, within};
+pub use wait::{DEADLINE, eventually, eventually_in, listens, within};

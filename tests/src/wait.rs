@@ -13,7 +13,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(25);
 ///
 /// # Panics
 /// At the deadline.
-pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn eventually<T>(what: &str, probe: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually_in(DEADLINE, what, probe).await
+}
+
+/// The same with a deadline of one's own, where many faults come together.
+///
+/// # Panics
+/// At the deadline.
+pub async fn eventually_in<T>(
+    deadline: Duration,
+    what: &str,
+    mut probe: impl AsyncFnMut() -> Option<T>,
+) -> T {
     let looking = async {
         let mut tick = tokio::time::interval(LOOK_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -24,7 +36,7 @@ pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>
             }
         }
     };
-    within(what, looking).await
+    in_time(deadline, what, looking).await
 }
 
 /// Waits for something that comes by itself.
@@ -32,9 +44,13 @@ pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>
 /// # Panics
 /// At the deadline.
 pub async fn within<T>(what: &str, coming: impl Future<Output = T>) -> T {
-    tokio::time::timeout(DEADLINE, coming)
+    in_time(DEADLINE, what, coming).await
+}
+
+async fn in_time<T>(deadline: Duration, what: &str, coming: impl Future<Output = T>) -> T {
+    tokio::time::timeout(deadline, coming)
         .await
-        .unwrap_or_else(|_| panic!("waited {} s in vain: {what}", DEADLINE.as_secs()))
+        .unwrap_or_else(|_| panic!("waited {} s in vain: {what}", deadline.as_secs()))
 }
 
 /// Waits until somebody listens there.

@@ -8,9 +8,10 @@ use std::time::Duration;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
-use tests::{Cluster, Part, Proxy, TopicView, Weather, eventually};
+use tests::{Cluster, Part, Proxy, TopicView, Weather};
 
 use crate::pace::Lane;
+use crate::patience::eventually;
 use crate::size::Size;
 use crate::stack::NODES;
 use crate::table::{Table, Void};

@@ -4,9 +4,10 @@
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
-use tests::{eventually, partitions};
+use tests::partitions;
 
 use crate::pace::Lane;
+use crate::patience::eventually;
 use crate::size::Size;
 use crate::stack::{Member, PARTITIONS, share};
 use crate::table::{Table, Void};

@@ -1,18 +1,20 @@
 //! Deliveries that come twice and out of order: somebody reads records of the topic and sends them to it again, shuffled, to
 //! any partition. It runs beside all other faults and may be stopped by them.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::OwnedMessage;
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
-use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
-use tests::eventually;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{DeliveryResult, OwnedMessage};
+use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::{ClientConfig, ClientContext, Message, Offset, TopicPartitionList};
 
 use crate::pace::Lane;
+use crate::patience::eventually;
 use crate::stack::{PARTITIONS, usage_topic};
 use crate::table::{Table, Void};
 
@@ -31,13 +33,17 @@ pub async fn send(
     for _ in 0..times {
         lane.next().await;
         let seed = rng.random();
-        // The first requests may still be on their way into the topic.
-        let sent = eventually("the topic has records", async || {
+        // The first requests may still be on their way into the topic, and a broker on its way back.
+        let records = eventually("the topic can be read", async || {
             let (servers, mut dice) = (servers.clone(), StdRng::seed_from_u64(seed));
-            let sending = tokio::task::spawn_blocking(move || again(&servers, each, &mut dice));
-            Some(sending.await.expect("no panic")).filter(|sent| *sent != Ok(0))
+            let reading = tokio::task::spawn_blocking(move || read(&servers, each, &mut dice));
+            let read = reading.await.expect("no panic").ok()?;
+            (!read.is_empty()).then_some(read)
         })
         .await;
+        let (servers, mut dice) = (servers.clone(), StdRng::seed_from_u64(seed));
+        let sending = tokio::task::spawn_blocking(move || again(&servers, records, &mut dice));
+        let sent = sending.await.expect("no panic");
         let sent = sent.map_err(|why| Void { fault: COPIES, why })?;
         table.bit(
             COPIES,
@@ -48,19 +54,37 @@ pub async fn send(
     Ok(())
 }
 
-fn again(servers: &str, each: i64, rng: &mut StdRng) -> Result<usize, String> {
+/// Some of each partition.
+fn read(servers: &str, each: i64, rng: &mut StdRng) -> Result<Vec<OwnedMessage>, KafkaError> {
     let mut records = Vec::new();
     for partition in 0..i32::try_from(PARTITIONS).expect("few") {
         records.extend(some_of(servers, partition, each, rng)?);
     }
-    if records.is_empty() {
-        return Ok(0);
+    Ok(records)
+}
+
+/// Counts what brokers acknowledge.
+#[derive(Default)]
+struct Acknowledged(AtomicUsize);
+
+impl ClientContext for Acknowledged {}
+
+impl ProducerContext for Acknowledged {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, delivered: &DeliveryResult<'_>, (): ()) {
+        if delivered.is_ok() {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
     }
+}
+
+fn again(servers: &str, mut records: Vec<OwnedMessage>, rng: &mut StdRng) -> Result<usize, String> {
     records.shuffle(rng);
-    let producer: ThreadedProducer<DefaultProducerContext> = client(servers)
+    let producer: ThreadedProducer<Acknowledged> = client(servers)
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        .create()
+        .create_with_context(Acknowledged::default())
         .map_err(|error| error.to_string())?;
     let topic = usage_topic();
     for record in &records {
@@ -82,7 +106,12 @@ fn again(servers: &str, each: i64, rng: &mut StdRng) -> Result<usize, String> {
     producer
         .flush(DELIVERY)
         .map_err(|error| error.to_string())?;
-    Ok(records.len())
+    let acknowledged = producer.context().0.load(Ordering::Relaxed);
+    if acknowledged == records.len() {
+        Ok(acknowledged)
+    } else {
+        Err(format!("{acknowledged} of {} acknowledged", records.len()))
+    }
 }
 
 /// Records of a partition, from any place on.
@@ -91,47 +120,29 @@ fn some_of(
     partition: i32,
     each: i64,
     rng: &mut StdRng,
-) -> Result<Vec<OwnedMessage>, String> {
+) -> Result<Vec<OwnedMessage>, KafkaError> {
     let consumer: BaseConsumer = client(servers)
         .set("group.id", "copies")
         .set("enable.auto.commit", "false")
-        .create()
-        .map_err(|error| error.to_string())?;
+        .create()?;
     let topic = usage_topic();
-    let (low, high) = retry(|| consumer.fetch_watermarks(&topic, partition, ASK))?;
+    let (low, high) = consumer.fetch_watermarks(&topic, partition, ASK)?;
     if high <= low {
         return Ok(Vec::new());
     }
     let from = rng.random_range(low..high);
     let wanted = usize::try_from((high - from).min(each)).expect("few");
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(&topic, partition, Offset::Offset(from))
-        .map_err(|error| error.to_string())?;
-    consumer.assign(&list).map_err(|error| error.to_string())?;
+    list.add_partition_offset(&topic, partition, Offset::Offset(from))?;
+    consumer.assign(&list)?;
     let mut records = Vec::with_capacity(wanted);
-    let mut silent = 0;
     while records.len() < wanted {
-        match consumer.poll(ASK) {
-            Some(Ok(message)) => records.push(message.detach()),
-            // The broker that leads it may be away; another takes over before long.
-            _ if silent < TRIES => silent += 1,
-            _ => return Err(format!("partition {partition} can not be read")),
+        match consumer.poll(DELIVERY) {
+            Some(message) => records.push(message?.detach()),
+            None => break,
         }
     }
     Ok(records)
-}
-
-const TRIES: usize = 30;
-
-fn retry<T, E: ToString>(mut ask: impl FnMut() -> Result<T, E>) -> Result<T, String> {
-    let mut last = String::new();
-    for _ in 0..TRIES {
-        match ask() {
-            Ok(answer) => return Ok(answer),
-            Err(error) => last = error.to_string(),
-        }
-    }
-    Err(last)
 }
 
 fn client(servers: &str) -> ClientConfig {

@@ -4,11 +4,12 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use std::net::SocketAddr;
 
-use tests::{eventually, partitions};
+use tests::partitions;
 use tokio::net::TcpStream;
 
 use crate::load::Load;
 use crate::pace::Lane;
+use crate::patience::eventually;
 use crate::size::Size;
 use crate::stack::Engine;
 use crate::table::{Table, Void};

@@ -4,10 +4,10 @@
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
-use tests::eventually;
 
 use crate::load::Load;
 use crate::pace::Lane;
+use crate::patience::eventually;
 use crate::stack::Gateway;
 use crate::table::{Table, Void};
 

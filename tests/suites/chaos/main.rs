@@ -11,6 +11,7 @@ mod gateways;
 mod judge;
 mod load;
 mod pace;
+mod patience;
 mod process;
 mod run;
 mod settle;

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use rustix::process::Signal;
-use tests::{Serving, eventually};
+use tests::Serving;
 
+use crate::patience::eventually;
 use crate::table::Void;
 
 const KILLED: i32 = 9;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use store::Client;
-use tests::{command, eventually, partitions};
+use tests::{command, partitions};
 
+use crate::patience::eventually;
 use crate::stack::{PARTITIONS, Stack};
 
 /// How often completeness is asked for, and how many times at most.

@@ -10,11 +10,10 @@ use std::time::Duration;
 use schemas::Topic;
 use store::{Client, Credentials, DataDir, User};
 use tempfile::TempDir;
-use tests::{
-    Brokers, Cluster, Door, Proxy, Setup, TopicView, eventually, free_address, partitions, tollgate,
-};
+use tests::{Brokers, Cluster, Door, Proxy, Setup, TopicView, free_address, partitions, tollgate};
 
 use crate::disk::Disk;
+use crate::patience::eventually;
 use crate::process::Process;
 use crate::size::Size;
 
