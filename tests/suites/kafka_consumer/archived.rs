@@ -8,9 +8,9 @@ use rdkafka::admin::AdminOptions;
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::Topic;
 use tests::command::run;
-use tests::eventually;
+use tests::{At, eventually};
 
-use super::member::{At, Member};
+use super::member::Member;
 use super::stand::{PARTITIONS, Stand};
 
 const TABLES: [&str; 3] = ["audit_log", "usage_events", "cuts"];
