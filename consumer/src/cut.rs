@@ -4,7 +4,11 @@
 use schemas::{CutRule, Cutter};
 
 use crate::decode::{Newer, Rows};
+use crate::room::Room;
 use crate::source::Record;
+
+/// A batch that has so much needs room to grow.
+const ROOM_FROM_BYTES: usize = 2 << 20;
 
 /// The records since the last boundary, decoded as they come.
 #[derive(Debug)]
@@ -30,6 +34,16 @@ impl Gathering {
     /// How many records the open batch has.
     pub(crate) fn records(&self) -> i64 {
         self.rows.records()
+    }
+
+    /// Whether it grows without having room for it.
+    pub(crate) fn wants_room(&self) -> bool {
+        self.rule.bytes() >= ROOM_FROM_BYTES && !self.rows.has_room()
+    }
+
+    /// The open batch may grow; what it has is given back with its rows.
+    pub(crate) fn give_room(&mut self, room: Room) {
+        self.rows.keep(room);
     }
 
     /// Where the open batch starts.

@@ -6,6 +6,7 @@ use schemas::rows::{BatchDigest, Fate, Source as Place, rows_of};
 use schemas::{AuditRow, CutRow, DeadLetter, Decoded, Micros, UsageRow, decode};
 use store::Stored;
 
+use crate::room::Room;
 use crate::source::Record;
 
 /// Rows by the month of `received`, `year * 100 + month`.
@@ -36,6 +37,7 @@ pub struct Rows {
     digest: BatchDigest,
     audit: ByMonth<AuditRow>,
     usage: ByMonth<UsageRow>,
+    room: Option<Room>,
 }
 
 /// Rows that room is taken for at once, at the least.
@@ -64,7 +66,18 @@ impl Rows {
             digest: BatchDigest::default(),
             audit: BTreeMap::new(),
             usage: BTreeMap::new(),
+            room: None,
         }
+    }
+
+    /// Whether there is room for them to become many.
+    pub(crate) fn has_room(&self) -> bool {
+        self.room.is_some()
+    }
+
+    /// Keeps the room as long as the rows.
+    pub(crate) fn keep(&mut self, room: Room) {
+        self.room = Some(room);
     }
 
     /// The empty batch after this one.

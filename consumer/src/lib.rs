@@ -25,6 +25,7 @@ mod order;
 mod read;
 pub mod rebuild;
 mod replay;
+mod room;
 mod run;
 #[cfg(test)]
 #[path = "../tests/suite/events.rs"]
@@ -46,6 +47,7 @@ pub use horizon::horizon_findings;
 pub use lives::{Aside, Gap, ProducerNews, Report};
 pub use options::{Hold, Options};
 pub use replay::{ReplayError, Replayed, replay};
+pub use room::Rooms;
 pub use source::{
     Delivered, Group, GroupProgress, GroupStatus, JournalSource, KafkaLog, KafkaOptions, Kept,
     LetterBox, NotToBeRead, Original, Progress, Read, Reader, Record, Source, SourceError,

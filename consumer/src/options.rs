@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use store::Client;
 
+use crate::room::Rooms;
 use crate::worker::Bounds;
 
 /// Says at a named point whether the consumer is to stand still there, as if it had died.
@@ -41,6 +42,8 @@ pub struct Options {
     pub clock: fn() -> i64,
     /// For tests: where to stand still.
     pub hold: Option<Hold>,
+    /// How many large batches all partitions together hold at a time.
+    pub rooms: Rooms,
 }
 
 impl Options {
@@ -61,6 +64,7 @@ impl Options {
             silent_after: Duration::from_mins(1),
             clock: runtime::clock::now_us,
             hold: None,
+            rooms: Rooms::default(),
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::error::Halt;
+use crate::room::Rooms;
 use crate::signals::Signals;
 use crate::source::{Read, Reader, Source, SourceError};
 use crate::status::News;
@@ -23,6 +24,7 @@ pub(crate) struct Reading<'a, S: Source> {
     started: Instant,
     news: News,
     signals: Signals,
+    rooms: Rooms,
     /// Nothing more is read, for this reason; `None` where there is none to give.
     #[expect(
         clippy::option_option,
@@ -37,8 +39,8 @@ impl<'a, S: Source> Reading<'a, S> {
         source: &'a S,
         boundary: i64,
         started: Instant,
-        news: News,
-        signals: Signals,
+        (news, signals): (News, Signals),
+        rooms: Rooms,
     ) -> Self {
         Self {
             source,
@@ -46,6 +48,7 @@ impl<'a, S: Source> Reading<'a, S> {
             started,
             news,
             signals,
+            rooms,
             over: None,
         }
     }
@@ -90,6 +93,9 @@ impl<'a, S: Source> Reading<'a, S> {
     }
 
     async fn turn(&mut self, worker: &mut Worker) -> Result<(), Option<Halt>> {
+        if worker.wants_room() {
+            worker.give_room(self.rooms.take().await);
+        }
         for _ in 0..RECORDS_A_TURN {
             // Asked before reading: what was synced before the order to end is then seen by the read.
             let draining = self.signals.drain.is_cancelled();

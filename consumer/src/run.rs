@@ -50,7 +50,13 @@ pub(crate) async fn run<S: Source>(
         let hands = Hands {
             source,
             worker: Worker::new(rows, bounds, doubtful),
-            reading: Reading::new(source, boundary, started, news.clone(), signals.clone()),
+            reading: Reading::new(
+                source,
+                boundary,
+                started,
+                (news.clone(), signals.clone()),
+                options.rooms.clone(),
+            ),
             writer,
             commit,
             auditor,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::cut::Gathering;
 use crate::decode::{Newer, Rows};
+use crate::room::Room;
 use crate::source::Record;
 
 /// A batch that has so many records at the end of the log is ended before its linger: what is held in memory stays
@@ -180,6 +181,16 @@ impl Worker {
     pub(crate) fn wants_records(&self) -> bool {
         let is_ahead = self.work.is_some() && self.gathering.records() >= self.bounds.ahead;
         self.ready.is_none() && !self.leaves && !is_ahead
+    }
+
+    /// Whether the open batch grows without having room for it.
+    pub(crate) fn wants_room(&self) -> bool {
+        self.gathering.wants_room()
+    }
+
+    /// The open batch may grow.
+    pub(crate) fn give_room(&mut self, room: Room) {
+        self.gathering.give_room(room);
     }
 
     /// Whether batches are ended without the linger.

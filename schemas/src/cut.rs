@@ -41,6 +41,12 @@ impl CutRule {
         Cutter::EndsHere
     }
 
+    /// The bytes of the records since the last boundary.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether nothing has been read since the last boundary.
     #[must_use]
     pub fn is_at_boundary(&self) -> bool {
