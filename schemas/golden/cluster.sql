@@ -256,3 +256,16 @@ ALTER TABLE tollgate_all.usage_events ON CLUSTER 'main'
     ADD COLUMN IF NOT EXISTS attempt_priced_as Array(LowCardinality(String)) AFTER attempt_providers,
     ADD COLUMN IF NOT EXISTS attempt_billables Array(Enum8('' = 0, 'yes' = 1, 'no' = 2, 'unclear' = 3)) AFTER attempt_priced_as,
     MODIFY COLUMN api Enum8('chat' = 1, 'completions' = 2, 'responses' = 3, 'embeddings' = 4, 'images' = 5, 'audio' = 6, 'messages' = 7, 'generate_content' = 8, 'moderations' = 9, 'models' = 10, 'unmetered' = 11, 'converse' = 12, 'realtime' = 13, 'rerank' = 14, 'count_tokens' = 15);
+
+-- Where the numbers of a start are, and the records of a time, without reading the whole table. Rows lie in the order of the log,
+-- which is nearly that of numbers and of times. A name or a number that is nowhere costs a look at the filters alone.
+ALTER TABLE tollgate.audit_log ON CLUSTER 'main'
+    ADD INDEX IF NOT EXISTS boots boot TYPE bloom_filter(0.0001) GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS numbers cityHash64(producer, boot, intDiv(ifNull(producer_seq, -1), 16384)) TYPE bloom_filter(0.0001) GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS times received TYPE minmax GRANULARITY 1;
+
+-- The same for rows that were written before, in the background.
+ALTER TABLE tollgate.audit_log ON CLUSTER 'main'
+    MATERIALIZE INDEX IF EXISTS boots,
+    MATERIALIZE INDEX IF EXISTS numbers,
+    MATERIALIZE INDEX IF EXISTS times;

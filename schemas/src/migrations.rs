@@ -40,6 +40,16 @@ pub const ALL: &[(u32, &str, &str)] = &[
         "usage_priced_as",
         include_str!("../migrations/0008_usage_priced_as.sql"),
     ),
+    (
+        9,
+        "audit_log_indexes",
+        include_str!("../migrations/0009_audit_log_indexes.sql"),
+    ),
+    (
+        10,
+        "audit_log_indexed",
+        include_str!("../migrations/0010_audit_log_indexed.sql"),
+    ),
 ];
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod audit;
 mod convert;
 mod digest;
 mod macros;
+pub mod numbers;
 mod parts;
 mod producer;
 mod usage;

@@ -12,6 +12,13 @@ use std::time::Duration;
 const TABLE: &str = "schema_migrations";
 const COLUMNS: &str =
     "version UInt32, name String, sha256 String, applied_us Int64, only_adds Bool";
+/// What a statement that only adds says.
+const ADDING: [&str; 4] = [
+    "CREATE TABLE IF NOT EXISTS",
+    "ADD COLUMN IF NOT EXISTS",
+    "ADD INDEX IF NOT EXISTS",
+    "MATERIALIZE INDEX IF EXISTS",
+];
 /// A migration may rewrite a table.
 const MIGRATION_TIMEOUT: Duration = Duration::from_mins(10);
 
@@ -48,7 +55,7 @@ impl Migration<'_> {
     fn only_adds(&self) -> bool {
         let words = self.sql.split_whitespace();
         let code = words.collect::<Vec<_>>().join(" ").to_ascii_uppercase();
-        (code.contains("CREATE TABLE IF NOT EXISTS") || code.contains("ADD COLUMN IF NOT EXISTS"))
+        ADDING.iter().any(|adding| code.contains(adding))
             && !["DROP ", "MODIFY ", "RENAME ", "DELETE ", "UPDATE "]
                 .iter()
                 .any(|change| code.contains(change))

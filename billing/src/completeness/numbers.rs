@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use schemas::rows::numbers::near;
 use serde::Deserialize;
 use store::Client;
 
@@ -252,14 +253,14 @@ async fn numbers(
     struct Numbers {
         seqs: Vec<i64>,
     }
+    let (producer, boot) = (quoted(&scope.producer), quoted(&scope.boot));
     let sql = format!(
         "SELECT arraySort(groupUniqArray(assumeNotNull(producer_seq))) AS seqs FROM audit_log \
-        WHERE {} AND fate = 'event' AND producer = {} AND boot = {} AND producer_seq >= {} AND producer_seq <= {}",
+        WHERE {} AND fate = 'event' AND producer = {producer} AND boot = {boot} AND producer_seq >= {} AND producer_seq <= {}{}",
         window.widened().condition(),
-        quoted(&scope.producer),
-        quoted(&scope.boot),
         range.first,
-        range.last
+        range.last,
+        near(&producer, &boot, &[(range.first, range.last)])
     );
     let rows: Vec<Numbers> = json_rows(client, &sql, TIMEOUT).await?;
     Ok(rows.into_iter().flat_map(|row| row.seqs).collect())
@@ -276,16 +277,20 @@ pub(super) async fn conflicts(
     struct Number {
         seq: i64,
     }
+    let (producer, boot) = (quoted(&scope.producer), quoted(&scope.boot));
     let mut numbers = Vec::new();
     for stretches in found.copied.chunks(STRETCHES_AT_ONCE) {
+        let ranges: Vec<_> = stretches
+            .iter()
+            .map(|stretch| (stretch * STRETCH, (stretch + 1) * STRETCH - 1))
+            .collect();
         let stretches: Vec<String> = stretches.iter().map(ToString::to_string).collect();
         let sql = format!(
-            "SELECT assumeNotNull(producer_seq) AS seq FROM audit_log WHERE {} AND fate = 'event' AND producer = {} AND boot = {} \
-                AND intDiv(producer_seq, {STRETCH}) IN ({}) GROUP BY seq HAVING uniqExact(leaf) > 1 ORDER BY seq LIMIT {MAX_GAPS}",
+            "SELECT assumeNotNull(producer_seq) AS seq FROM audit_log WHERE {} AND fate = 'event' AND producer = {producer} AND boot = {boot} \
+                AND intDiv(producer_seq, {STRETCH}) IN ({}){} GROUP BY seq HAVING uniqExact(leaf) > 1 ORDER BY seq LIMIT {MAX_GAPS}",
             window.condition(),
-            quoted(&scope.producer),
-            quoted(&scope.boot),
-            stretches.join(", ")
+            stretches.join(", "),
+            near(&producer, &boot, &ranges)
         );
         let rows: Vec<Number> = json_rows(client, &sql, TIMEOUT).await?;
         numbers.extend(rows.into_iter().map(|row| row.seq));

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use schemas::event::FIRST_PRODUCER_SEQ;
 use schemas::producer::Standing;
+use schemas::rows::numbers;
 use store::{Client, StoreError};
 
 use super::boot::{Claim, Key};
@@ -118,10 +119,11 @@ async fn words_at(
             "{or}(producer_seq >= {first} AND producer_seq <= {last})"
         );
     }
+    let near = numbers::near("wanted_producer", "wanted_boot", ranges);
     let sql = format!(
-        "SELECT intDiv(assumeNotNull(producer_seq), {WORD}) AS word, \
+        "WITH ? AS wanted_producer, ? AS wanted_boot SELECT intDiv(assumeNotNull(producer_seq), {WORD}) AS word, \
             groupBitOr(bitShiftLeft(toUInt64(1), toUInt8(assumeNotNull(producer_seq) % {WORD}))) \
-        FROM audit_log WHERE producer = ? AND boot = ? AND fate = 'event' AND ({within}) \
+        FROM audit_log WHERE producer = wanted_producer AND boot = wanted_boot AND fate = 'event' AND ({within}){near} \
         GROUP BY word ORDER BY word LIMIT {MAX_WORDS}"
     );
     let query = client.query(&sql).bind(producer).bind(boot);

@@ -116,6 +116,71 @@ async fn our_tables_remember_tokens_and_migrations_are_applied_once() {
     assert_eq!(findings.expect("an answer"), [""; 0]);
 }
 
+/// So many records of two starts whose numbers are far apart, as they lie in a partition.
+const INDEXED: u64 = 400_000;
+
+async fn fill(store: &StoreUnderTest, numbers: std::ops::Range<u64>) {
+    let sql = format!(
+        "INSERT INTO audit_log SELECT 't:1', 0, toInt64(number), 'event', '', generateUUIDv4(), 'acme', 'gw-1', \
+            concat(toString(number % 2 + 1), '-0707070707070707'), toInt64(intDiv(number, 2) + (number % 2) * 9000000), \
+            toDateTime64('2026-11-01 00:00:00', 6, 'UTC') + toIntervalSecond(number), '', '' FROM numbers({}, {})",
+        numbers.start,
+        numbers.end - numbers.start
+    );
+    store.run(&sql).await;
+}
+
+/// The rows that the engine means to read, and those that are found.
+async fn looked_at(store: &StoreUnderTest, condition: &str) -> (u64, u64) {
+    // A name from a common table expression stands for a constant, as in the watch's question.
+    let ask = format!(
+        "WITH 'gw-1' AS p, '2-0707070707070707' AS b SELECT count() FROM audit_log WHERE {condition}"
+    );
+    let plan = store.text(&format!("EXPLAIN ESTIMATE {ask}")).await;
+    let rows = plan.split('\t').nth(3).map_or("0", str::trim);
+    let found = store.text(&ask).await;
+    (
+        rows.parse().expect("a number"),
+        found.parse().expect("a number"),
+    )
+}
+
+#[tokio::test]
+async fn a_few_numbers_and_a_short_time_are_found_without_reading_the_whole_trail() {
+    let store = StoreUnderTest::start().await;
+    // Half of the rows were there before the indexes.
+    let before = store::migrate::migrate(&store.client, &migrations::ALL[..8]).await;
+    before.expect("tables");
+    fill(&store, 0..INDEXED / 2).await;
+    let after = store::migrate::migrate(&store.client, migrations::ALL).await;
+    after.expect("indexes");
+    fill(&store, INDEXED / 2..INDEXED).await;
+    let pending = format!(
+        "SELECT count() FROM system.mutations WHERE database = '{}' AND NOT is_done",
+        store.database
+    );
+    tests::eventually("what was there before is indexed", async || {
+        (store.text(&pending).await == "0").then_some(())
+    })
+    .await;
+    for first in [10_000, 150_000] {
+        let range = (9_000_000 + first, 9_000_000 + first + 99);
+        let near = schemas::rows::numbers::near("p", "b", &[range]);
+        let (first, last) = range;
+        let condition = format!(
+            "producer = p AND boot = b AND producer_seq >= {first} AND producer_seq <= {last}{near}"
+        );
+        let (read, found) = looked_at(&store, &condition).await;
+        assert_eq!(found, 100, "each of them is found");
+        assert!(read < INDEXED / 5, "{read} rows");
+    }
+    let (read, found) = looked_at(&store, "boot = '3-0707070707070707'").await;
+    assert!(found == 0 && read < INDEXED / 5, "{read} rows");
+    let hour = "received >= '2026-11-02 00:00:00' AND received < '2026-11-02 01:00:00'";
+    let (read, found) = looked_at(&store, hour).await;
+    assert!(found == 3_600 && read < INDEXED / 5, "{read} rows");
+}
+
 #[tokio::test]
 async fn a_compressed_insert_is_taken_whole_and_a_torn_one_not_at_all() {
     let store = StoreUnderTest::start().await;
