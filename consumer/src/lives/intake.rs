@@ -14,7 +14,8 @@ const MAX_REASONS: usize = 100;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lives {
     beats: BTreeMap<(String, String), ProducerRow>,
-    steps: Vec<ProducerRow>,
+    /// By the hash of the record: one that is read again is no second step.
+    steps: BTreeMap<[u8; 32], ProducerRow>,
     unreadable: Vec<String>,
 }
 
@@ -23,7 +24,9 @@ impl Lives {
     pub(crate) fn take(&mut self, kind: RecordKind, bytes: &[u8]) {
         match ProducerRow::of(kind, bytes) {
             Ok(row) if row.kind() == Some(ProducerKind::Heartbeat) => self.beat(row),
-            Ok(row) => self.steps.push(row),
+            Ok(row) => {
+                self.steps.insert(leaf_hash(bytes), row);
+            }
             Err(why) => self.complain(&why),
         }
     }
@@ -56,7 +59,7 @@ impl Lives {
 
     /// The earliest clock that they show.
     pub(crate) fn oldest(&self) -> Option<i64> {
-        let rows = self.steps.iter().chain(self.beats.values());
+        let rows = self.steps.values().chain(self.beats.values());
         rows.map(|row| row.clock).min()
     }
 
@@ -78,7 +81,7 @@ impl Lives {
     /// The rows by month, as the table is split.
     fn by_month(&self) -> BTreeMap<u32, Vec<Stored<ProducerRow>>> {
         let mut months: BTreeMap<u32, Vec<_>> = BTreeMap::new();
-        for row in self.steps.iter().chain(self.beats.values()) {
+        for row in self.steps.values().chain(self.beats.values()) {
             let month = months.entry(Micros(row.clock).month()).or_default();
             month.push(Stored(row.clone()));
         }
@@ -249,6 +252,7 @@ mod tests {
         put(&mut aside, 3, "gw-1");
         put(&mut aside, 4, "gw-2");
         let step = life("gw-1", 5, ProducerState::Live).encode();
+        aside.put(5, RecordKind::Producer, &step);
         aside.put(5, RecordKind::Producer, &step);
         let handed = aside.hand_out();
         put(&mut aside, 7, "gw-1");

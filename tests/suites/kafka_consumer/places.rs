@@ -81,13 +81,7 @@ async fn a_producers_topic_made_anew_is_read_from_its_beginning_whatever_was_com
     is_heard(&stand, "gw-1", 2).await;
     member.stop().await;
 
-    let producers = Stand::topic(Topic::Producers);
-    let deleted = stand
-        .admin()
-        .delete_topics(&[&producers], &AdminOptions::new())
-        .await;
-    assert!(deleted.expect("an answer")[0].is_ok(), "the topic is gone");
-    stand.make_topics().await;
+    make_producers_anew(&stand).await;
     // The new one is longer than what was committed of the old.
     say(&stand, "gw-2", 7);
     for position in 3..9 {
@@ -97,5 +91,46 @@ async fn a_producers_topic_made_anew_is_read_from_its_beginning_whatever_was_com
     let member = Member::start(&stand, "one");
     is_heard(&stand, "gw-1", 8).await;
     is_heard(&stand, "gw-2", 7).await;
+    member.stop().await;
+}
+
+async fn make_producers_anew(stand: &Stand) {
+    let producers = Stand::topic(Topic::Producers);
+    let deleted = stand
+        .admin()
+        .delete_topics(&[&producers], &AdminOptions::new())
+        .await;
+    assert!(deleted.expect("an answer")[0].is_ok(), "the topic is gone");
+    stand.make_topics().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_read_of_a_producers_topic_outlives_it_while_the_store_is_away() {
+    let mut stand = Stand::new().await;
+    let member = Member::start(&stand, "one");
+    say(&stand, "gw-1", 1);
+    stand.flush().await;
+    is_heard(&stand, "gw-1", 1).await;
+    stand.kill_engine();
+    say(&stand, "gw-1", 2);
+    stand.flush().await;
+    eventually("it is read and can not be written", async || {
+        let waits = "what producers say waits for the store";
+        member.log().contains(waits).then_some(())
+    })
+    .await;
+    make_producers_anew(&stand).await;
+    eventually("it is seen that the topic is another one", async || {
+        member
+            .log()
+            .contains("what producers say of themselves is not read; joining again")
+            .then_some(())
+    })
+    .await;
+    say(&stand, "gw-2", 3);
+    stand.flush().await;
+    stand.start_engine().await;
+    is_heard(&stand, "gw-2", 3).await;
+    is_heard(&stand, "gw-1", 2).await;
     member.stop().await;
 }

@@ -127,8 +127,11 @@ pub(super) fn read_lives(shared: &Shared, options: &Options, member: &str, boot:
         Ok(runtime) => runtime,
         Err(error) => return shared.heard(format!("no runtime for producers' lives: {error}")),
     };
+    // What was read and not written outlives each membership: its topic may have been made anew, and then nobody reads it again.
+    let mut unwritten = Lives::default();
     while !shared.is_stopping() {
-        let read = Member::join(shared, options, &runtime, member, boot).and_then(Member::run);
+        let joined = Member::join(shared, options, &runtime, member, boot);
+        let read = joined.and_then(|member| member.run(&mut unwritten));
         if let Err(error) = read {
             tracing::warn!(
                 error,
@@ -213,7 +216,17 @@ impl<'a> Member<'a> {
         })
     }
 
-    fn run(mut self) -> Result<(), String> {
+    /// Reads until it is asked to stop or something is wrong. Begins with what is `unwritten`, and leaves there what still is.
+    fn run(mut self, unwritten: &mut Lives) -> Result<(), String> {
+        self.read = std::mem::take(unwritten);
+        self.records = self.read.len();
+        self.since = (!self.read.is_empty()).then(Instant::now);
+        let ran = self.read_on();
+        *unwritten = self.read;
+        ran
+    }
+
+    fn read_on(&mut self) -> Result<(), String> {
         let consumer = self.consumer.clone();
         while !self.shared.is_stopping() {
             let polled = consumer.poll(POLL);
@@ -250,7 +263,7 @@ impl<'a> Member<'a> {
         Ok(())
     }
 
-    /// A topic that was made anew is joined anew, once what was read of the old one is written.
+    /// A topic that was made anew is joined anew. What was read of the old one, and can not be written yet, is kept meanwhile.
     fn stay(&mut self) -> Result<(), String> {
         if self.topic_at.elapsed() < TOPIC_EVERY {
             return Ok(());
@@ -267,11 +280,11 @@ impl<'a> Member<'a> {
         Err(format!("the topic was made anew: {known} became {found}"))
     }
 
-    /// What was read is another's to write now.
+    /// What was read is another's to keep the place of now. It is written all the same: another may do so too, and changes nothing by
+    /// that; but none can, if the partition went because its topic did.
     fn forget(&mut self) {
-        self.read = Lives::default();
         self.next.clear();
-        (self.records, self.since, self.is_owed) = (0, None, false);
+        self.is_owed = false;
         self.watch.begin_anew();
         self.shared.board.leave();
     }

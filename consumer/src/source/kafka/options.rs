@@ -86,7 +86,8 @@ impl KafkaOptions {
     }
 
     /// What the member of that group takes. Without an offset it begins where the topic begins, never at its end. All partitions
-    /// are given up at each change of the group, and with them what was read of them and not written.
+    /// are given up at each change of the group; what was read of them and not written is written by whoever reads it again, and by
+    /// who has it already.
     pub(crate) fn joining_lives(&self) -> impl Iterator<Item = (&'static str, String)> {
         let session = self.session_timeout.as_millis();
         let own = [
