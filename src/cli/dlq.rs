@@ -139,7 +139,7 @@ impl ListArgs {
                 letter.state.name().to_owned(),
                 class_of(&letter.reason).to_owned(),
                 letter.event_id().map(dlq_show::masked).unwrap_or_default(),
-                letter.bytes.len().to_string(),
+                dlq_show::length(letter).to_string(),
                 letter.reason.clone(),
             ]
         });
@@ -160,6 +160,11 @@ impl ShowArgs {
             write_new(path, &letter.bytes)
                 .with_context(|| format!("{} cannot be written", path.display()))?;
             println!("{} bytes written to {}", letter.bytes.len(), path.display());
+            if let Some(whole) = letter.cut_of {
+                eprintln!(
+                    "these are the first of {whole}: the letter was cut, and the log and `audit_log` have the rest"
+                );
+            }
             return Ok(ExitCode::SUCCESS);
         }
         let original = match &config.log.kafka {

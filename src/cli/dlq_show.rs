@@ -47,8 +47,17 @@ fn fields(letter: &Letter, original: Option<&Original>) -> Vec<(String, String)>
         ("topic", place.topic.clone()),
         ("partition", place.partition.to_string()),
         ("offset", place.offset.to_string()),
-        ("bytes", letter.bytes.len().to_string()),
+        ("bytes", length(letter).to_string()),
     ];
+    if let Some(whole) = letter.cut_of {
+        fields.push((
+            "cut",
+            format!(
+                "the letter has the first {} of {whole} bytes; all are in the log and in `audit_log`",
+                letter.bytes.len()
+            ),
+        ));
+    }
     if let Some(event_id) = letter.event_id() {
         fields.push(("event_id", masked(event_id)));
     }
@@ -74,6 +83,11 @@ fn fields(letter: &Letter, original: Option<&Original>) -> Vec<(String, String)>
         )),
     }
     fields
+}
+
+/// How long the record is, whatever its letter has of it.
+pub fn length(letter: &Letter) -> u64 {
+    letter.cut_of.unwrap_or(letter.bytes.len() as u64)
 }
 
 /// An instant, or nothing where it is not known.

@@ -20,8 +20,10 @@ pub enum Entry {
         at_us: Option<i64>,
         /// Why.
         reason: String,
-        /// What it says.
+        /// What it says, or the first of it.
         bytes: Vec<u8>,
+        /// How many bytes the record has, if these are only the first.
+        cut_of: Option<u64>,
     },
     /// Somebody is about to put these bytes back.
     Begun {
@@ -62,6 +64,7 @@ pub fn fold(entries: impl IntoIterator<Item = Entry>) -> Result<Vec<Letter>, Too
                 at_us,
                 reason,
                 bytes,
+                cut_of,
             } => {
                 if letters.contains_key(&place) {
                     continue;
@@ -72,6 +75,7 @@ pub fn fold(entries: impl IntoIterator<Item = Entry>) -> Result<Vec<Letter>, Too
                     found_us: at_us,
                     reason,
                     bytes,
+                    cut_of,
                     state: LetterState::Waiting,
                 };
                 letters.insert(place, letter);
@@ -126,6 +130,7 @@ mod tests {
             at_us: Some(at_us),
             reason: "r".into(),
             bytes: vec![1],
+            cut_of: None,
         }
     }
 

@@ -31,6 +31,11 @@ pub enum Refused {
     /// It is another record.
     #[error("was mended into another record: its {0} is `{1}` and must stay `{2}`")]
     OtherIdentity(&'static str, String, String),
+    /// Its letter has only the first of it.
+    #[error(
+        "is longer than its letter, which has the first {0} of {1} bytes: take the record from the log or from `audit_log`, mend it, and give it with `--file FILE`"
+    )]
+    Cut(usize, u64),
     /// Another replay was first.
     #[error(
         "was replayed with other bytes before, and the first replay counts: correct the event by an adjustment, not by a second record of it"
@@ -50,7 +55,10 @@ pub fn to_replay(letter: &Letter, mended: Option<&[u8]>) -> Result<Vec<u8>, Refu
         (Some(begun), Some(mended)) if begun != mended => return Err(Refused::OtherBytes),
         (Some(begun), _) => begun,
         (None, Some(mended)) => mended,
-        (None, None) => &letter.bytes,
+        (None, None) => match letter.cut_of {
+            Some(whole) => return Err(Refused::Cut(letter.bytes.len(), whole)),
+            None => &letter.bytes,
+        },
     };
     let event = match decode(RecordKind::Usage, bytes) {
         Decoded::Event(event) => event,
@@ -85,6 +93,7 @@ mod tests {
             found_us: None,
             reason: "r".into(),
             bytes: bytes.to_vec(),
+            cut_of: None,
             state: LetterState::Waiting,
         }
     }
@@ -106,6 +115,16 @@ mod tests {
         assert_eq!(to_replay(&letter, Some(&file)), Ok(good));
         let newer = to_replay(&letter, Some(br#"{"wire":"v2","x":1}"#));
         assert_eq!(newer, Err(Refused::Newer("v2".into())));
+    }
+
+    #[test]
+    fn what_was_cut_goes_back_only_when_it_is_given_whole() {
+        let good = encode(&event(1));
+        let mut letter = letter(&good);
+        letter.cut_of = Some(4_000_000);
+        let refused = to_replay(&letter, None).unwrap_err();
+        assert_eq!(refused, Refused::Cut(good.len(), 4_000_000));
+        assert_eq!(to_replay(&letter, Some(&good)), Ok(good));
     }
 
     #[test]

@@ -81,8 +81,10 @@ pub struct Letter {
     pub found_us: Option<i64>,
     /// Why nobody could read it.
     pub reason: String,
-    /// What it says.
+    /// What it says, or the first of it.
     pub bytes: Vec<u8>,
+    /// How many bytes the record has, if these are only the first: it was too long for the topic of dead letters.
+    pub cut_of: Option<u64>,
     /// What became of it.
     pub state: LetterState,
 }

@@ -47,6 +47,7 @@ fn letter_of((topic, partition, offset, reason, digits): Row) -> Result<Letter, 
         place,
         found_us: said(&bytes, "received_us").and_then(|text| text.parse().ok()),
         reason,
+        cut_of: None,
         state: LetterState::Waiting,
         bytes,
     })

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use rdkafka::admin::{AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use schemas::Topic;
@@ -202,4 +203,59 @@ async fn the_marker_of_a_transaction_at_the_end_of_the_topic_holds_up_no_list() 
     .await;
     // None of ours is in it.
     assert_eq!(Dlq::of(&stand).list(&[]), Vec::<serde_json::Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_letter_that_its_topic_finds_too_long_arrives_cut_and_says_so() {
+    const LONG: usize = 100_000;
+    let stand = Stand::new().await;
+    let topic = Stand::topic(Topic::DeadLetters);
+    let bound = AlterConfig::new(ResourceSpecifier::Topic(&topic));
+    let bound = bound.set("max.message.bytes", "20000");
+    let altered = stand
+        .admin()
+        .alter_configs([&bound], &AdminOptions::new())
+        .await;
+    assert!(altered.expect("an answer")[0].is_ok(), "a smaller bound");
+    // Random, so that packing does not help it under the bound.
+    let noise: String = (0..LONG)
+        .map(|_| char::from(rand::random_range(b'!'..=b'~')))
+        .collect();
+    stand.send(Some(0), noise.as_bytes(), |_| {});
+    stand.send(Some(0), b"short noise", |_| {});
+    stand.produce(0..10);
+    stand.flush().await;
+    let member = Member::start(&stand, "one");
+    let dlq = Dlq::of(&stand);
+    let letters = eventually("both letters are told", async || {
+        let letters = dlq.list(&[]);
+        (letters.len() == 2).then_some(letters)
+    })
+    .await;
+    stand.holds_exactly(10, &[&member]).await;
+    assert_eq!(
+        (text(&letters[0], "bytes"), text(&letters[1], "bytes")),
+        ("100000", "11"),
+        "as long as the records are"
+    );
+    let id = text(&letters[0], "id");
+    let shown = dlq.says(&["show", id], 0);
+    assert!(
+        shown.contains("cut") && shown.contains("of 100000 bytes"),
+        "{shown}"
+    );
+    assert!(
+        !dlq.says(&["show", text(&letters[1], "id")], 0)
+            .contains("of 11 bytes")
+    );
+    let file = stand.folder().join("cut.json");
+    let said = dlq.says(&["show", id, "--to", &file.display().to_string()], 0);
+    assert!(said.contains("the first of 100000"), "{said}");
+    let kept = std::fs::read(&file).expect("a file");
+    assert!(kept.len() > 10_000 && noise.as_bytes().starts_with(&kept));
+    let refused = dlq.says(&["replay", id], 1);
+    assert!(refused.contains("longer than its letter"), "{refused}");
+    let whole = "SELECT toUInt64(max(length(bytes))) FROM audit_log WHERE fate = 'dead_letter'";
+    assert_eq!(stand.count(whole).await, LONG as u64);
+    member.stop().await;
 }

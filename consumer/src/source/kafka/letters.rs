@@ -327,6 +327,7 @@ fn entry_of(message: &BorrowedMessage<'_>) -> Option<Entry> {
                 .map(|time_ms| time_ms * 1_000),
             reason: headers.get(REASON)?.clone(),
             bytes,
+            cut_of: headers.get(CUT_OF).and_then(|length| length.parse().ok()),
         }),
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{
     BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
@@ -22,8 +23,11 @@ use super::letters::CUT_OF;
 use super::options::KafkaOptions;
 use crate::decode::Rows;
 
-/// So much of a record goes into its letter. No record of a gateway is longer, and the topic's bound leaves room for headers.
+/// So much of a record goes into its letter. No record of a gateway is longer, and the bound of a topic that we made leaves room for
+/// headers. Of one that somebody else made it may not: then less goes in.
 const MAX_LETTER_BYTES: usize = 1 << 20;
+/// A topic that does not take so much takes no letters.
+const LEAST_LETTER_BYTES: usize = 512;
 
 /// The sender of a member.
 pub(crate) struct Sending {
@@ -34,6 +38,28 @@ pub(crate) struct Sending {
     member: String,
     boot: Boot,
     sent: AtomicU64,
+    /// So much of a record the topic of dead letters has been seen to take.
+    letter_bytes: AtomicUsize,
+}
+
+/// What is told of a record that nobody can use: where it stands, why, and what it says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dispatch<'a> {
+    /// The log, by name and identity.
+    pub topic: &'a str,
+    pub partition: i32,
+    pub offset: i64,
+    pub reason: &'a str,
+    pub bytes: &'a [u8],
+}
+
+/// What became of a flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Landed {
+    All,
+    /// One at least is longer than its topic takes.
+    TooLong,
+    Failed,
 }
 
 /// What became of records that were sent together.
@@ -41,6 +67,7 @@ pub(crate) struct Sending {
 struct Flight {
     left: AtomicUsize,
     failed: AtomicBool,
+    too_long: AtomicBool,
     landed: Notify,
 }
 
@@ -52,10 +79,26 @@ impl Flight {
         })
     }
 
-    fn land(&self, failed: bool) {
-        self.failed.fetch_or(failed, Ordering::AcqRel);
+    fn land(&self, error: Option<&KafkaError>) {
+        let code = error.and_then(KafkaError::rdkafka_error_code);
+        let is_too_long = code == Some(RDKafkaErrorCode::MessageSizeTooLarge);
+        self.failed.fetch_or(error.is_some(), Ordering::AcqRel);
+        self.too_long.fetch_or(is_too_long, Ordering::AcqRel);
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.landed.notify_one();
+        }
+    }
+
+    async fn end(&self) -> Landed {
+        while self.left.load(Ordering::Acquire) > 0 {
+            self.landed.notified().await;
+        }
+        if self.too_long.load(Ordering::Acquire) {
+            Landed::TooLong
+        } else if self.failed.load(Ordering::Acquire) {
+            Landed::Failed
+        } else {
+            Landed::All
         }
     }
 }
@@ -78,13 +121,14 @@ impl ProducerContext for Told {
     type DeliveryOpaque = Arc<Flight>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, flight: Arc<Flight>) {
-        if let Err((error, _)) = result {
+        let error = result.as_ref().err().map(|(error, _)| error);
+        if let Some(error) = error {
             tracing::warn!(
                 error = shown(error),
                 "a record of the consumer's was not taken"
             );
         }
-        flight.land(result.is_err());
+        flight.land(error);
     }
 }
 
@@ -105,6 +149,7 @@ impl Sending {
             member,
             boot,
             sent: AtomicU64::new(0),
+            letter_bytes: AtomicUsize::new(MAX_LETTER_BYTES),
         })
     }
 
@@ -138,13 +183,10 @@ impl Sending {
     pub(crate) async fn life_taken(&self, record: &ProducerRecord) -> Result<(), String> {
         let flight = Flight::of(1);
         self.send_life(record, flight.clone())?;
-        while flight.left.load(Ordering::Acquire) > 0 {
-            flight.landed.notified().await;
+        match flight.end().await {
+            Landed::All => Ok(()),
+            _ => Err(format!("topic {} did not take it", self.producers)),
         }
-        if flight.failed.load(Ordering::Acquire) {
-            return Err(format!("topic {} did not take it", self.producers));
-        }
-        Ok(())
     }
 
     fn send_life(&self, record: &ProducerRecord, flight: Arc<Flight>) -> Result<(), String> {
@@ -166,44 +208,81 @@ impl Sending {
 
     /// Sends the unreadable records of a batch, and waits until all are taken.
     pub(crate) async fn dead_letters(&self, rows: &Rows) -> Result<(), String> {
-        let letters: Vec<_> = rows.unreadable().collect();
-        let flight = Flight::of(letters.len());
         let place = rows.place();
-        let partition = place.partition.to_string();
+        let told = rows.unreadable().map(|row| Dispatch {
+            topic: place.topic.as_str(),
+            partition: place.partition,
+            offset: row.offset,
+            reason: &row.reason,
+            bytes: &row.bytes.0,
+        });
+        self.letters(&told.collect::<Vec<_>>()).await
+    }
+
+    /// Sends letters, and waits until all are taken.
+    pub(crate) async fn letters(&self, letters: &[Dispatch<'_>]) -> Result<(), String> {
+        let flight = Flight::of(letters.len());
         for letter in letters {
-            let offset = letter.offset.to_string();
-            let key = format!("{}/{partition}/{offset}", place.topic);
-            let told = [
-                ("tollgate_topic", place.topic.as_str()),
-                ("tollgate_partition", &partition),
-                ("tollgate_offset", &offset),
-                (super::letters::REASON, letter.reason.as_str()),
-            ];
-            let (bytes, cut_of) = payload(&letter.bytes.0);
-            let cut_of = cut_of.as_deref().map(|length| (CUT_OF, length));
-            let record = BaseRecord::with_opaque_to(&self.dead_letters, flight.clone())
-                .key(key.as_str())
-                .payload(bytes)
-                .headers(headers(told.into_iter().chain(cut_of)));
-            if let Err((error, _)) = self.producer.send(record) {
-                return Err(shown(&error));
+            self.post(letter, flight.clone())?;
+        }
+        match flight.end().await {
+            Landed::All => Ok(()),
+            Landed::Failed => Err(format!("topic {} did not take all", self.dead_letters)),
+            Landed::TooLong => {
+                for letter in letters {
+                    self.fit(letter).await?;
+                }
+                Ok(())
             }
         }
-        while flight.left.load(Ordering::Acquire) > 0 {
-            flight.landed.notified().await;
+    }
+
+    /// Sends a letter by itself, with less and less of its record until the topic takes it.
+    async fn fit(&self, letter: &Dispatch<'_>) -> Result<(), String> {
+        loop {
+            let flight = Flight::of(1);
+            self.post(letter, flight.clone())?;
+            let most = self.letter_bytes.load(Ordering::Relaxed);
+            match flight.end().await {
+                Landed::All => return Ok(()),
+                Landed::TooLong if most > LEAST_LETTER_BYTES => {
+                    let least = most.min(letter.bytes.len()) / 8 * 7;
+                    self.letter_bytes.store(least, Ordering::Relaxed);
+                }
+                _ => {
+                    return Err(format!("topic {} did not take a letter", self.dead_letters));
+                }
+            }
         }
-        if flight.failed.load(Ordering::Acquire) {
-            return Err(format!("topic {} did not take all", self.dead_letters));
-        }
-        Ok(())
+    }
+
+    fn post(&self, letter: &Dispatch<'_>, flight: Arc<Flight>) -> Result<(), String> {
+        let (partition, offset) = (letter.partition.to_string(), letter.offset.to_string());
+        let key = format!("{}/{partition}/{offset}", letter.topic);
+        let told = [
+            ("tollgate_topic", letter.topic),
+            ("tollgate_partition", &partition),
+            ("tollgate_offset", &offset),
+            (super::letters::REASON, letter.reason),
+        ];
+        let most = self.letter_bytes.load(Ordering::Relaxed);
+        let (bytes, cut_of) = payload(letter.bytes, most);
+        let cut_of = cut_of.as_deref().map(|length| (CUT_OF, length));
+        let record = BaseRecord::with_opaque_to(&self.dead_letters, flight)
+            .key(key.as_str())
+            .payload(bytes)
+            .headers(headers(told.into_iter().chain(cut_of)));
+        self.producer
+            .send(record)
+            .map_err(|(error, _)| shown(&error))
     }
 }
 
 /// What of a record goes into its letter, and how long the record is if that is not all: one that no broker would take would hold up
 /// its partition for ever.
-fn payload(bytes: &[u8]) -> (&[u8], Option<String>) {
-    match bytes.get(..MAX_LETTER_BYTES) {
-        Some(first) if bytes.len() > MAX_LETTER_BYTES => (first, Some(bytes.len().to_string())),
+fn payload(bytes: &[u8], most: usize) -> (&[u8], Option<String>) {
+    match bytes.get(..most) {
+        Some(first) if bytes.len() > most => (first, Some(bytes.len().to_string())),
         _ => (bytes, None),
     }
 }
@@ -239,10 +318,10 @@ mod tests {
     #[test]
     fn a_letter_is_never_longer_than_its_topic_takes_and_says_what_it_lacks() {
         let long = vec![b'x'; (3 << 20) + 1];
-        let (bytes, cut_of) = payload(&long);
+        let (bytes, cut_of) = payload(&long, MAX_LETTER_BYTES);
         assert_eq!((bytes.len(), cut_of.as_deref()), (1 << 20, Some("3145729")));
-        let (bytes, cut_of) = payload(&long[..1 << 20]);
+        let (bytes, cut_of) = payload(&long[..1 << 20], MAX_LETTER_BYTES);
         assert_eq!((bytes.len(), cut_of), (1 << 20, None));
-        assert_eq!(payload(b""), (&b""[..], None));
+        assert_eq!(payload(b"", MAX_LETTER_BYTES), (&b""[..], None));
     }
 }
