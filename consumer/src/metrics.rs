@@ -174,7 +174,7 @@ impl Metrics {
         );
         registry.register(
             "unreadable_lives",
-            "Heartbeats and steps of lives that can not be read, by batch and reason",
+            "Heartbeats and steps of lives that are in no table, unread or refused",
             self.unreadable_lives.clone(),
         );
         registry.register(

@@ -1,6 +1,7 @@
 //! The consumer as one sentence: read, cut, decode, write, commit; and between two batches, audit. The worker says what is next,
 //! this does it: the same for every source. Every stage is elsewhere.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,6 +11,7 @@ use crate::begin::{Begun, begin};
 use crate::commit::{Commit, InWork, Mark};
 use crate::decode::Rows;
 use crate::error::Halt;
+use crate::letters::{self, Unused, keep};
 use crate::lives::{self, watch_journal};
 use crate::options::Options;
 use crate::read::Reading;
@@ -37,6 +39,9 @@ pub(crate) async fn run<S: Source>(
     let (of_watch, news_of_watch) = (options.clone(), news.clone());
     let working = async {
         let writer = Writer::new(options.clone(), news.clone(), signals.stop.clone());
+        if source.lives().is_some() {
+            remember(&letters::beside(&options.cursor), &news);
+        }
         // Before the store is asked what is there.
         let started = Instant::now();
         let Begun { commit, doubtful } = begin(source, &writer).await?;
@@ -61,6 +66,7 @@ pub(crate) async fn run<S: Source>(
             commit,
             auditor,
             lives_at: started + LIVES_EVERY,
+            kept: letters::beside(&options.cursor),
             signals,
         };
         hands.work().await
@@ -69,6 +75,18 @@ pub(crate) async fn run<S: Source>(
         ended = working => ended,
         () = look_at_the_end(source, &news) => Ok(()),
         () = watch_journal(source, &of_watch, &news_of_watch) => Ok(()),
+    }
+}
+
+/// What no table took before this start is named again, until somebody has looked at it.
+fn remember(path: &Path, news: &News) {
+    match letters::kept(path) {
+        Ok(letters) => {
+            for letter in letters {
+                news.unused_life(&letter.place, &letter.reason);
+            }
+        }
+        Err(error) => news.alarm(format!("{} can not be read: {error}", path.display())),
     }
 }
 
@@ -89,6 +107,8 @@ struct Hands<'a, S: Source> {
     commit: Commit,
     auditor: Auditor<'a, S>,
     lives_at: Instant,
+    /// Where letters are kept.
+    kept: PathBuf,
     signals: Signals,
 }
 
@@ -168,12 +188,8 @@ impl<S: Source> Hands<'_, S> {
         };
         let mut read = aside.lock().hand_out();
         let news = &self.writer.news;
-        for why in read.take_unreadable() {
-            news.metrics.unreadable_lives.inc();
-            news.alarm(format!(
-                "what a producer says of itself can not be read: {why}"
-            ));
-        }
+        let unreadable = read.take_unreadable();
+        self.keep(&unreadable);
         if read.is_empty() {
             aside.lock().written(&read);
             return Ok(());
@@ -187,10 +203,7 @@ impl<S: Source> Hands<'_, S> {
             Ok(refused) => {
                 let written = read.len().saturating_sub(refused.len());
                 news.metrics.lives.inc_by(written as u64);
-                for row in refused {
-                    news.metrics.unreadable_lives.inc();
-                    news.alarm(format!("what a producer says of itself is refused: {row}"));
-                }
+                self.keep(&refused);
                 aside.lock().written(&read);
             }
             Err(halt) => {
@@ -202,6 +215,22 @@ impl<S: Source> Hands<'_, S> {
             }
         }
         Ok(())
+    }
+
+    /// Keeps letters of what is in no table, and names each.
+    fn keep(&self, unused: &[Unused]) {
+        if unused.is_empty() {
+            return;
+        }
+        let news = &self.writer.news;
+        for of in unused {
+            news.unused_life(&of.place, &of.reason);
+        }
+        if let Err(error) = keep(&self.kept, unused) {
+            news.alarm(format!(
+                "what a producer says of itself is in no table, and no letter could be kept of it: {error}"
+            ));
+        }
     }
 
     /// The next page of the audit. One that the store refuses is an alarm, but no reason to leave what comes in unwritten.

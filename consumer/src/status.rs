@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::letters::LetterPlace;
 use crate::lives::Board;
 use crate::metrics::Metrics;
 
@@ -171,6 +172,14 @@ impl News {
         status.settled = status.settled.max(status.committed).max(passed);
         status.readable_end = status.readable_end.max(status.settled);
         self.metrics.lag_positions.set(status.lag());
+    }
+
+    /// What a producer says of itself is in no table.
+    pub(crate) fn unused_life(&self, place: &LetterPlace, why: &str) {
+        self.metrics.unreadable_lives.inc();
+        self.alarm(format!(
+            "what a producer says of itself is in no table: {place}: {why}; see `tollgate dlq list`"
+        ));
     }
 
     /// Something that a person has to look at; said once.

@@ -12,6 +12,8 @@ pub const RUN_DIR: &str = "run";
 pub const PRODUCER_FILE: &str = "producer";
 /// The consumer's cursor.
 pub const CONSUMER_CURSOR: &str = "consumer.cursor";
+/// What producers said of themselves and no table took, beside the consumer's cursor.
+pub const REFUSED_LIVES: &str = "refused-lives.jsonl";
 /// The publisher's cursor: everything before it is in Kafka.
 pub const PUBLISHER_CURSOR: &str = "publisher.cursor";
 /// The gateway's own cursor: every admission before it is settled.

@@ -10,9 +10,9 @@ use billing::audit::instant;
 use billing::render::{self, Format};
 use clap::Subcommand;
 use consumer::LetterBox;
-use consumer::letters::{Letter, LetterState, class_of, stored, to_replay};
+use consumer::letters::{Letter, LetterState, beside, class_of, kept, stored, to_replay};
 use gateway::publish::Kafka;
-use schemas::Micros;
+use schemas::{Micros, fs_names};
 
 use super::report::{parse, usage, width};
 use super::{ConfigArg, Usage, block_on, dlq_show};
@@ -256,13 +256,18 @@ fn open(config: &Config, kafka: &Kafka) -> anyhow::Result<LetterBox> {
     LetterBox::open(super::consumer::reading(config, kafka)?).map_err(anyhow::Error::msg)
 }
 
-/// All letters: of the topic, or, where there is none, of the store.
+/// All letters: of the topic, or, where there is none, of the store and of what is kept beside the cursor.
 fn letters(config: &Config) -> anyhow::Result<Vec<Letter>> {
     if let Some(kafka) = &config.log.kafka {
         runtime::telemetry::init(runtime::telemetry::LogFormat::Text, "error");
         return open(config, kafka)?.letters().map_err(anyhow::Error::msg);
     }
-    block_on(async { ledger::ask(config, async |client| Ok(stored(client).await?)).await })
+    let path = beside(&config.data_dir.join(fs_names::CONSUMER_CURSOR));
+    let kept = kept(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let mut letters =
+        block_on(async { ledger::ask(config, async |client| Ok(stored(client).await?)).await })?;
+    letters.extend(kept);
+    Ok(letters)
 }
 
 /// The letter of an id, or of a whole place.

@@ -1,6 +1,6 @@
 //! Whether a letter may go back, and with which bytes. A mended record keeps whose it is: event, producer, boot and number.
 
-use schemas::{Decoded, RecordKind, UsageEvent, decode};
+use schemas::{Decoded, RecordKind, Topic, UsageEvent, decode};
 
 use super::letter::{Letter, LetterState};
 
@@ -36,6 +36,11 @@ pub enum Refused {
         "is longer than its letter, which has the first {0} of {1} bytes: take the record from the log or from `audit_log`, mend it, and give it with `--file FILE`"
     )]
     Cut(usize, u64),
+    /// It stands in the topic of producers.
+    #[error(
+        "is no usage: it is what a producer says of itself, and goes back by nobody; where a table refused it, mend the table and let the group of the producers' topic read it again"
+    )]
+    OfProducer,
     /// Another replay was first.
     #[error(
         "was replayed with other bytes before, and the first replay counts: correct the event by an adjustment, not by a second record of it"
@@ -45,6 +50,10 @@ pub enum Refused {
 
 /// What goes back to the log: `mended`, what an earlier replay began with, or the letter as it is.
 pub fn to_replay(letter: &Letter, mended: Option<&[u8]>) -> Result<Vec<u8>, Refused> {
+    let name = letter.place.topic.rsplit_once(':');
+    if name.is_some_and(|(name, _)| name.ends_with(Topic::Producers.suffix())) {
+        return Err(Refused::OfProducer);
+    }
     // An editor ends a file with a line; a record has none.
     let mended = mended.map(<[u8]>::trim_ascii_end);
     let begun = match &letter.state {
@@ -115,6 +124,13 @@ mod tests {
         assert_eq!(to_replay(&letter, Some(&file)), Ok(good));
         let newer = to_replay(&letter, Some(br#"{"wire":"v2","x":1}"#));
         assert_eq!(newer, Err(Refused::Newer("v2".into())));
+    }
+
+    #[test]
+    fn what_a_producer_says_of_itself_is_put_into_no_usage_topic() {
+        let mut letter = letter(&encode(&event(1)));
+        letter.place.topic = "tollgate.producers.v1:0a1b".into();
+        assert_eq!(to_replay(&letter, None), Err(Refused::OfProducer));
     }
 
     #[test]

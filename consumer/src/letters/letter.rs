@@ -128,6 +128,7 @@ pub fn class_of(reason: &str) -> &'static str {
         ("no wire version", "no_version"),
         ("a record of kind", "wrong_kind"),
         ("the envelope's", "contradiction"),
+        ("refused by the store", "refused"),
     ]
     .into_iter()
     .find(|(begin, _)| reason.starts_with(begin))

@@ -3,52 +3,65 @@
 
 use std::collections::BTreeMap;
 
-use schemas::rows::{Columns, Unreadable, leaf_hash};
+use schemas::rows::{Columns, leaf_hash};
 use schemas::{Micros, ProducerKind, ProducerRow, RecordKind};
 use store::{Class, Client, StoreError, Stored};
 
-/// So many reasons why records could not be read are kept apart.
-const MAX_REASONS: usize = 100;
+use crate::letters::{LetterPlace, Unused};
+
+/// So many records that could not be read are kept apart until they are told.
+const MAX_UNREADABLE: usize = 1_000;
+/// So much of what the store says of a refused row is told.
+const MAX_ERROR_CHARS: usize = 500;
+
+/// A row, and where its record stands.
+#[derive(Clone, Debug)]
+struct Placed {
+    row: ProducerRow,
+    place: LetterPlace,
+}
 
 /// What was read and waits to be written. Bounded by the boots whose heartbeats lie between two writes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lives {
-    beats: BTreeMap<(String, String), ProducerRow>,
+    beats: BTreeMap<(String, String), Placed>,
     /// By the hash of the record: one that is read again is no second step.
-    steps: BTreeMap<[u8; 32], ProducerRow>,
-    unreadable: Vec<String>,
+    steps: BTreeMap<[u8; 32], Placed>,
+    unreadable: Vec<Unused>,
 }
 
 impl Lives {
     /// Takes a record. One that can not be read is told by [`Lives::take_unreadable`].
-    pub(crate) fn take(&mut self, kind: RecordKind, bytes: &[u8]) {
+    pub(crate) fn take(&mut self, kind: RecordKind, bytes: &[u8], place: LetterPlace) {
         match ProducerRow::of(kind, bytes) {
-            Ok(row) if row.kind() == Some(ProducerKind::Heartbeat) => self.beat(row),
+            Ok(row) if row.kind() == Some(ProducerKind::Heartbeat) => {
+                self.beat(Placed { row, place });
+            }
             Ok(row) => {
-                self.steps.insert(leaf_hash(bytes), row);
+                self.steps.insert(leaf_hash(bytes), Placed { row, place });
             }
-            Err(why) => self.complain(&why),
+            Err(why) => self.complain(Unused {
+                place,
+                reason: why.to_string(),
+                bytes: bytes.to_vec(),
+            }),
         }
     }
 
-    fn beat(&mut self, row: ProducerRow) {
-        let key = (row.producer.to_string(), row.boot.clone());
+    fn beat(&mut self, beat: Placed) {
+        let key = (beat.row.producer.to_string(), beat.row.boot.clone());
         match self.beats.get_mut(&key) {
-            Some(last) if last.synced_position > row.synced_position => {}
-            Some(last) => *last = row,
+            Some(last) if last.row.synced_position > beat.row.synced_position => {}
+            Some(last) => *last = beat,
             None => {
-                self.beats.insert(key, row);
+                self.beats.insert(key, beat);
             }
         }
     }
 
-    fn complain(&mut self, why: &Unreadable) {
-        self.note(&why.to_string());
-    }
-
-    fn note(&mut self, why: &String) {
-        if self.unreadable.len() < MAX_REASONS && !self.unreadable.contains(why) {
-            self.unreadable.push(why.clone());
+    fn complain(&mut self, of: Unused) {
+        if self.unreadable.len() < MAX_UNREADABLE && !self.unreadable.contains(&of) {
+            self.unreadable.push(of);
         }
     }
 
@@ -60,7 +73,7 @@ impl Lives {
     /// The earliest clock that they show.
     pub(crate) fn oldest(&self) -> Option<i64> {
         let rows = self.steps.values().chain(self.beats.values());
-        rows.map(|row| row.clock).min()
+        rows.map(|placed| placed.row.clock).min()
     }
 
     /// Whether nothing is to be written or told.
@@ -73,17 +86,24 @@ impl Lives {
         !self.steps.is_empty()
     }
 
-    /// Why records could not be read, each reason once.
-    pub(crate) fn take_unreadable(&mut self) -> Vec<String> {
+    /// Records that could not be read.
+    pub(crate) fn take_unreadable(&mut self) -> Vec<Unused> {
         std::mem::take(&mut self.unreadable)
     }
 
+    /// They were told to nobody, and wait again.
+    pub(crate) fn put_back_unreadable(&mut self, unreadable: Vec<Unused>) {
+        for of in unreadable {
+            self.complain(of);
+        }
+    }
+
     /// The rows by month, as the table is split.
-    fn by_month(&self) -> BTreeMap<u32, Vec<Stored<ProducerRow>>> {
+    fn by_month(&self) -> BTreeMap<u32, Vec<&Placed>> {
         let mut months: BTreeMap<u32, Vec<_>> = BTreeMap::new();
-        for row in self.steps.values().chain(self.beats.values()) {
-            let month = months.entry(Micros(row.clock).month()).or_default();
-            month.push(Stored(row.clone()));
+        for placed in self.steps.values().chain(self.beats.values()) {
+            let month = Micros(placed.row.clock).month();
+            months.entry(month).or_default().push(placed);
         }
         months
     }
@@ -103,10 +123,11 @@ pub struct Aside {
 }
 
 impl Aside {
-    /// Puts the record at `offset` aside.
-    pub(crate) fn put(&mut self, offset: i64, kind: RecordKind, bytes: &[u8]) {
-        self.first = Some(self.first.map_or(offset, |first| first.min(offset)));
-        self.waiting.take(kind, bytes);
+    /// Puts a record aside.
+    pub(crate) fn put(&mut self, place: LetterPlace, kind: RecordKind, bytes: &[u8]) {
+        let at = place.offset;
+        self.first = Some(self.first.map_or(at, |first| first.min(at)));
+        self.waiting.take(kind, bytes, place);
     }
 
     /// Takes what waits, to be written.
@@ -129,12 +150,9 @@ impl Aside {
         newer
             .beats
             .into_values()
-            .for_each(|row| self.waiting.beat(row));
+            .for_each(|beat| self.waiting.beat(beat));
         self.waiting.steps.extend(newer.steps);
-        newer
-            .unreadable
-            .iter()
-            .for_each(|why| self.waiting.note(why));
+        self.waiting.put_back_unreadable(newer.unreadable);
     }
 
     /// The earliest clock in what was written since this was last asked.
@@ -149,30 +167,26 @@ impl Aside {
     }
 }
 
-/// A row that the store refuses though it takes others, and why.
-pub(crate) struct Refused {
-    row: ProducerRow,
-    error: StoreError,
-}
-
-impl std::fmt::Display for Refused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let ProducerRow {
-            producer,
-            boot,
-            clock,
-            ..
-        } = &self.row;
-        write!(
-            f,
-            "producer {producer}, start {boot}, clock {clock}: {}; it stays in the log",
-            self.error
-        )
+/// A row that the store refuses though it takes others.
+fn refused(of: &Placed, error: &StoreError) -> Unused {
+    let ProducerRow {
+        producer,
+        boot,
+        clock,
+        ..
+    } = &of.row;
+    let error: String = error.to_string().chars().take(MAX_ERROR_CHARS).collect();
+    Unused {
+        place: of.place.clone(),
+        reason: format!(
+            "refused by the store: producer {producer}, start {boot}, clock {clock}: {error}"
+        ),
+        bytes: of.row.bytes.0.clone(),
     }
 }
 
 /// Inserts all rows, and gives those that the store refuses; an error says that it takes none. May be repeated.
-pub(crate) async fn insert(client: &Client, lives: &Lives) -> Result<Vec<Refused>, StoreError> {
+pub(crate) async fn insert(client: &Client, lives: &Lives) -> Result<Vec<Unused>, StoreError> {
     let months = lives.by_month();
     let mut refused = Vec::new();
     for rows in months.values() {
@@ -194,29 +208,24 @@ async fn takes_rows(client: &Client) -> bool {
     client.statement(SQL).execute().await.is_ok()
 }
 
-async fn insert_apart(
-    client: &Client,
-    rows: &[Stored<ProducerRow>],
-) -> Result<Vec<Refused>, StoreError> {
-    let mut refused = Vec::new();
-    for stored in rows {
-        match insert_rows(client, std::slice::from_ref(stored)).await {
+async fn insert_apart(client: &Client, rows: &[&Placed]) -> Result<Vec<Unused>, StoreError> {
+    let mut unused = Vec::new();
+    for row in rows {
+        match insert_rows(client, std::slice::from_ref(row)).await {
             Ok(()) => {}
-            Err(error) if error.class() == Class::Rejected => refused.push(Refused {
-                row: stored.0.clone(),
-                error,
-            }),
+            Err(error) if error.class() == Class::Rejected => unused.push(refused(row, &error)),
             Err(error) => return Err(error),
         }
     }
-    Ok(refused)
+    Ok(unused)
 }
 
-async fn insert_rows(client: &Client, rows: &[Stored<ProducerRow>]) -> Result<(), StoreError> {
+async fn insert_rows(client: &Client, rows: &[&Placed]) -> Result<(), StoreError> {
+    let rows: Vec<_> = rows.iter().map(|of| Stored(of.row.clone())).collect();
     let bytes: Vec<u8> = rows.iter().flat_map(|row| row.0.bytes.0.clone()).collect();
     let digest = hex::encode(leaf_hash(&bytes));
     let token = format!("{}/{digest}/{}", ProducerRow::TABLE, rows.len());
-    client.insert_block(ProducerRow::TABLE, &token, rows).await
+    client.insert_block(ProducerRow::TABLE, &token, &rows).await
 }
 
 #[cfg(test)]
@@ -225,16 +234,36 @@ mod tests {
     use crate::sample::{beat, life};
     use schemas::ProducerState;
 
+    fn at(offset: i64) -> LetterPlace {
+        LetterPlace {
+            topic: "journal:gw-1:0a1b2c3d".to_owned(),
+            partition: 0,
+            offset,
+        }
+    }
+
     #[test]
     fn what_was_put_aside_is_written_when_it_was_handed_out_and_taken() {
         let mut aside = Aside::default();
         assert!(aside.is_written_below(9));
-        aside.put(3, RecordKind::Heartbeat, &beat("gw-1", 3, None).encode());
-        aside.put(5, RecordKind::Heartbeat, &beat("gw-1", 5, None).encode());
+        aside.put(
+            at(3),
+            RecordKind::Heartbeat,
+            &beat("gw-1", 3, None).encode(),
+        );
+        aside.put(
+            at(5),
+            RecordKind::Heartbeat,
+            &beat("gw-1", 5, None).encode(),
+        );
         assert!(aside.is_written_below(3) && !aside.is_written_below(4));
         let handed = aside.hand_out();
         assert_eq!(handed.len(), 1);
-        aside.put(7, RecordKind::Heartbeat, &beat("gw-1", 7, None).encode());
+        aside.put(
+            at(7),
+            RecordKind::Heartbeat,
+            &beat("gw-1", 7, None).encode(),
+        );
         assert!(!aside.is_written_below(4), "it is still in hand");
         aside.written(&handed);
         assert_eq!(aside.take_oldest(), handed.oldest());
@@ -245,21 +274,21 @@ mod tests {
     #[test]
     fn what_was_handed_out_and_refused_waits_again_beside_what_came_since() {
         let mut aside = Aside::default();
-        let put = |aside: &mut Aside, at, producer: &str| {
-            let bytes = beat(producer, at, Some(at)).encode();
-            aside.put(at, RecordKind::Heartbeat, &bytes);
+        let put = |aside: &mut Aside, position, producer: &str| {
+            let bytes = beat(producer, position, Some(position)).encode();
+            aside.put(at(position), RecordKind::Heartbeat, &bytes);
         };
         put(&mut aside, 3, "gw-1");
         put(&mut aside, 4, "gw-2");
         let step = life("gw-1", 5, ProducerState::Live).encode();
-        aside.put(5, RecordKind::Producer, &step);
-        aside.put(5, RecordKind::Producer, &step);
+        aside.put(at(5), RecordKind::Producer, &step);
+        aside.put(at(5), RecordKind::Producer, &step);
         let handed = aside.hand_out();
         put(&mut aside, 7, "gw-1");
         aside.put_back(handed);
         assert!(aside.is_written_below(3) && !aside.is_written_below(4));
         let handed = aside.hand_out();
-        let beats = handed.beats.values().map(|row| row.synced_position);
+        let beats = handed.beats.values().map(|beat| beat.row.synced_position);
         assert_eq!(beats.collect::<Vec<_>>(), [Some(7), Some(4)]);
         assert_eq!(handed.steps.len(), 1);
         aside.written(&handed);
@@ -273,16 +302,26 @@ mod tests {
             lives.take(
                 RecordKind::Heartbeat,
                 &beat("gw-1", position, Some(position)).encode(),
+                at(position),
             );
         }
-        lives.take(RecordKind::Heartbeat, &beat("gw-2", 1, None).encode());
+        let other = beat("gw-2", 1, None).encode();
+        lives.take(RecordKind::Heartbeat, &other, at(4));
         for state in [ProducerState::Live, ProducerState::Draining] {
-            lives.take(RecordKind::Producer, &life("gw-1", 4, state).encode());
+            lives.take(
+                RecordKind::Producer,
+                &life("gw-1", 4, state).encode(),
+                at(5),
+            );
         }
-        lives.take(RecordKind::Heartbeat, b"{}");
+        for offset in [6, 7] {
+            lives.take(RecordKind::Heartbeat, b"{}", at(offset));
+        }
         assert_eq!(lives.len(), 4);
-        let kept = lives.beats.values().map(|row| row.synced_position);
+        let kept = lives.beats.values().map(|beat| beat.row.synced_position);
         assert_eq!(kept.collect::<Vec<_>>(), [Some(3), Some(1)]);
-        assert_eq!(lives.take_unreadable().len(), 1);
+        let unreadable = lives.take_unreadable().into_iter();
+        let places = unreadable.map(|of| of.place.offset);
+        assert_eq!(places.collect::<Vec<_>>(), [6, 7]);
     }
 }

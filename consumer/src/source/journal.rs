@@ -15,6 +15,7 @@ use schemas::wire::CUT_RECORD;
 use super::{Read, Reader, Record, Source, SourceError};
 use crate::commit::{CursorFile, Keeper};
 use crate::decode::Rows;
+use crate::letters::LetterPlace;
 use crate::lives::Aside;
 use crate::options::Options;
 use crate::worker::Fate;
@@ -116,6 +117,7 @@ impl Source for JournalSource {
             frames: self.journal.reader(position_of(offset)),
             takes: self.takes,
             lives: self.lives.clone(),
+            place: self.place.clone(),
             is_starved: false,
         }
     }
@@ -126,6 +128,7 @@ impl Source for JournalSource {
             frames: self.journal.reader(position_of(offset)),
             takes: self.takes,
             lives: None,
+            place: self.place.clone(),
             is_starved: false,
         }
     }
@@ -158,6 +161,7 @@ pub struct JournalReader {
     frames: journal::Reader,
     takes: fn(RecordKind) -> bool,
     lives: Option<Arc<Mutex<Aside>>>,
+    place: Place,
     /// No further file could be opened at the last read.
     is_starved: bool,
 }
@@ -198,7 +202,12 @@ impl Reader for JournalReader {
             };
             if let (RecordKind::Heartbeat | RecordKind::Producer, Some(lives)) = (kind, &self.lives)
             {
-                lives.lock().put(offset, kind, &frame.payload);
+                let place = LetterPlace {
+                    topic: self.place.topic.to_string(),
+                    partition: self.place.partition,
+                    offset,
+                };
+                lives.lock().put(place, kind, &frame.payload);
             }
             if (self.takes)(kind) {
                 return Ok(Read::Record(Record {

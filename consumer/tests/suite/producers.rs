@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use consumer::letters::{beside, kept};
 use consumer::{Gap, Handle, Options, Report};
 use schemas::{ProducerState, RecordKind};
 
@@ -105,12 +106,23 @@ async fn one_row_that_the_store_refuses_is_named_and_costs_no_other() {
     let rows = "SELECT uniqExact(producer) FROM producer_log WHERE producer IN ('gw-1', 'gw-2')";
     assert_eq!(world.count(rows).await, 2);
     let is_named = |alarm: &String| alarm.contains("gw-bad") && alarm.contains("refused");
-    assert_eq!(
-        status.alarms.iter().filter(|alarm| is_named(alarm)).count(),
-        1,
-        "{:?}",
-        status.alarms
-    );
+    let named = |alarms: &[String]| alarms.iter().filter(|alarm| is_named(alarm)).count();
+    assert_eq!(named(&status.alarms), 1, "{:?}", status.alarms);
+    consumer.stop();
+    consumer.ended().await;
+    drop(tokio::task::spawn_blocking(|| consumer.join()).await);
+
+    // Its place is passed; a start later it is still named, and there is a letter of it.
+    let letters = kept(&beside(&world.options().cursor)).unwrap();
+    let whose = letters
+        .iter()
+        .map(|letter| letter.reason.contains("gw-bad"));
+    assert_eq!(whose.collect::<Vec<_>>(), [true]);
+    assert_eq!(letters[0].bytes, beat("gw-bad", 3, Some(2)).encode());
+    let consumer = world.consume();
+    world.append(3..4);
+    let status = world.settle(&consumer).await;
+    assert_eq!(named(&status.alarms), 1, "{:?}", status.alarms);
     world.close(consumer).await;
 }
 

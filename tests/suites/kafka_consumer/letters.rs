@@ -6,10 +6,10 @@ use std::process::{Command, Output, Stdio};
 use rdkafka::admin::{AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use schemas::Topic;
+use schemas::{RecordKind, Topic};
 use tests::{eventually, free_address, tollgate};
 
-use super::events::{encode, event};
+use super::events::{beat, encode, event};
 use super::holes::{End, transact_in};
 use super::member::Member;
 use super::stand::Stand;
@@ -257,5 +257,48 @@ async fn a_letter_that_its_topic_finds_too_long_arrives_cut_and_says_so() {
     assert!(refused.contains("longer than its letter"), "{refused}");
     let whole = "SELECT toUInt64(max(length(bytes))) FROM audit_log WHERE fate = 'dead_letter'";
     assert_eq!(stand.count(whole).await, LONG as u64);
+    member.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_producer_says_and_no_table_takes_is_a_letter_also_after_a_restart() {
+    let stand = Stand::new().await;
+    let constraint = "ALTER TABLE producer_log ADD CONSTRAINT known CHECK producer != 'gw-bad'";
+    let altered = stand.client.statement(constraint).execute().await;
+    altered.expect("a table that refuses a row");
+    for producer in ["gw-bad", "gw-2"] {
+        let beat = beat(producer, 3, Some(2)).encode();
+        stand.send_of(RecordKind::Heartbeat, Topic::Producers, None, &beat, |_| {});
+    }
+    stand.send_of(
+        RecordKind::Producer,
+        Topic::Producers,
+        None,
+        b"noise",
+        |_| {},
+    );
+    stand.flush().await;
+    let member = Member::start(&stand, "one");
+    eventually("the others are in the store", async || {
+        let sql = "SELECT count() FROM producer_log WHERE producer = 'gw-2'";
+        (stand.count(sql).await > 0).then_some(())
+    })
+    .await;
+    member.stop().await;
+    let member = Member::start(&stand, "two");
+    let dlq = Dlq::of(&stand);
+    let letters = eventually("there is a letter of each", async || {
+        let letters = dlq.list(&[]);
+        (letters.len() == 2).then_some(letters)
+    })
+    .await;
+    let refused = &dlq.list(&["--reason", "refused"])[0];
+    assert!(text(refused, "reason").contains("producer gw-bad"));
+    let shown = dlq.says(&["show", text(refused, "id")], 0);
+    assert!(shown.contains(&Stand::topic(Topic::Producers)), "{shown}");
+    for letter in &letters {
+        let said = dlq.says(&["replay", text(letter, "id")], 1);
+        assert!(said.contains("is no usage"), "{said}");
+    }
     member.stop().await;
 }

@@ -24,8 +24,9 @@ use tokio::runtime::Runtime;
 use super::client::{Keeping, log, record_of, shown, token};
 use super::group::{AGAIN, Shared};
 use super::reach::{Mark, Reach};
-use super::sending::Sending;
+use super::sending::{Dispatch, Sending};
 use super::topic_id::topic_id;
+use crate::letters::{LetterPlace, Unused};
 use crate::lives::{Lives, Watch, insert};
 use crate::options::Options;
 
@@ -240,7 +241,9 @@ impl<'a> Member<'a> {
             }
             match polled {
                 Some(Ok(message)) => {
-                    take(&message, &mut self.read, &mut self.next);
+                    let topic_id = consumer.context().topic_id();
+                    let topic = format!("{}:{topic_id}", self.shared.kafka.producers);
+                    take(&message, topic, &mut self.read, &mut self.next);
                     self.records += 1;
                     self.since.get_or_insert_with(Instant::now);
                 }
@@ -309,22 +312,18 @@ impl<'a> Member<'a> {
 
     /// Insert, then commit. What the store can not take now stays; the partitions rest meanwhile.
     fn write(&mut self) -> Result<(), String> {
-        let metrics = &self.shared.metrics;
-        for why in self.read.take_unreadable() {
-            metrics.unreadable_lives.inc();
-            tracing::error!(why, "what a producer says of itself can not be read");
-        }
         let written = self
             .runtime
             .block_on(insert(self.options.first_server(), &self.read));
         match written {
             Ok(refused) => {
                 let written = self.read.len().saturating_sub(refused.len());
-                metrics.lives.inc_by(written as u64);
-                for row in refused {
-                    metrics.unreadable_lives.inc();
-                    tracing::error!(%row, "what a producer says of itself is refused");
+                if let Err(why) = self.tell(refused) {
+                    tracing::warn!(why, "letters of what producers say wait for the brokers");
+                    self.not_before = Some(Instant::now() + AGAIN);
+                    return self.rest();
                 }
+                self.shared.metrics.lives.inc_by(written as u64);
             }
             // It takes none: no row is to blame, and all are read again.
             Err(error) if error.class() == Class::Rejected => {
@@ -341,6 +340,34 @@ impl<'a> Member<'a> {
         self.oldest.set(oldest.min());
         (self.records, self.since, self.is_owed) = (0, None, true);
         self.commit()
+    }
+
+    /// Sends a letter of each record that is in no table. What was sent and not kept track of is sent again: a letter is known by its
+    /// place.
+    fn tell(&mut self, refused: Vec<Unused>) -> Result<(), String> {
+        let mut unused = self.read.take_unreadable();
+        let told = unused.iter().chain(&refused).map(|of| Dispatch {
+            topic: &of.place.topic,
+            partition: of.place.partition,
+            offset: of.place.offset,
+            reason: &of.reason,
+            bytes: &of.bytes,
+        });
+        let told: Vec<_> = told.collect();
+        if told.is_empty() {
+            return Ok(());
+        }
+        if let Err(why) = self.runtime.block_on(self.sending.letters(&told)) {
+            self.read.put_back_unreadable(unused);
+            return Err(why);
+        }
+        unused.extend(refused);
+        for of in unused {
+            self.shared.metrics.unreadable_lives.inc();
+            let (place, why) = (of.place, of.reason);
+            tracing::error!(%place, why, "what a producer says of itself is in no table");
+        }
+        Ok(())
     }
 
     /// Keeps how far it is written. What is not taken is tried again, even if nothing more is read: the watch waits for it. Should
@@ -418,7 +445,12 @@ impl<'a> Member<'a> {
     }
 }
 
-fn take(message: &BorrowedMessage<'_>, read: &mut Lives, next: &mut BTreeMap<i32, i64>) {
+fn take(
+    message: &BorrowedMessage<'_>,
+    topic: String,
+    read: &mut Lives,
+    next: &mut BTreeMap<i32, i64>,
+) {
     let record = record_of(message, Keeping::Bytes);
     next.insert(message.partition(), record.offset + 1);
     // What has no kind is tried as a step of a life, and told as one that can not be read.
@@ -426,5 +458,10 @@ fn take(message: &BorrowedMessage<'_>, read: &mut Lives, next: &mut BTreeMap<i32
         RecordKind::Heartbeat => RecordKind::Heartbeat,
         _ => RecordKind::Producer,
     };
-    read.take(kind, &record.bytes);
+    let place = LetterPlace {
+        topic,
+        partition: message.partition(),
+        offset: record.offset,
+    };
+    read.take(kind, &record.bytes, place);
 }
