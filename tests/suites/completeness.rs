@@ -3,6 +3,7 @@
 
 use std::process::Output;
 
+use schemas::fs_names;
 use serde_json::Value;
 use store::User;
 use tests::command::run;
@@ -154,6 +155,106 @@ async fn every_start_accounts_for_what_it_let_in_whatever_killed_it() {
         serde_json::json!([{"first": 5, "last": 5}]),
         "{report:#}"
     );
+}
+
+/// What is done to the frame of a record in the journal.
+#[derive(Clone, Copy, Debug)]
+enum Hurt {
+    /// The file is written again without it.
+    Taken,
+    /// One bit of its text is another.
+    Flipped,
+}
+
+/// Hurts the frame of the record with this number, and gives its place.
+fn hurt(stack: &Stack, hurt: Hurt, number: i64) -> u64 {
+    let folder = stack.data_dir().join(fs_names::JOURNAL_DIR);
+    let mut reader = journal::Reader::open_dir(&folder).expect("a journal");
+    let frame = loop {
+        let read = reader.read().expect("a journal can be read");
+        let Some(journal::Item::Frame(frame)) = read else {
+            panic!("no frame has number {number}: {read:?}");
+        };
+        let Some(kind) = schemas::RecordKind::from_byte(frame.kind) else {
+            continue;
+        };
+        if let schemas::Decoded::Event(event) = schemas::decode(kind, &frame.payload)
+            && event.producer_seq == number
+        {
+            break frame;
+        }
+    };
+    for entry in std::fs::read_dir(&folder).expect("a journal") {
+        let path = entry.expect("an entry").path();
+        let Ok(mut bytes) = std::fs::read(&path) else {
+            continue;
+        };
+        let mut windows = bytes.windows(frame.payload.len());
+        let Some(at) = windows.position(|window| window == &frame.payload[..]) else {
+            continue;
+        };
+        match hurt {
+            Hurt::Taken => {
+                let head = usize::try_from(journal::FRAME_HEADER_BYTES).expect("few");
+                drop(bytes.drain(at - head..at + frame.payload.len()));
+            }
+            Hurt::Flipped => bytes[at + frame.payload.len() / 2] ^= 1,
+        }
+        std::fs::write(&path, bytes).expect("a journal's file");
+        return frame.position;
+    }
+    panic!("no file has the frame");
+}
+
+/// Of the tables and the topic see `billing`'s suite `completeness`, and `kafka_consumer`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_taken_from_the_journal_or_changed_in_it_is_named_by_number_and_place() {
+    for what in [Hurt::Taken, Hurt::Flipped] {
+        let mut stack = Stack::start(Setup::default()).await;
+        calls(&stack, "told", 6).await;
+        drop(stack.settled().await);
+        let end = spoken_past(&stack).await;
+        stack.terminate().await;
+        let place = hurt(&stack, what, 3);
+        // The tables are made again of what the journal has.
+        let data = stack.data_dir();
+        std::fs::remove_dir_all(data.join(fs_names::ENGINE_DIR)).expect("tables");
+        std::fs::remove_file(data.join(fs_names::CONSUMER_CURSOR)).expect("a cursor");
+        stack.start_again(None);
+        stack.ready().await;
+        let reader = stack.engine(User::Reader).await;
+        eventually("the tables have what the journal has", async || {
+            let sql = "SELECT uniqExact(producer_seq) FROM usage_events";
+            let events: Vec<u64> = reader.fetch_all(sql).await.ok()?;
+            (events == [5]).then_some(())
+        })
+        .await;
+        ended_starts(&stack, 1).await;
+        let log = stack.serving.log();
+        // Where a frame is gone, so is the one that stands in its place.
+        let named = format!("offsets {place} to ");
+        let is_named = |line: &str| line.contains(&named) && line.contains("can not be read");
+        assert!(log.lines().any(is_named), "{what:?}: {log}");
+        stack.terminate().await;
+
+        let report = audit(&stack, &end, 1).await;
+        assert_eq!(report["verdicts"]["completeness"], "incomplete", "{what:?}");
+        let boot = &report["boots"][0];
+        assert_eq!(
+            boot["gaps"],
+            serde_json::json!([{"first": 3, "last": 3}]),
+            "{what:?}: {report:#}"
+        );
+        assert_eq!(
+            boot["producer"],
+            stack.journal().events[0].producer.as_str()
+        );
+        let folder = data.join(fs_names::JOURNAL_DIR);
+        let mut inspect = std::process::Command::new(tollgate());
+        inspect.args(["journal", "inspect"]).arg(folder);
+        let inspected = inspect.output().expect("the program under test starts");
+        assert_eq!(inspected.status.code(), Some(1), "{what:?}: {inspected:?}");
+    }
 }
 
 fn statement(arguments: &[&str]) -> Output {

@@ -18,6 +18,8 @@ use super::member::Member;
 use super::stand::Stand;
 
 const PRODUCER: &str = "gw-1";
+/// Long after every record: every claim is due.
+const LATER: &str = "2199-01-01T00:00:00Z";
 
 /// What `/gaps` says; nothing while the member does not watch.
 pub(crate) async fn gaps(member: &Member) -> Option<Value> {
@@ -66,6 +68,17 @@ async fn listed(member: &Member) -> BTreeMap<String, (String, i64)> {
     starts.collect()
 }
 
+/// The audit of the month names the producer and its missing numbers.
+async fn is_audited(member: &Member, missing: &[&str]) {
+    let period = ["audit", "completeness", "--period", "2026-11"];
+    let asked = [&period[..], &["--as-of", LATER]].concat();
+    let audited = run(&asked, member.config()).await;
+    assert_eq!(audited.code, Some(1), "{audited:?}");
+    for what in [&[PRODUCER], missing].concat() {
+        assert!(audited.out.contains(what), "{what}: {audited:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_record_is_named_and_who_is_silent_can_be_declared_lost() {
     let stand = Stand::new().await;
@@ -80,6 +93,8 @@ async fn a_missing_record_is_named_and_who_is_silent_can_be_declared_lost() {
         member.log().contains("first=50 last=50"),
         "the log names it"
     );
+
+    is_audited(&member, &["number 50: missing", "number 98-99: missing"]).await;
 
     stand.produce(50..51);
     say(&stand, 2, 99);
