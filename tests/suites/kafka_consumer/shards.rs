@@ -17,6 +17,9 @@ const EVENTS: u64 = 600;
 /// What a halted partition says.
 const OTHER: &str = "to another shard of the store before";
 
+/// A line of another gateway's spend.
+const SPEND: &str = r#"{"request_id":"a","call_type":"acompletion","api_key":"","spend":0.1,"total_tokens":30,"prompt_tokens":20,"completion_tokens":10,"startTime":"2026-11-24T12:00:00Z","endTime":"2026-11-24T12:00:00Z","model":"m","model_group":"","custom_llm_provider":"openai","user":"","metadata":{},"cache_hit":"False","request_tags":[],"team_id":"red","end_user":"","status":"success"}"#;
+
 /// A second engine, with the first one's passwords.
 struct Second {
     engine: Child,
@@ -222,4 +225,55 @@ async fn claimed_numbers_are_looked_for_on_every_shard() {
         assert_eq!(wrong, None, "{asked:?} is no answer from one shard of two");
     }
     one.stop().await;
+}
+
+/// What reads or writes all of the store says that it can not, before it says or writes anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_stated_served_or_imported_from_one_shard_of_two() {
+    let folder = tempfile::tempdir().expect("a scratch directory");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (key, stated, spend) = (path("key"), path("day.statement"), path("spend.jsonl"));
+    let keygen = [
+        "statement",
+        "keygen",
+        "--name",
+        "example.com/t",
+        "--out",
+        &key,
+    ];
+    let made = std::process::Command::new(tests::tollgate())
+        .args(keygen)
+        .output();
+    assert!(made.expect("the program starts").status.success());
+    std::fs::write(&spend, SPEND).expect("a file");
+    // Nothing answers there: who asks a shard at all fails by another word.
+    let (one, other) = (free_address(), free_address());
+    let config = folder.path().join("tollgate.toml");
+    let text = format!(
+        "data_dir = \"{}\"\n\
+         [store]\nurl = \"http://{one}\"\nuser = \"u\"\npassword_file = \"{key}\"\nshards = [\"http://{one}\", \"http://{other}\"]\n\
+         [billing]\nlisten = \"{}\"\n",
+        folder.path().display(),
+        free_address()
+    );
+    std::fs::write(&config, text).expect("a file");
+    for asked in [
+        &[
+            "statement",
+            "--day",
+            "2026-11-24",
+            "--key",
+            &key,
+            "--out",
+            &stated,
+        ][..],
+        &["billing"],
+        &["import", "spend", "--from", "litellm", &spend],
+        &["report", "imported", "--period", "2026-11"],
+    ] {
+        let refused = run(asked, &config).await;
+        let wrong = refused.unlike(2, &["shards"]);
+        assert_eq!(wrong, None, "{asked:?} is no answer from one shard of two");
+    }
+    assert!(!std::path::Path::new(&stated).exists(), "nothing is stated");
 }
