@@ -104,6 +104,23 @@ pub(crate) async fn stretches(
     Ok((stretches, is_cut))
 }
 
+/// The first number after this one that is there.
+pub(crate) async fn next_there(
+    servers: &[Client],
+    (producer, boot): &Key,
+    after: i64,
+) -> Result<Option<i64>, StoreError> {
+    const SQL: &str = "SELECT minOrNull(assumeNotNull(producer_seq)) FROM audit_log \
+        WHERE producer = ? AND boot = ? AND fate = 'event' AND producer_seq > ?";
+    let mut first = None;
+    for server in servers {
+        let query = server.query(SQL).bind(producer).bind(boot).bind(after);
+        let found: Option<i64> = query.fetch_one().await?;
+        first = first.into_iter().chain(found).min();
+    }
+    Ok(first)
+}
+
 /// A server's numbers, in order, [`WORD`] of them in each.
 async fn words_at(
     client: &Client,

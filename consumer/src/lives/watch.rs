@@ -216,8 +216,14 @@ impl<M> Watch<M> {
                 "missing numbers have turned up in the store"
             );
         }
-        while let Some(asked) = boot.next(last, NUMBERS_A_QUESTION) {
+        while let Some(mut asked) = boot.next(last, NUMBERS_A_QUESTION) {
             let (there, is_cut) = facts::stretches(&self.servers, key, &[asked]).await?;
+            let ends_empty = !is_cut && there.last().is_none_or(|(_, to)| *to < asked.1);
+            if ends_empty && asked.1 < last {
+                // A claim may be of far more numbers than are there: these are not gone through.
+                let next = facts::next_there(&self.servers, key, asked.1).await?;
+                asked.1 = next.map_or(last, |next| last.min(next - 1));
+            }
             for gap in boot.found(asked, &there, is_cut) {
                 name(key, gap);
             }

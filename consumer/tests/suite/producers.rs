@@ -249,3 +249,22 @@ async fn silence_is_written_down_once_and_a_sign_of_life_takes_it_back() {
     assert_eq!(world.count(all).await, 2);
     world.close(consumer).await;
 }
+
+#[tokio::test]
+async fn numbers_that_are_not_there_are_not_gone_through_one_by_one() {
+    const CLAIMED: i64 = 9_000_000_000;
+    let world = World::new().await;
+    world.append(0..3);
+    let mut far = event(3);
+    far.producer_seq = CLAIMED - 1;
+    world.append_bytes(&encode(&far));
+    say(&world, 4, CLAIMED);
+    let consumer = consumer::spawn(world.source(), watching(&world)).unwrap();
+    let report = until(&consumer, "the gaps", |report| report.gaps.len() > 1).await;
+    assert_eq!(
+        report.gaps,
+        [gap(3, CLAIMED - 2), gap(CLAIMED, CLAIMED)],
+        "each is one gap"
+    );
+    world.close(consumer).await;
+}
