@@ -23,8 +23,10 @@ struct Heard {
     last: i64,
 }
 
-/// Between two starts of a producer that are known there may be counts that are not: whoever counted them may have lived in the
-/// period, and nothing says what it did. The producer need not have said anything in the period itself.
+/// Before a start of a producer that is known, after another or after none, there may be counts that are not: whoever counted them may
+/// have lived in the period, and nothing says what it did. The producer need not have said anything in the period itself. Before the
+/// first start of the producer that the store heard of first of all nothing is missed: the counts before it may be of the time before
+/// the store.
 pub(super) async fn unknown_starts(
     client: &Client,
     moment: Moment,
@@ -42,37 +44,49 @@ pub(super) async fn unknown_starts(
             starts.insert(count, heard);
         }
     }
+    // What was before the oldest claim of anybody is of no period of this store.
+    let heard = producers.values().flat_map(BTreeMap::values);
+    let oldest = heard.map(|heard| heard.first).min().unwrap_or_default();
     producers.retain(|name, _| producer.is_none_or(|wanted| wanted == name));
     let unknown = producers.iter().flat_map(|(producer, starts)| {
-        let pairs = starts.iter().zip(starts.iter().skip(1));
-        pairs.filter_map(|((before, earlier), (after, later))| {
-            let between = before + 1..*after;
-            let may_be_of_period = earlier.last < moment.end && later.first >= moment.start;
-            // One with records of the period, and no claim, is held up already.
-            let has_records = scopes.iter().any(|scope| {
-                let count = counter(&scope.boot);
-                scope.producer == *producer && count.is_some_and(|count| between.contains(&count))
-            });
-            let is_unknown = !between.is_empty() && may_be_of_period && !has_records;
-            is_unknown.then(|| held_up(producer, between))
-        })
+        let before = std::iter::once((0, oldest));
+        let before = before.chain(starts.iter().map(|(count, heard)| (*count, heard.last)));
+        before
+            .zip(starts)
+            .filter_map(|((before, last), (after, later))| {
+                let between = before + 1..*after;
+                let is_first = before == 0 && later.first <= oldest;
+                let may_be_of_period =
+                    !is_first && last < moment.end && later.first >= moment.start;
+                // One with records of the period, and no claim, is held up already.
+                let has_records = scopes.iter().any(|scope| {
+                    let count = counter(&scope.boot);
+                    scope.producer == *producer
+                        && count.is_some_and(|count| between.contains(&count))
+                });
+                let is_unknown = !between.is_empty() && may_be_of_period && !has_records;
+                is_unknown.then(|| held_up(producer, before, between))
+            })
     });
     Ok(unknown.collect())
 }
 
-fn held_up(producer: &str, between: std::ops::Range<u64>) -> HeldUp {
+fn held_up(producer: &str, before: u64, between: std::ops::Range<u64>) -> HeldUp {
     let (first, last) = (between.start, between.end - 1);
     let which = if first == last {
         format!("its start {first} is")
     } else {
         format!("its starts {first} to {last} are")
     };
+    let why = if before == 0 {
+        "the first that is known counts on from them, and nothing says what was done before it"
+    } else {
+        "others before and after are, and nothing says what was done in between"
+    };
     HeldUp {
         producer: producer.to_owned(),
         boot: String::new(),
-        why: format!(
-            "{which} not known: others before and after are, and nothing says what was done in between"
-        ),
+        why: format!("{which} not known: {why}"),
     }
 }
 

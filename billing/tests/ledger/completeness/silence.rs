@@ -51,6 +51,35 @@ async fn a_day_is_not_final_where_a_start_is_not_known() {
     assert_eq!(finality(&books).await, known);
 }
 
+/// A producer counts from 1: what it counted before the first start that is known may have lived since the store heard of anybody.
+#[tokio::test]
+async fn starts_before_the_first_that_is_known_are_named_as_far_as_the_store_reaches() {
+    let books = Books::open().await;
+    let claim = async |boot: &str, kind: &str, clock: i64| {
+        let claim = books.claim(boot, kind, clock, None, (0, 0, 0), (None, ""));
+        claim.await;
+    };
+    claim(BOOT, "live", NOON).await;
+    claim(BOOT, "closed", NOON + HOUR).await;
+    books.speaks_on().await;
+    // Nobody spoke before: starts 1 to 6 may be older than the store.
+    let known = (Completeness::Complete, true, Vec::new());
+    assert_eq!(finality(&books).await, known);
+    for (kind, clock) in [("registered", DAY - HOUR), ("closed", NOON)] {
+        let said = format!(
+            "INSERT INTO producer_log (producer, boot, kind, clock, admitted, settled, open, synced_position) \
+             SELECT 'o', '1-0123456789abcdef', '{kind}', fromUnixTimestamp64Micro(toInt64({clock}), 'UTC'), 0, 0, 0, 1"
+        );
+        books.ledger.run(&said).await;
+    }
+    let (completeness, is_final, why) = finality(&books).await;
+    assert_eq!((completeness, is_final), (Completeness::Unproven, false));
+    assert!(
+        why.len() == 1 && why[0].contains("its starts 1 to 6 are not known: the first"),
+        "{why:?}"
+    );
+}
+
 /// It may have lived for the whole of a day of which its producer says nothing.
 #[tokio::test]
 async fn a_day_on_which_only_an_unknown_start_can_have_lived_is_not_final() {
