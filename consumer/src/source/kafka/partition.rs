@@ -162,3 +162,35 @@ impl Reader for KafkaReader {
         (*position < queue.bounds().1).then(|| queue.fed_at() + SILENCE)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use schemas::RecordKind;
+
+    use super::super::super::Record;
+    use super::*;
+
+    /// A cut in the middle of a backlog would only make its batches smaller.
+    #[test]
+    fn more_is_on_its_way_until_the_end_is_read_or_nothing_came_for_long() {
+        let queue = Arc::new(Queue::default());
+        queue.set_bounds(0, 2);
+        for offset in 0..2 {
+            queue.push(Record {
+                offset,
+                kind: RecordKind::Usage,
+                bytes: vec![0; 8].into(),
+                contradiction: None,
+                kept: None,
+                replay_of: None,
+            });
+        }
+        let fed = Instant::now();
+        let mut reader = KafkaReader::Queue { queue, position: 0 };
+        assert!(matches!(reader.read(), Ok(Read::Record(_))));
+        let until = reader.on_its_way_until().unwrap();
+        assert!(until <= fed + SILENCE, "it does not hold for ever");
+        assert!(matches!(reader.read(), Ok(Read::Record(_))));
+        assert_eq!(reader.on_its_way_until(), None, "the end is read");
+    }
+}
