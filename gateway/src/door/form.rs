@@ -234,7 +234,12 @@ impl FormScan {
         if self.parts > MAX_PARTS {
             return Err(DoorError::BadForm("it has too many parts"));
         }
-        let (name, is_file) = part_name(&self.window[..end])?;
+        let head = &self.window[..end];
+        // Some parsers look for a boundary in every line: there a part, or the form, would end.
+        if head.starts_with(&self.delimiter[2..]) || memmem::find(head, &self.delimiter).is_some() {
+            return Err(DoorError::BadForm("a part ends within its head"));
+        }
+        let (name, is_file) = part_name(head)?;
         self.at = self.field(&name, is_file)?;
         self.consume(end + 4);
         self.value.clear();

@@ -112,6 +112,20 @@ fn bad_forms() -> Vec<(String, &'static str)> {
         ),
         (
             part(
+                "--xyz--:\r\nContent-Disposition: form-data; name=\"model\"",
+                "a",
+            ) + end,
+            "invalid_form",
+        ),
+        (
+            part(
+                "Content-Disposition: form-data; name=\"model\"\r\n--xyz--: a",
+                "a",
+            ) + end,
+            "invalid_form",
+        ),
+        (
+            part(
                 "X: a\nContent-Disposition: form-data; name=\"model\"\r\nContent-Disposition: form-data; name=\"a\"",
                 "a",
             ) + end,
