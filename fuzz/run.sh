@@ -4,6 +4,7 @@
 #
 #   fuzz/run.sh SECONDS [TARGET…]   each target for so long, two at a time; without a target all of them
 #   FUZZ_JOBS=1                     one at a time
+#   FUZZ_DRAW=7                     the same changes every time, as far as the time goes; without it new ones
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
@@ -29,7 +30,7 @@ readonly guided=target/debug/guided
 run_one() {
   local target=$1 corpus=target/fuzz/corpus/$1 log=target/fuzz/$1.log
   mkdir -p "$corpus" "fuzz/findings/$target"
-  if FUZZ_TARGET=$target FUZZ_SEEDS=$corpus "$guided" -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 \
+  if FUZZ_TARGET=$target FUZZ_SEEDS=$corpus "$guided" -max_total_time="$seconds" -seed="${FUZZ_DRAW:-0}" -max_len=4096 -timeout=10 -rss_limit_mb=2048 \
     -use_value_profile=1 -dict=fuzz/words.dict -print_final_stats=1 \
     -artifact_prefix="fuzz/findings/$target/" "$corpus" >"$log" 2>&1; then
     rmdir --ignore-fail-on-non-empty "fuzz/findings/$target"

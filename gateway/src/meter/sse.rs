@@ -131,6 +131,10 @@ impl Splitter {
             if !self.has_begun {
                 self.mark += 1;
                 skipped += 1;
+            } else if (1..MARK.len()).contains(&self.mark) {
+                // A piece of a mark is the beginning of a field that nobody knows.
+                self.line = Line::Other;
+                self.in_event = true;
             }
         }
         skipped
@@ -308,6 +312,16 @@ mod tests {
             });
         }
         assert_eq!(String::from_utf8(told).unwrap(), "<error>1!");
+    }
+
+    #[test]
+    fn a_piece_of_a_mark_is_a_field_that_nobody_knows() {
+        for piece in [&b"\xef"[..], b"\xef\xbb"] {
+            for end in [&b"data: 1\n\ndata: 2\n\n"[..], b"\ndata: 2\n\n"] {
+                assert_eq!(events(&[piece, end]), ["2"]);
+                assert_eq!(events(&[&[piece, end].concat()]), ["2"]);
+            }
+        }
     }
 
     proptest! {

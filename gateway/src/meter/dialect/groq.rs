@@ -57,8 +57,16 @@ pub(super) fn by_model(found: &Findings, draft: &mut Draft) -> Option<Vec<(Strin
         draft.inconsistent = true;
         return None;
     };
-    // What is not told by model stays with the first.
-    for (unit, count) in whole.iter().filter(|(unit, _)| !TOKENS.contains(unit)) {
+    // What is not told by model stays with the first, a 0 too.
+    let is_by_model = |unit| {
+        let tells = |(_, units): &(String, Units)| units.get(unit).is_some();
+        TOKENS.contains(&unit) && models.iter().any(tells)
+    };
+    let others: Vec<_> = whole
+        .iter()
+        .filter(|(unit, _)| !is_by_model(*unit))
+        .collect();
+    for (unit, count) in others {
         draft.inconsistent |= models[0].1.set(unit, count).is_err();
     }
     Some(models)
