@@ -3,15 +3,18 @@
 use std::fmt;
 
 use schemars::JsonSchema;
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
+use smol_str::SmolStr;
 
 /// The longest text of a record, in bytes, unless a field says otherwise.
 pub const MAX_TEXT_BYTES: usize = 256;
 
+// Short ones lie where they are, long ones are shared by copies.
 /// A text of at most [`MAX_TEXT_BYTES`] bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Text(#[schemars(length(max = 256))] Box<str>);
+pub struct Text(#[schemars(with = "String", length(max = 256))] SmolStr);
 
 /// A text was longer than a record may hold.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -58,8 +61,21 @@ impl From<Text> for String {
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::new(&text).map_err(serde::de::Error::custom)
+        deserializer.deserialize_str(InText)
+    }
+}
+
+struct InText;
+
+impl Visitor<'_> for InText {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Text, E> {
+        Text::new(text).map_err(E::custom)
     }
 }
 

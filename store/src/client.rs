@@ -10,6 +10,7 @@ use bytes::Bytes;
 use clickhouse::sql::Bind;
 use clickhouse::{RowOwned, RowRead};
 use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -50,7 +51,12 @@ struct Shared {
     of_inserts: Vec<(&'static str, String)>,
     /// The crate's client for the address it was made for.
     current: Mutex<Option<(Arc<str>, Official)>>,
+    /// Columns of tables that rows went into, and their types.
+    tables: Mutex<HashMap<String, Arc<Types>>>,
 }
+
+/// The types of a table's columns, as the table has them.
+pub(crate) type Types = HashMap<String, String>;
 
 /// The crate's client; its `Debug` would show the password.
 struct Official(clickhouse::Client);
@@ -76,6 +82,7 @@ impl Client {
             database,
             of_inserts: Vec::new(),
             current: Mutex::new(None),
+            tables: Mutex::default(),
         })
     }
 
@@ -126,6 +133,7 @@ impl Client {
             database: database.to_owned(),
             of_inserts: shared.of_inserts.clone(),
             current: Mutex::new(None),
+            tables: Mutex::default(),
         }
     }
 
@@ -143,6 +151,29 @@ impl Client {
     /// Forgets what is known of tables' columns; after a migration.
     pub fn forget_tables(&self) {
         *self.shared.current.lock() = None;
+        self.shared.tables.lock().clear();
+    }
+
+    /// The types of a table's columns, asked for once.
+    pub(crate) async fn types_of(&self, table: &str) -> Result<Arc<Types>, StoreError> {
+        if let Some(known) = self.shared.tables.lock().get(table) {
+            return Ok(known.clone());
+        }
+        let sql = "SELECT name, type FROM system.columns WHERE database = ? AND table = ?";
+        let asked = self.query(sql).bind(self.database()).bind(table);
+        let found: Vec<(String, String)> = asked.fetch_all().await?;
+        if found.is_empty() {
+            let database = self.database();
+            return Err(StoreError::rejected(format!(
+                "there is no table {database}.{table}; `tollgate migrate` makes those of this version"
+            )));
+        }
+        let types = Arc::new(Types::from_iter(found));
+        self.shared
+            .tables
+            .lock()
+            .insert(table.to_owned(), types.clone());
+        Ok(types)
     }
 
     pub(crate) fn official(&self) -> Result<clickhouse::Client, StoreError> {

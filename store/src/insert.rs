@@ -1,8 +1,10 @@
 //! One insert, one block, one token: what makes a repeated insert harmless. It knows no table and no row.
 
-use crate::client::{Client, within};
+use crate::client::{Client, Types, within};
 use crate::error::StoreError;
-use clickhouse::{RowOwned, RowWrite};
+use crate::native::{Block, NativeError};
+use clickhouse::Row;
+use serde::Serialize;
 use std::time::Duration;
 
 /// Most rows of one insert; far above a cut's 65,536 records, below the block size that is asked for.
@@ -27,7 +29,7 @@ impl Client {
         rows: &[T],
     ) -> Result<(), StoreError>
     where
-        T: RowOwned + RowWrite,
+        T: Row + Serialize,
     {
         if rows.is_empty() {
             return Ok(());
@@ -41,22 +43,47 @@ impl Client {
         if token.is_empty() {
             return Err(StoreError::rejected("an insert needs a token"));
         }
+        let types = self.types_of(table).await?;
+        let block = block_of(rows, &types).map_err(|error| {
+            self.forget_tables();
+            StoreError::rejected(format!("{table}: {error}"))
+        })?;
         let client = self.official()?;
         let more = self.of_inserts().iter();
         let more = more.map(|(name, value)| (*name, value.as_str()));
+        let statement = format!(
+            "INSERT INTO `{table}` (`{}`) FORMAT Native",
+            T::COLUMN_NAMES.join("`, `")
+        );
         let insert = async {
-            let mut insert = settings(token)
-                .chain(more)
-                .fold(client.insert::<T>(table).await?, |insert, (name, value)| {
-                    insert.with_setting(name, value)
-                });
-            for row in rows {
-                insert.write(row).await?;
+            let mut insert = settings(token).chain(more).fold(
+                client.insert_formatted_with(statement),
+                |insert, (name, value)| insert.with_setting(name, value),
+            );
+            for piece in block.encode() {
+                insert.send(piece).await?;
             }
             insert.end().await
         };
         within(INSERT_TIMEOUT, insert).await
     }
+}
+
+/// Rows as columns of the table's types.
+fn block_of<T: Row + Serialize>(rows: &[T], types: &Types) -> Result<Block, NativeError> {
+    let typed = |name: &&'static str| {
+        let kind = types.get(*name).map(|kind| (*name, kind.as_str()));
+        kind.ok_or_else(|| NativeError::Row(format!("the table has no column `{name}`")))
+    };
+    let columns: Vec<_> = T::COLUMN_NAMES
+        .iter()
+        .map(typed)
+        .collect::<Result<_, _>>()?;
+    let mut block = Block::new(columns.into_iter())?;
+    for row in rows {
+        block.push(row)?;
+    }
+    Ok(block)
 }
 
 fn settings(token: &str) -> impl Iterator<Item = (&'static str, &str)> {

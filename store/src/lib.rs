@@ -10,6 +10,7 @@ pub mod engine;
 mod error;
 mod insert;
 pub mod migrate;
+mod native;
 mod rows;
 mod running;
 mod secrets;

@@ -5,6 +5,7 @@ mod door;
 mod exactly_once;
 mod lifecycle;
 mod migrations;
+mod native;
 mod reader;
 mod rows;
 mod types;
