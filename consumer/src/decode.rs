@@ -191,7 +191,7 @@ impl Rows {
 /// The metric label of a reason.
 pub(crate) fn label(reason: &DeadLetter) -> &'static str {
     match reason {
-        DeadLetter::Malformed(_) => "malformed",
+        DeadLetter::Malformed { .. } => "malformed",
         DeadLetter::OutOfBounds(_) => "out_of_bounds",
         DeadLetter::NoVersion => "no_version",
         DeadLetter::WrongKind(_) => "wrong_kind",

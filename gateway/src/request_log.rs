@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn units_of_all_lines_stand_in_one_text() {
-        let full = include_str!("../../schemas/golden/usage-full.v1-draft.json");
+        let full = include_str!("../../schemas/golden/usage-full.v1.json");
         let mut event: UsageEvent = serde_json::from_str(full).unwrap();
         assert_eq!(
             Counted(&event).to_string(),

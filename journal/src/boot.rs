@@ -170,6 +170,23 @@ mod tests {
     }
 
     #[test]
+    fn frame_and_file_have_the_bytes_that_they_always_had() {
+        let frame = BOOT.to_frame(77);
+        assert_eq!(
+            hex::encode(frame),
+            "01040000000000000031323334353637384d00000000000000"
+        );
+        let file = BootFile {
+            boot: BOOT,
+            salt: 5,
+        };
+        assert_eq!(
+            hex::encode(file.to_bytes()),
+            "010400000000000000313233343536373805000000"
+        );
+    }
+
+    #[test]
     fn frame_and_file_read_back() {
         assert_eq!(Boot::from_frame(&BOOT.to_frame(77)), Some((BOOT, 77)));
         let file = BootFile {

@@ -154,6 +154,17 @@ fn checksum(salt: u32, head: &[u8; HEADER], payload: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
+    /// Journals are read by every later version.
+    #[test]
+    fn a_frame_has_the_bytes_that_it_always_had() {
+        let mut frame = Vec::new();
+        encode(&mut frame, 7, 41, (3, Lane::Refusal), b"payload");
+        assert_eq!(
+            hex::encode(&frame),
+            "070000000301e548660f29000000000000007061796c6f6164"
+        );
+    }
+
     #[test]
     fn a_flipped_bit_anywhere_is_noticed() {
         let mut good = Vec::new();

@@ -89,6 +89,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_header_has_the_bytes_that_it_always_had() {
+        assert_eq!(
+            hex::encode(encode(9, 1 << 40)),
+            "54474a524e4c0d0a01000000090000000000000000010000ec61ddcd"
+        );
+    }
+
+    #[test]
     fn a_header_reads_back_and_any_flip_is_damage() {
         let header = encode(9, 1 << 40);
         let good = HeaderRead::Good {

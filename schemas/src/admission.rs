@@ -13,6 +13,7 @@ use crate::name::Text;
 use crate::time::Micros;
 use crate::units::Units;
 use crate::upcast;
+use crate::wire::WIRE_VERSION;
 
 /// A request was let in. Stays in the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -161,7 +162,8 @@ impl Admission {
     pub fn open_event(&self, producer: &Text, boot: Boot) -> UsageEvent {
         let who = self.clone();
         UsageEvent {
-            wire: who.wire,
+            // That of the writer: what a draft admitted is closed in today's form.
+            wire: Text::cut(WIRE_VERSION),
             event_id: who.event_id,
             request_id: who.request_id,
             producer: producer.clone(),

@@ -5,7 +5,7 @@
 
 use crate::event::UsageEvent;
 use crate::upcast;
-use crate::wire::{RecordKind, WIRE_VERSION};
+use crate::wire::{DRAFT_VERSION, RecordKind, WIRE_VERSION};
 
 /// What a log record says.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,8 +24,13 @@ pub enum Decoded {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeadLetter {
     /// Not JSON, or a field is missing, unknown or of a wrong type.
-    #[error("not a usage event of {WIRE_VERSION}: {0}")]
-    Malformed(String),
+    #[error("not a usage event of {wire}: {place}")]
+    Malformed {
+        /// The version that it states.
+        wire: &'static str,
+        /// Where it is malformed.
+        place: String,
+    },
     /// Well-formed, but a bound is broken.
     #[error("usage event out of bounds: {0}")]
     OutOfBounds(String),
@@ -53,17 +58,21 @@ pub fn decode(kind: RecordKind, bytes: &[u8]) -> Decoded {
 }
 
 fn decode_usage(bytes: &[u8]) -> Decoded {
-    match wire_version(bytes) {
-        Some(version) if version == WIRE_VERSION => {}
+    let wire = match wire_version(bytes) {
+        Some(WIRE_VERSION) => WIRE_VERSION,
+        Some(DRAFT_VERSION) => DRAFT_VERSION,
         Some(version) if is_newer(version) => return Decoded::Newer(version.to_owned()),
         _ => return Decoded::DeadLetter(DeadLetter::NoVersion),
-    }
+    };
     match upcast::read::<UsageEvent>(bytes, upcast::usage) {
         Ok(event) => match event.check() {
             Ok(()) => Decoded::Event(Box::new(event)),
             Err(error) => Decoded::DeadLetter(DeadLetter::OutOfBounds(error.to_string())),
         },
-        Err(error) => Decoded::DeadLetter(DeadLetter::Malformed(place_of(&error))),
+        Err(error) => Decoded::DeadLetter(DeadLetter::Malformed {
+            wire,
+            place: place_of(&error),
+        }),
     }
 }
 
@@ -85,8 +94,11 @@ fn wire_version(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(&rest[..end]).ok()
 }
 
-/// `v2`, `v1` after `v1-draft`, `v13` …: any other well-formed version is newer than a draft.
+/// `v2`, `v2-draft`, `v13` …: any well-formed version that is not known here is newer.
 pub(crate) fn is_newer(version: &str) -> bool {
+    if matches!(version, WIRE_VERSION | DRAFT_VERSION) {
+        return false;
+    }
     let digits = version
         .strip_prefix('v')
         .map(|rest| rest.split('-').next().unwrap_or(rest));
@@ -100,7 +112,14 @@ mod tests {
     #[test]
     fn newer_versions_stop_the_reader_and_noise_is_a_dead_letter() {
         let read = |text: &str| decode(RecordKind::Usage, text.as_bytes());
-        assert_eq!(read(r#"{"wire":"v1"}"#), Decoded::Newer("v1".into()));
+        assert_eq!(read(r#"{"wire":"v2"}"#), Decoded::Newer("v2".into()));
+        for known in [WIRE_VERSION, DRAFT_VERSION] {
+            let Decoded::DeadLetter(reason) = read(&format!(r#"{{"wire":"{known}"}}"#)) else {
+                panic!("{known} is known");
+            };
+            let begin = format!("not a usage event of {known}: ");
+            assert!(reason.to_string().starts_with(&begin), "{reason}");
+        }
         assert_eq!(
             read(r#"{"wire":"v2-draft","x":1}"#),
             Decoded::Newer("v2-draft".into())
@@ -125,7 +144,7 @@ mod tests {
     fn a_malformed_record_is_named_without_its_values() {
         let Decoded::DeadLetter(reason) = decode(
             RecordKind::Usage,
-            br#"{"wire":"v1-draft","event_id":"secret-value"}"#,
+            br#"{"wire":"v1","event_id":"secret-value"}"#,
         ) else {
             panic!("must be a dead letter");
         };

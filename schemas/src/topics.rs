@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_usage_record_is_keyed_by_its_event_and_keeps_its_time_and_tenant() {
-        let bytes = br#"{"wire":"v1-draft","event_id":"e-1","tenant":"ac\"me","received_us":1,"completed_us":1795615674900001}"#;
+        let bytes = br#"{"wire":"v1","event_id":"e-1","tenant":"ac\"me","received_us":1,"completed_us":1795615674900001}"#;
         let envelope = envelope(RecordKind::Usage, bytes, WRITTEN);
         assert_eq!(envelope.key, "e-1");
         assert_eq!(

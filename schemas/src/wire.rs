@@ -1,9 +1,13 @@
 //! The wire version and the kinds of record a log can hold.
 //!
-//! Until the Kafka pipeline is proven the version is a draft; then it is frozen and only followed by v2.
+//! Version 1 is frozen: its records keep their fields, their order and their meaning, and are only followed by version 2.
+//! `golden/` has their bytes.
 
 /// The version that every record states in its `wire` field.
-pub const WIRE_VERSION: &str = "v1-draft";
+pub const WIRE_VERSION: &str = "v1";
+
+/// What came before it. Its records are read for ever, and written no more.
+pub const DRAFT_VERSION: &str = "v1-draft";
 
 /// The largest encoded usage event, in bytes: what an admission reserves in the journal.
 pub const MAX_EVENT_BYTES: usize = 16 * 1024;
@@ -58,7 +62,7 @@ impl RecordKind {
 }
 
 /// The bytes of a cut record. Its place in the log is the message.
-pub const CUT_RECORD: &[u8] = br#"{"wire":"v1-draft"}"#;
+pub const CUT_RECORD: &[u8] = br#"{"wire":"v1"}"#;
 
 #[cfg(test)]
 mod tests {

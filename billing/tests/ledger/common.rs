@@ -14,7 +14,7 @@ use tempfile::TempDir;
 pub(crate) const NOON: i64 = 1_795_521_600_000_000;
 pub(crate) const HOUR: i64 = 3_600 * Micros::PER_SECOND;
 
-const EVENT: &str = r#"{"wire":"v1-draft","event_id":"019aa1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b","request_id":"r","producer":"p",
+const EVENT: &str = r#"{"wire":"v1","event_id":"019aa1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b","request_id":"r","producer":"p",
 "boot":"7-0123456789abcdef","tenant":"acme","project":"pr","key_id":"k","principal":null,"auth_method":"key",
 "conversation":null,"labels":{},"api":"chat","stream":true,"model_requested":"m","model_served":"m","priced_as":null,"route":"r",
 "deployment":"d","provider":"openai","region":null,"data_zone":null,"capacity":"paygo","service_tier":null,

@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_field_is_found_in_what_is_no_json() {
-        let text = br#"{"wire":"v1-draft","event_id":"e-1","producer_seq":42,"boot":"#;
+        let text = br#"{"wire":"v1","event_id":"e-1","producer_seq":42,"boot":"#;
         assert_eq!(said(text, "event_id"), Some("e-1"));
         assert_eq!(said(text, "producer_seq"), Some("42"));
         assert_eq!(said(text, "boot"), None);
@@ -167,7 +167,10 @@ mod tests {
     #[test]
     fn every_reason_has_the_class_that_the_metric_has() {
         for reason in [
-            DeadLetter::Malformed("x".into()),
+            DeadLetter::Malformed {
+                wire: schemas::WIRE_VERSION,
+                place: "x".into(),
+            },
             DeadLetter::OutOfBounds("x".into()),
             DeadLetter::NoVersion,
             DeadLetter::WrongKind("k"),

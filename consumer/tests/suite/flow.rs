@@ -88,7 +88,7 @@ async fn noise_is_a_dead_letter_with_its_bytes_and_its_reason() {
         b"",
         b"{",
         &[0xff, 0xfe, 0, b'\n', b'\n', 0x80],
-        br#"{"wire":"v1-draft","tenant":"canary"}"#,
+        br#"{"wire":"v1","tenant":"canary"}"#,
     ];
     world.append(0..1);
     for bytes in noise {

@@ -36,7 +36,7 @@ impl Scrape {
 
 /// A call that took 301.2 ms, of which the provider took 300.
 fn event() -> UsageEvent {
-    let full = include_str!("../../../schemas/golden/usage-full.v1-draft.json");
+    let full = include_str!("../../../schemas/golden/usage-full.v1.json");
     let mut event: UsageEvent = serde_json::from_str(full).unwrap();
     let start = event.received_us.0;
     let at = |us| Micros(start + us);

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 
 fn full() -> UsageEvent {
-    let full = include_str!("../../../schemas/golden/usage-full.v1-draft.json");
+    let full = include_str!("../../../schemas/golden/usage-full.v1.json");
     serde_json::from_str(full).unwrap()
 }
 

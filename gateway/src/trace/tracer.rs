@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_stranger_does_not_decide_what_is_traced() {
-        let full = include_str!("../../../schemas/golden/usage-full.v1-draft.json");
+        let full = include_str!("../../../schemas/golden/usage-full.v1.json");
         let mut event: UsageEvent = serde_json::from_str(full).unwrap();
         let traced = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let request = Request::builder().header("traceparent", traced).body(());

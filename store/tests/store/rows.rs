@@ -7,7 +7,7 @@ use store::Stored;
 use store::migrate::migrate;
 
 /// A usage event with every field filled.
-const EVENT: &str = r#"{"wire":"v1-draft","event_id":"019aa1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b","request_id":"r","producer":"p",
+const EVENT: &str = r#"{"wire":"v1","event_id":"019aa1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b","request_id":"r","producer":"p",
 "boot":"7-0123456789abcdef","tenant":"t","project":"pr","key_id":"k","principal":"x","auth_method":"key","conversation":"c",
 "labels":{"team":"a'b\\"},"api":"chat","stream":true,"model_requested":"m","model_served":"m-1","priced_as":"m","route":"r",
 "deployment":"d","provider":"pv","region":"eu","data_zone":"zone","capacity":"ptu","service_tier":"default",

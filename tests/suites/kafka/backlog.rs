@@ -18,7 +18,7 @@ const RECORDS: usize = 100_000;
 
 /// A usage record as the gateway writes it, every field filled.
 fn sample() -> UsageEvent {
-    let golden = include_bytes!("../../../schemas/golden/usage-full.v1-draft.json");
+    let golden = include_bytes!("../../../schemas/golden/usage-full.v1.json");
     match decode(RecordKind::Usage, golden) {
         Decoded::Event(event) => *event,
         other => panic!("the golden record is a record: {other:?}"),

@@ -12,7 +12,7 @@ async fn dead_letters_declared_losses_and_what_nobody_claimed_are_not_complete()
         .map(|number| serde_json::to_vec(&record(number)).expect("JSON"))
         .collect();
     records[2] =
-        br#"{"wire":"v1-draft","producer":"p","boot":"7-0123456789abcdef","producer_seq":2}"#
+        br#"{"wire":"v1","producer":"p","boot":"7-0123456789abcdef","producer_seq":2}"#
             .to_vec();
     books.batch(0, &records).await;
     // Without a claim nobody knows how far it came.
@@ -48,7 +48,7 @@ async fn dead_letters_declared_losses_and_what_nobody_claimed_are_not_complete()
     assert_eq!((lost.by.as_str(), lost.open), ("ann", Some(1)));
     assert_eq!(lost.reserved_units.get("output_text"), Some(&500));
     let missing = said(&report, Verdict::Completeness);
-    let dead = "producer p, boot 7-0123456789abcdef, number 2: a record that could not be read: not a usage event of v1-draft";
+    let dead = "producer p, boot 7-0123456789abcdef, number 2: a record that could not be read: not a usage event of v1";
     assert!(
         missing.iter().any(|finding| finding.starts_with(dead)),
         "{missing:#?}"

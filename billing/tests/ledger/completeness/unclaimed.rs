@@ -47,7 +47,7 @@ fn json(event: &UsageEvent) -> Vec<u8> {
 }
 
 fn letter(boot: &str, number: i64) -> Vec<u8> {
-    format!(r#"{{"wire":"v1-draft","producer":"p","boot":"{boot}","producer_seq":{number}}}"#)
+    format!(r#"{{"wire":"v1","producer":"p","boot":"{boot}","producer_seq":{number}}}"#)
         .into_bytes()
 }
 

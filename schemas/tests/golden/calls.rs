@@ -1,25 +1,19 @@
 //! An admission that may make several calls: its golden bytes, and what its unknown reserves.
 
-use std::path::Path;
-
 use schemas::{Admission, Boot, Text, Unit, Units};
 
-fn golden(name: &str) -> Vec<u8> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
-    let file = folder.join(format!("{name}.v1-draft.json"));
-    std::fs::read(file).expect("a golden file")
-}
+use crate::files::golden;
 
 /// A record of one call says nothing of calls, as before there could be more.
 #[test]
 fn an_admission_of_several_calls_says_how_many_and_its_unknown_reserves_them_all() {
-    let once = Admission::decode(&golden("admission")).unwrap();
+    let once = Admission::decode(&golden("admission.v1")).unwrap();
     assert_eq!(
         (once.calls, once.reserved()),
         (1, once.estimated_units.clone())
     );
     let retried = Admission { calls: 3, ..once };
-    assert_eq!(retried.encode(), golden("admission-retried"));
+    assert_eq!(retried.encode(), golden("admission-retried.v1"));
     assert_eq!(Admission::decode(&retried.encode()).unwrap(), retried);
     let schema = serde_json::to_value(schemars::schema_for!(Admission)).unwrap();
     let record = serde_json::from_slice(&retried.encode()).unwrap();
