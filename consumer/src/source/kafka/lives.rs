@@ -17,7 +17,7 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 use runtime::kafka::TokenFile;
-use schemas::{Boot, RecordKind};
+use schemas::{Boot, RecordKind, WIRE_VERSION};
 use store::Class;
 use tokio::runtime::Runtime;
 
@@ -87,19 +87,20 @@ impl ConsumerContext for Told {
 }
 
 impl Told {
-    /// From what the group committed of this topic, else from its beginning.
+    /// From what a reader of this version committed of this topic, else from its beginning.
     fn assigned(
         &self,
         consumer: &BaseConsumer<Self>,
         list: &TopicPartitionList,
     ) -> Result<(), String> {
         let id = ask_topic_id(consumer, &self.topic)?;
+        let reader = reader_of(&id);
         let committed = consumer.committed_offsets(list.clone(), ASK);
         let committed = committed.map_err(|error| shown(&error))?;
         let mut from = TopicPartitionList::new();
         for element in committed.elements() {
             let at = match element.offset() {
-                Offset::Offset(at) if element.metadata() == id => Offset::Offset(at),
+                Offset::Offset(at) if element.metadata() == reader => Offset::Offset(at),
                 _ => Offset::Beginning,
             };
             from.add_partition_offset(&self.topic, element.partition(), at)
@@ -109,9 +110,20 @@ impl Told {
         consumer.assign(&from).map_err(|error| shown(&error))
     }
 
-    pub(super) fn topic_id(&self) -> String {
+    /// With what this reader's offsets are committed.
+    pub(super) fn reader(&self) -> String {
+        reader_of(&self.topic_id())
+    }
+
+    fn topic_id(&self) -> String {
         self.topic_id.lock().clone()
     }
+}
+
+/// Who read as far as is committed. A reader of an older version passes over what a newer producer says of itself, with an alarm; so
+/// the next version reads all of it once more.
+fn reader_of(topic_id: &str) -> String {
+    format!("{topic_id} {WIRE_VERSION}")
 }
 
 fn ask_topic_id(consumer: &BaseConsumer<Told>, topic: &str) -> Result<String, String> {
@@ -374,10 +386,10 @@ impl<'a> Member<'a> {
     /// another read it once more, that changes nothing.
     fn commit(&mut self) -> Result<(), String> {
         let mut list = TopicPartitionList::new();
-        let topic_id = self.consumer.context().topic_id();
+        let reader = self.consumer.context().reader();
         for (partition, next) in &self.next {
             let mut element = list.add_partition(&self.shared.kafka.producers, *partition);
-            element.set_metadata(&topic_id);
+            element.set_metadata(&reader);
             let set = element.set_offset(Offset::Offset(*next));
             set.map_err(|error| shown(&error))?;
         }

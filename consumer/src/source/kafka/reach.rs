@@ -104,11 +104,11 @@ impl Reach<'_> {
             .consumer
             .committed_offsets(list, ASK)
             .map_err(|error| shown(&error))?;
-        let topic_id = self.consumer.context().topic_id();
+        let reader = self.consumer.context().reader();
         let is_written = |(partition, end): &(i32, i64)| {
             let found = committed.find_partition(&self.options.producers, *partition);
-            let of_this_topic = found.filter(|found| found.metadata() == topic_id);
-            let at = of_this_topic.map(|found| found.offset());
+            let by_this_version = found.filter(|found| found.metadata() == reader);
+            let at = by_this_version.map(|found| found.offset());
             matches!(at, Some(Offset::Offset(at)) if at >= *end)
         };
         Ok(mark.lives.iter().all(is_written))
