@@ -16,20 +16,32 @@ pub fn tollgate() -> &'static Path {
     BUILT.get_or_init(|| std::env::var_os(VARIABLE).map_or_else(build, PathBuf::from))
 }
 
-/// A test's program lies in `<target>/<profile>/deps`.
-fn build() -> PathBuf {
+/// Where this tree is built. A test's program lies in `<target>/<profile>/deps`.
+///
+/// # Panics
+/// If this program was moved elsewhere.
+pub fn target_dir() -> PathBuf {
+    let profile_dir = profile_dir();
+    let target_dir = profile_dir.parent();
+    target_dir
+        .expect("a profile lies in a target directory")
+        .to_owned()
+}
+
+fn profile_dir() -> PathBuf {
     let myself = std::env::current_exe().expect("a test knows its own path");
-    let profile_dir = myself
-        .ancestors()
-        .nth(2)
-        .expect("a test lies in target/<profile>/deps");
+    let profile_dir = myself.ancestors().nth(2);
+    profile_dir
+        .expect("a test lies in target/<profile>/deps")
+        .to_owned()
+}
+
+fn build() -> PathBuf {
+    let profile_dir = profile_dir();
     let profile = match profile_dir.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
         Some(profile) => profile,
     };
-    let target_dir = profile_dir
-        .parent()
-        .expect("a profile lies in a target directory");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
@@ -42,7 +54,7 @@ fn build() -> PathBuf {
             profile,
             "--target-dir",
         ])
-        .arg(target_dir)
+        .arg(target_dir())
         .status()
         .expect("cargo runs");
     assert!(built.success(), "the program under test does not build");

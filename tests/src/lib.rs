@@ -26,7 +26,7 @@ mod store;
 mod truth;
 mod wait;
 
-pub use binary::tollgate;
+pub use binary::{target_dir, tollgate};
 pub use books::{Books, Sent, UNREADABLE};
 pub use http::{App, Ask, Whole};
 pub use journal::{JournalContents, read_journal};
