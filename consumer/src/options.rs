@@ -68,10 +68,19 @@ impl Options {
         }
     }
 
+    /// The same for a thread with a runtime of its own: it shares no connection to the store with another.
+    #[must_use]
+    pub(crate) fn apart(&self) -> Self {
+        let mut options = self.clone();
+        options.client = self.client.apart();
+        options.shards = self.shards.iter().map(Client::apart).collect();
+        options
+    }
+
     /// The same for one partition of the log, whose shard is now the store.
     #[must_use]
     pub(crate) fn of_partition(&self, partition: i32) -> Self {
-        let mut options = self.clone();
+        let mut options = self.apart();
         options.shard = self.shard_of(partition);
         if !options.shards.is_empty() {
             options.client = options.shards.remove(options.shard);

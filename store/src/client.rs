@@ -34,7 +34,7 @@ pub enum WhereIs {
     Running(DataDir),
 }
 
-/// Speaks to ClickHouse as one user, in one database. Clones share connections.
+/// Speaks to ClickHouse as one user, in one database. Clones share connections; they belong on one runtime.
 #[derive(Debug, Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -122,6 +122,13 @@ impl Client {
 
     pub(crate) fn of_inserts(&self) -> &[(&'static str, String)] {
         &self.shared.of_inserts
+    }
+
+    /// The same with connections of its own. A connection is served by the runtime that opened it: whoever runs on another, which
+    /// may rest or end, would wait with it.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self::of(self.another(self.database())).bounded(self.longest)
     }
 
     fn another(&self, database: &str) -> Shared {
@@ -323,5 +330,63 @@ pub(crate) async fn within<T>(
     match tokio::time::timeout(timeout, call).await {
         Ok(result) => result.map_err(StoreError::from),
         Err(_) => Err(StoreError::timed_out(timeout)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::{TcpListener, TcpStream};
+
+    use tokio::runtime::{Builder, Runtime};
+
+    use super::*;
+
+    /// A server that answers every question of a connection.
+    fn answer(stream: TcpStream) {
+        let mut words = BufReader::new(stream.try_clone().expect("a second handle"));
+        let mut stream = stream;
+        let mut line = String::new();
+        while words.read_line(&mut line).is_ok_and(|read| read > 0) {
+            let is_end = line == "\r\n";
+            line.clear();
+            if is_end
+                && stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                    .is_err()
+            {
+                return;
+            }
+        }
+    }
+
+    fn runtime() -> Runtime {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime")
+    }
+
+    #[test]
+    fn who_runs_on_another_runtime_does_not_wait_for_one_that_rests() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                std::thread::spawn(move || answer(stream));
+            }
+        });
+        let client = Client::connect(url, "u", Password::new("p"), "d");
+        let resting = runtime();
+        let ask = |client: Client| async move {
+            client
+                .statement("SELECT")
+                .timeout(Duration::from_secs(20))
+                .execute()
+                .await
+        };
+        resting.block_on(ask(client.clone())).expect("an answer");
+        runtime()
+            .block_on(ask(client.apart()))
+            .expect("an answer, though the first runtime rests");
+        drop(resting);
     }
 }

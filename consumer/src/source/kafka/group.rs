@@ -199,7 +199,7 @@ impl Group {
             of_owner.status.lock().has_ended = true;
         })?;
         if let Work::Store(options) = &shared.work {
-            let (options, member) = (options.clone(), member.to_owned());
+            let (options, member) = (options.apart(), member.to_owned());
             let of_lives = shared.clone();
             let work = move || read_lives(&of_lives, &options, &member, boot);
             group.start("tg-lives", work)?;
