@@ -230,7 +230,9 @@ impl Owner {
             }
         }
         let statuses = slots.iter().filter_map(|(partition, slot)| {
-            let status = slot.handle.as_ref()?.status();
+            let mut status = slot.handle.as_ref()?.status();
+            // Who has halted looks no more.
+            status.readable_end = status.readable_end.max(slot.queue.bounds().1);
             Some((*partition, status))
         });
         self.shared.publish(statuses.collect(), slots.len());
