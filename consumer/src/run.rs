@@ -190,6 +190,13 @@ impl<S: Source> Hands<'_, S> {
         let news = &self.writer.news;
         let unreadable = read.take_unreadable();
         self.keep(&unreadable);
+        if let Some(newer) = read.take_newer() {
+            news.metrics.unreadable_lives.inc_by(newer.records);
+            let (place, why) = (newer.place, newer.reason);
+            news.alarm(format!(
+                "what a producer says of itself is passed over: {place}: {why}"
+            ));
+        }
         if read.is_empty() {
             aside.lock().written(&read);
             return Ok(());

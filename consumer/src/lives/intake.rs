@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use schemas::rows::{Columns, leaf_hash};
+use schemas::rows::{Columns, Unreadable, leaf_hash};
 use schemas::{Micros, ProducerKind, ProducerRow, RecordKind};
 use store::{Class, Client, StoreError, Stored};
 
@@ -28,6 +28,18 @@ pub(crate) struct Lives {
     /// By the hash of the record: one that is read again is no second step.
     steps: BTreeMap<[u8; 32], Placed>,
     unreadable: Vec<Unused>,
+    newer: Option<Newer>,
+}
+
+/// What producers of a newer version say: no letter, for an upgraded reader reads it once more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Newer {
+    /// How many records.
+    pub records: u64,
+    /// Where the last of them stands.
+    pub place: LetterPlace,
+    /// Of which version it is.
+    pub reason: String,
 }
 
 impl Lives {
@@ -39,6 +51,15 @@ impl Lives {
             }
             Ok(row) => {
                 self.steps.insert(leaf_hash(bytes), Placed { row, place });
+            }
+            Err(why @ Unreadable::Newer(_)) => {
+                let records = self.newer.take().map_or(1, |newer| newer.records + 1);
+                let reason = why.to_string();
+                self.newer = Some(Newer {
+                    records,
+                    place,
+                    reason,
+                });
             }
             Err(why) => self.complain(Unused {
                 place,
@@ -78,7 +99,7 @@ impl Lives {
 
     /// Whether nothing is to be written or told.
     pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0 && self.unreadable.is_empty()
+        self.len() == 0 && self.unreadable.is_empty() && self.newer.is_none()
     }
 
     /// Whether a step of a life waits, which is worth a write at once.
@@ -89,6 +110,11 @@ impl Lives {
     /// Records that could not be read.
     pub(crate) fn take_unreadable(&mut self) -> Vec<Unused> {
         std::mem::take(&mut self.unreadable)
+    }
+
+    /// What was passed over since this was last asked.
+    pub(crate) fn take_newer(&mut self) -> Option<Newer> {
+        self.newer.take()
     }
 
     /// They were told to nobody, and wait again.
@@ -153,6 +179,7 @@ impl Aside {
             .for_each(|beat| self.waiting.beat(beat));
         self.waiting.steps.extend(newer.steps);
         self.waiting.put_back_unreadable(newer.unreadable);
+        self.waiting.newer = newer.newer.or(self.waiting.newer.take());
     }
 
     /// The earliest clock in what was written since this was last asked.
@@ -317,7 +344,13 @@ mod tests {
         for offset in [6, 7] {
             lives.take(RecordKind::Heartbeat, b"{}", at(offset));
         }
+        for offset in [8, 9] {
+            lives.take(RecordKind::Heartbeat, br#"{"wire":"v2"}"#, at(offset));
+        }
         assert_eq!(lives.len(), 4);
+        let newer = lives.take_newer().unwrap();
+        assert_eq!((newer.records, newer.place), (2, at(9)));
+        assert_eq!(lives.take_newer(), None);
         let kept = lives.beats.values().map(|beat| beat.row.synced_position);
         assert_eq!(kept.collect::<Vec<_>>(), [Some(3), Some(1)]);
         let unreadable = lives.take_unreadable().into_iter();

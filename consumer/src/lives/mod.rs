@@ -10,7 +10,7 @@ mod report;
 mod watch;
 
 pub use intake::Aside;
-pub(crate) use intake::{Lives, insert};
+pub(crate) use intake::{Lives, Newer, insert};
 pub(crate) use journal::watch_journal;
 pub(crate) use report::Board;
 pub use report::{Gap, ProducerNews, Report};

@@ -27,7 +27,7 @@ use super::reach::{Mark, Reach};
 use super::sending::{Dispatch, Sending};
 use super::topic_id::topic_id;
 use crate::letters::{LetterPlace, Unused};
-use crate::lives::{Lives, Watch, insert};
+use crate::lives::{Lives, Newer, Watch, insert};
 use crate::options::Options;
 
 /// No question to the brokers waits for longer.
@@ -357,6 +357,13 @@ impl<'a> Member<'a> {
     /// Sends a letter of each record that is in no table. What was sent and not kept track of is sent again: a letter is known by its
     /// place.
     fn tell(&mut self, refused: Vec<Unused>) -> Result<(), String> {
+        if let Some(newer) = self.read.take_newer() {
+            self.shared.metrics.unreadable_lives.inc_by(newer.records);
+            let Newer {
+                place, reason: why, ..
+            } = newer;
+            tracing::error!(%place, why, "what a newer producer says waits for an upgraded consumer");
+        }
         let mut unused = self.read.take_unreadable();
         let told = unused.iter().chain(&refused).map(|of| Dispatch {
             topic: &of.place.topic,
