@@ -10,6 +10,7 @@
 
 mod bytes;
 mod calls;
+mod digests;
 mod drafts;
 mod envelopes;
 mod files;
