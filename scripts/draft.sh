@@ -2,7 +2,7 @@
 # Builds the program of the last draft of the wire, tagged v0.1.0-draft, from this repository's history: the other side of the
 # tests of a rolling upgrade. It must not touch this tree, or what was built of it. Prints the program's path on success.
 #
-#   draft.sh TARGET_DIR   where this tree is built; what it has built of other people's crates is used, by hard links
+#   draft.sh TARGET_DIR   where this tree is built: other people's crates are taken from there, or built there for both
 #
 #   TOLLGATE_DRAFT=path   use this program instead; nothing is built
 set -euo pipefail
@@ -32,24 +32,6 @@ fetch_it() {
     || true
 }
 
-# Crates of the workspace have the same names in both, and other content: none of theirs is linked, for cargo writes into
-# some of these files in place.
-link_dependencies() {
-  local ours part
-  ours=$(sed -n '/^\[package\]/,/^\[/s/^name = "\(.*\)"$/\1/p' "$root"/Cargo.toml "$root"/*/Cargo.toml | paste -sd '|')
-  for part in build .fingerprint deps; do
-    mkdir -p -- "$draft/debug/$part"
-    [[ -d $target/debug/$part ]] || continue
-    (
-      cd -- "$target/debug/$part"
-      find . -mindepth 1 -maxdepth 1 -printf '%P\n' \
-        | grep -Ev "^(lib)?($ours)-[0-9a-f]{16}" \
-        | { [[ $part == deps ]] && grep -E '^lib.*\.(rlib|rmeta|so)$' || cat; } \
-        | xargs -r cp -al -t "$draft/debug/$part" -- 2>/dev/null
-    ) || true
-  done
-}
-
 mkdir -p -- "$draft"
 exec 9>"$draft/.lock"
 flock 9 || fail "cannot lock $draft/.lock"
@@ -60,13 +42,15 @@ fi
 in_history || fetch_it
 in_history || fail "commit $commit (v0.1.0-draft) is neither in this clone nor at its remote: fetch the whole history (git fetch --unshallow), or name a built program with TOLLGATE_DRAFT=path"
 
-say "building the last draft of the wire, ${commit:0:12}, into $draft (some minutes, once)"
+say "building the last draft of the wire, ${commit:0:12}, into $draft (once)"
 rm -rf -- "$draft/source"
-mkdir -p -- "$draft/source" "$draft/debug"
+mkdir -p -- "$draft/source"
 # Files are as old as now, or cargo might take what another draft left for built from them.
 git -C "$root" archive "$commit" | tar -x -m -C "$draft/source"
-[[ -d $draft/debug/deps ]] || link_dependencies
-"${CARGO:-cargo}" build --quiet --locked --package tollgate --manifest-path "$draft/source/Cargo.toml" --target-dir "$draft" >&2 \
+# Cargo knows a crate by its place in its workspace and by its profile. By the profile ours and the draft's are told apart in
+# one directory, and it is the one that is built soonest.
+env CARGO_INCREMENTAL=0 CARGO_BUILD_BUILD_DIR="$target" CARGO_PROFILE_DEV_OPT_LEVEL=0 CARGO_PROFILE_DEV_DEBUG=false \
+  "${CARGO:-cargo}" build --quiet --locked --package tollgate --manifest-path "$draft/source/Cargo.toml" --target-dir "$draft" >&2 \
   || fail "the draft does not build: see above; or name a built program with TOLLGATE_DRAFT=path"
 printf '%s\n' "$commit" >"$stamp"
 say "built in $SECONDS s"
