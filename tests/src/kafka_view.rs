@@ -76,6 +76,22 @@ impl TopicView {
         }
     }
 
+    /// Where each of so many partitions ends now.
+    ///
+    /// # Panics
+    /// Never in a sane system.
+    pub async fn ends(&self, partitions: i32) -> Option<BTreeMap<i32, i64>> {
+        let view = self.clone();
+        let asking = tokio::task::spawn_blocking(move || {
+            let end = |partition| {
+                let asked = view.asker.fetch_watermarks(&view.topic, partition, ASK);
+                Some((partition, asked.ok()?.1))
+            };
+            (0..partitions).map(end).collect()
+        });
+        asking.await.expect("no panic")
+    }
+
     /// Its partitions, as some broker says that answers.
     ///
     /// # Panics

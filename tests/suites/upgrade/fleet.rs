@@ -1,13 +1,14 @@
 //! What gateways and consumers of two versions share: one broker, one engine, one provider; and what is waited for. What a test
 //! does with them must not live here.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::{Child, Command};
 use std::time::Duration;
 
 use store::{Client, Credentials, DataDir, User};
 use tempfile::TempDir;
-use tests::{Cluster, Setup, Truth, command, eventually, free_address, tollgate};
+use tests::{Cluster, Setup, TopicView, Truth, command, eventually, free_address, tollgate};
 
 use crate::node::{Node, run};
 use crate::versions::Version;
@@ -184,33 +185,21 @@ pub(crate) async fn share(consumers: &[&Node]) {
     .await;
 }
 
-/// Waits until everything that can be read is in the store.
-pub(crate) async fn drained(consumers: &[&Node]) {
-    eventually("everything is in the store", async || {
-        let mut all = Vec::new();
-        for consumer in consumers {
-            all.extend(consumer.partitions().await);
-        }
-        let done = all.iter().all(|at| at.committed == at.readable);
-        (done && all.len() == PARTITIONS).then_some(())
+/// Waits until everything that stood in the topic when this began is in the store: of every partition, not of their sum.
+pub(crate) async fn caught_up(fleet: &Fleet, consumers: &[&Node]) {
+    let topic = TopicView::new(&fleet.cluster.servers(), "t.usage.v1");
+    let ends = eventually("the brokers say where the topic ends", async || {
+        topic.ends(i32::try_from(PARTITIONS).expect("a few")).await
     })
     .await;
-}
-
-/// Waits until what could be read when this began is in the store.
-pub(crate) async fn caught_up(consumers: &[&Node]) {
-    let mut readable = 0;
-    for consumer in consumers {
-        let at = consumer.partitions().await;
-        readable += at.iter().map(|at| at.readable).sum::<i64>();
-    }
     eventually("what was written before is in the store", async || {
-        let mut committed = 0;
+        let mut committed = BTreeMap::new();
         for consumer in consumers {
-            let at = consumer.partitions().await;
-            committed += at.iter().map(|at| at.committed).sum::<i64>();
+            let all = consumer.partitions().await;
+            committed.extend(all.into_iter().map(|(number, at)| (number, at.committed)));
         }
-        (committed >= readable).then_some(())
+        let has = |(number, end): (&i32, &i64)| committed.get(number).is_some_and(|at| at >= end);
+        ends.iter().all(has).then_some(())
     })
     .await;
 }

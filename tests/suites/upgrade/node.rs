@@ -1,12 +1,13 @@
 //! One gateway or consumer, whose program may change while its configuration, its journal and its address stay.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
-use tests::{App, eventually, listens};
+use tests::{App, At, eventually, listens, partitions};
 
 use crate::versions::Version;
 
@@ -18,13 +19,6 @@ pub(crate) struct Node {
     ops: SocketAddr,
     app: SocketAddr,
     child: Option<Child>,
-}
-
-/// Where a consumer is in a partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct At {
-    pub committed: i64,
-    pub readable: i64,
 }
 
 impl Node {
@@ -100,21 +94,8 @@ impl Node {
     }
 
     /// A consumer's partitions.
-    pub(crate) async fn partitions(&self) -> Vec<At> {
-        let read = |line: &str| {
-            let mut words = line.split(' ').skip(1);
-            let committed = words.next()?.parse().ok()?;
-            let readable = words.nth(1)?.parse().ok()?;
-            Some(At {
-                committed,
-                readable,
-            })
-        };
-        self.says("partitions")
-            .await
-            .lines()
-            .filter_map(read)
-            .collect()
+    pub(crate) async fn partitions(&self) -> BTreeMap<i32, At> {
+        partitions(self.ops).await
     }
 }
 

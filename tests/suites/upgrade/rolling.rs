@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::figures::{COPIES, DRAFTED, FAULTS, FROZEN};
-use crate::fleet::{Fleet, caught_up, drained, share};
+use crate::fleet::{Fleet, caught_up, share};
 use crate::versions::Version;
 
 /// Of two gateways: as the draft, as today's, as the draft again.
@@ -115,7 +115,7 @@ async fn an_upgrade_and_its_way_back_lose_and_double_nothing() {
     load.answers(200).await;
     two.become_of(Draft).await;
     load.answers(200).await;
-    caught_up(&[&reader, &other]).await;
+    caught_up(&fleet, &[&reader, &other]).await;
     eventually("the store has heard of every start so far", async || {
         let starts = "SELECT uniqExact(boot) FROM producer_log WHERE kind = 'live'";
         (fleet.count(starts).await == STARTS).then_some(())
@@ -133,7 +133,7 @@ async fn an_upgrade_and_its_way_back_lose_and_double_nothing() {
     for gateway in [&mut one, &mut two] {
         gateway.stop().await;
     }
-    drained(&[&reader, &other]).await;
+    caught_up(&fleet, &[&reader, &other]).await;
     holds(&fleet, answered).await;
     fleet.is_complete(&reader, &end).await;
     eprintln!("{answered} calls over eight restarts");

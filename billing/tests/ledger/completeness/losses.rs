@@ -12,8 +12,7 @@ async fn dead_letters_declared_losses_and_what_nobody_claimed_are_not_complete()
         .map(|number| serde_json::to_vec(&record(number)).expect("JSON"))
         .collect();
     records[2] =
-        br#"{"wire":"v1","producer":"p","boot":"7-0123456789abcdef","producer_seq":2}"#
-            .to_vec();
+        br#"{"wire":"v1","producer":"p","boot":"7-0123456789abcdef","producer_seq":2}"#.to_vec();
     books.batch(0, &records).await;
     // Without a claim nobody knows how far it came.
     let report = books.check("2026-11-24").await;
