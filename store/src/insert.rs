@@ -71,13 +71,13 @@ impl Client {
 
 /// Rows as columns of the table's types.
 fn block_of<T: Row + Serialize>(rows: &[T], types: &Types) -> Result<Block, NativeError> {
-    let typed = |name: &&'static str| {
+    let with_type = |name: &&'static str| {
         let kind = types.get(*name).map(|kind| (*name, kind.as_str()));
         kind.ok_or_else(|| NativeError::Row(format!("the table has no column `{name}`")))
     };
     let columns: Vec<_> = T::COLUMN_NAMES
         .iter()
-        .map(typed)
+        .map(with_type)
         .collect::<Result<_, _>>()?;
     let mut block = Block::new(columns.into_iter())?;
     for row in rows {

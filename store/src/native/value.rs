@@ -174,18 +174,17 @@ impl<'a> Serializer for Target<'a> {
     }
 
     fn serialize_tuple(self, length: usize) -> Result<Tuple<'a>, NativeError> {
-        match &self {
-            Self::Pair(_) if length == 2 => {}
-            Self::Column(Column::Fixed {
-                family: Family::Bytes,
-                width,
-                ..
-            }) if *width == length => {}
-            Self::Column(Column::Fixed {
-                family: Family::Halves,
-                ..
-            }) if length == 2 => {}
-            _ => return Err(refused(&format!("a tuple of {length}"))),
+        let wanted = match &self {
+            Self::Pair(_) => Some(2),
+            Self::Column(Column::Fixed { family, width, .. }) => match family {
+                Family::Bytes => Some(*width),
+                Family::Halves => Some(2),
+                _ => None,
+            },
+            Self::Column(_) => None,
+        };
+        if wanted != Some(length) {
+            return Err(refused(&format!("a tuple of {length}")));
         }
         Ok(Tuple { of: self, at: 0 })
     }

@@ -33,7 +33,7 @@ struct Wide {
 /// Every row has lists of another length, the first none at all.
 fn wide(number: i64, different: i64, long_bytes: usize) -> Wide {
     let few = format!("few {}", number % different);
-    let count = usize::try_from(number % 4).unwrap();
+    let count = usize::try_from(number % 4).expect("it is small");
     let unsigned = number.unsigned_abs();
     Wide {
         number,
@@ -45,12 +45,12 @@ fn wide(number: i64, different: i64, long_bytes: usize) -> Wide {
             .collect(),
         maps: vec![vec![(few.clone(), number); count]; count],
         long: "é".repeat(long_bytes / 2 + count),
-        small: vec![u16::try_from(number % 60_000).unwrap(); count],
-        kind: [None, Some(-3), Some(7)][usize::try_from(number % 3).unwrap()],
-        kinds: vec![i8::try_from(number % 2).unwrap(); count],
+        small: vec![u16::try_from(number % 60_000).expect("it is small"); count],
+        kind: [None, Some(-3), Some(7)][usize::try_from(number % 3).expect("it is small")],
+        kinds: vec![i8::try_from(number % 2).expect("it is small"); count],
         yes: number % 2 == 0,
         id: (unsigned << 32 | 7, unsigned),
-        leaf: [b'\n', u8::try_from(number % 251).unwrap(), 0],
+        leaf: [b'\n', u8::try_from(number % 251).expect("it is small"), 0],
         few,
     }
 }
@@ -64,8 +64,8 @@ fn by_the_engine(different: i64, long_bytes: usize) -> String {
          arrayMap(at -> (concat('key ', toString(at)), number + at), range(toUInt64(number % 3)))::Map(String, Int64) AS map, \
          arrayWithConstant(n, arrayWithConstant(n, (f, number))::Map(String, Int64)) AS maps, repeat('é', {half} + n) AS long, \
          arrayWithConstant(n, number % 60000) AS small, [NULL, 'a', 'b'][number % 3 + 1] AS kind, \
-         arrayWithConstant(n, ['', 'x'][number % 2 + 1]) AS kinds, number % 2 = 0 AS yes, \
-         concat(lower(hex(toUInt64(number * 4294967296 + 7))), lower(hex(toUInt64(number)))) AS id, \
+         arrayWithConstant(n, ['', 'x'][number % 2 + 1]) AS kinds, (number % 2 = 0)::Bool AS yes, \
+         lower(concat(leftPad(hex(toUInt64(number * 4294967296 + 7)), 16, '0'), leftPad(hex(toUInt64(number)), 16, '0'))) AS id, \
          concat('\\n', char(number % 251), '\\0') AS leaf"
     )
 }
@@ -79,8 +79,14 @@ async fn holds(rows: i64, different: i64, long_bytes: usize) {
         .map(|number| wide(number, different, long_bytes))
         .collect();
     let writer = engine.writer();
-    writer.insert_block("wide", "one", &given).await.unwrap();
-    writer.insert_block("wide", "one", &given).await.unwrap();
+    writer
+        .insert_block("wide", "one", &given)
+        .await
+        .expect("an insert");
+    writer
+        .insert_block("wide", "one", &given)
+        .await
+        .expect("an insert");
     let parts = "SELECT count(), sum(rows) FROM system.parts WHERE table = 'wide' AND active";
     assert_eq!(engine.text(parts).await, format!("1\t{rows}"));
     let sum = |of: &str| format!("SELECT sum({SHOWN}) FROM ({of})");
@@ -162,7 +168,7 @@ async fn what_does_not_fit_is_refused_before_it_is_sent() {
             .await,
     ];
     for refusal in refusals {
-        let refusal = refusal.unwrap_err();
+        let refusal = refusal.expect_err("a refusal");
         assert_eq!(refusal.class(), Class::Rejected);
         assert!(
             refusal.to_string().contains("column `number` of type "),
@@ -174,7 +180,7 @@ async fn what_does_not_fit_is_refused_before_it_is_sent() {
         .await;
     assert!(
         nowhere
-            .unwrap_err()
+            .expect_err("a refusal")
             .to_string()
             .contains("there is no table tollgate.nowhere")
     );
@@ -182,6 +188,6 @@ async fn what_does_not_fit_is_refused_before_it_is_sent() {
     writer
         .insert_block("narrow", "h", &[Other { number: 1_i32 }])
         .await
-        .unwrap();
+        .expect("an insert");
     assert_eq!(engine.text("SELECT count() FROM narrow").await, "1");
 }
