@@ -32,6 +32,8 @@ use crate::order::{Delivered, Order};
 const ASK: Duration = Duration::from_secs(5);
 /// The longest wait for a message.
 const POLL: Duration = Duration::from_millis(20);
+/// The most messages that are taken before the workers are told.
+const MESSAGES_A_TURN: u32 = 256;
 /// How often everything but messages is looked at, while messages flow.
 const SERVE_EVERY: Duration = Duration::from_millis(5);
 /// How often brokers are asked how far partitions reach.
@@ -102,12 +104,7 @@ impl Owner {
             if let Some(failure) = self.shared.take_failure() {
                 break Err(failure);
             }
-            if let Some(polled) = self.consumer.poll(POLL) {
-                match polled {
-                    Ok(message) => self.deliver(message.partition(), record_of(&message, keeping)),
-                    Err(error) => self.complain(&error),
-                }
-            }
+            self.poll(keeping);
             let now = Instant::now();
             if now.duration_since(self.served_at) >= SERVE_EVERY {
                 self.served_at = now;
@@ -133,6 +130,24 @@ impl Owner {
         (id != known).then(|| {
             format!("the topic was made anew ({known} became {id}); it is read as a log of its own")
         })
+    }
+
+    /// Waits for a message, takes what has come with it, and tells the workers once: told of each, they would wait for each.
+    fn poll(&self, keeping: Keeping) {
+        let mut wait = POLL;
+        for _ in 0..MESSAGES_A_TURN {
+            match self.consumer.poll(wait) {
+                Some(Ok(message)) => {
+                    self.deliver(message.partition(), record_of(&message, keeping));
+                }
+                Some(Err(error)) => self.complain(&error),
+                None => break,
+            }
+            wait = Duration::ZERO;
+        }
+        for slot in self.consumer.context().slots.lock().values() {
+            slot.queue.tell();
+        }
     }
 
     fn deliver(&self, partition: i32, record: super::super::Record) {

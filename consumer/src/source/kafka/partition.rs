@@ -185,6 +185,7 @@ mod tests {
                 replay_of: None,
             });
         }
+        queue.tell();
         let fed = Instant::now();
         let mut reader = KafkaReader::Queue { queue, position: 0 };
         assert!(matches!(reader.read(), Ok(Read::Record(_))));

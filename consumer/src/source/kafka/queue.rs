@@ -24,7 +24,9 @@ pub(crate) struct Queue {
 struct Inner {
     reads: VecDeque<Read>,
     bytes: usize,
-    /// When something was put in last.
+    /// Something was put in since it was last told.
+    is_untold: bool,
+    /// When it was told last that something was put in.
     fed_at: Option<Instant>,
     /// Where the worker wants to read from, until the owner has taken note.
     wanted: Option<i64>,
@@ -37,13 +39,22 @@ struct Inner {
 }
 
 impl Queue {
+    /// Who waits is told by [`Self::tell`], once for all that was put in before.
     pub(crate) fn push(&self, record: Record) {
         let mut inner = self.inner.lock();
         inner.bytes += record.bytes.len();
-        inner.fed_at = Some(Instant::now());
+        inner.is_untold = true;
         inner.reads.push_back(Read::Record(record));
-        drop(inner);
-        self.news.notify_one();
+    }
+
+    /// Tells who waits that there is more.
+    pub(crate) fn tell(&self) {
+        let mut inner = self.inner.lock();
+        if std::mem::take(&mut inner.is_untold) {
+            inner.fed_at = Some(Instant::now());
+            drop(inner);
+            self.news.notify_one();
+        }
     }
 
     pub(crate) fn push_lost(&self, first: i64, next: i64) {
@@ -88,7 +99,7 @@ impl Queue {
         }
     }
 
-    /// When something was put in last; now if that never was.
+    /// When it was told last that something was put in; now if that never was.
     pub(crate) fn fed_at(&self) -> Instant {
         self.inner.lock().fed_at.unwrap_or_else(Instant::now)
     }
