@@ -1,8 +1,12 @@
 //! `tollgate bench`: what a request costs, against what was recorded. Exit code 1 if a figure got worse or the run is
-//! void. The parts: `stand` starts what is measured, `measure` takes the figures, `meters` names them, `ratchet` judges.
+//! void. The parts: `stand` starts what is measured, `driver` sends load, `measure` takes the figures, `meters` names them,
+//! `ratchet` judges; `aims` judges against what was aimed at.
 
+mod aims;
+mod driver;
 mod measure;
 mod meters;
+mod page;
 mod processes;
 mod ratchet;
 mod show;
@@ -14,11 +18,12 @@ use std::time::Duration;
 
 use billing::render::Format;
 
+use self::aims::Aims;
 use self::measure::{Bench as Measuring, Taken};
 use self::processes::Cores;
 use self::ratchet::{Machine, Ratchet, Verdict};
 use self::show::Outcome;
-use self::stand::Stand;
+use self::stand::{Plan, Stand};
 use super::Usage;
 use super::report::{parse, width};
 
@@ -26,6 +31,10 @@ use super::report::{parse, width};
 const FULL: Duration = Duration::from_secs(4);
 /// How long it lasts for a look.
 const QUICK: Duration = Duration::from_millis(1_500);
+
+/// How often everything is measured, if nobody says.
+const ROUNDS: u8 = 3;
+const AIMS_ROUNDS: u8 = 5;
 
 /// Measure overhead, latency and memory.
 #[derive(Debug, clap::Args)]
@@ -36,12 +45,32 @@ pub struct Bench {
     /// table, csv or json
     #[arg(long, default_value = "table")]
     format: String,
-    /// Accept what is measured: write it into the ratchet and the page
+    /// Accept what is measured: write it into the ratchet and the page; with --aims into the page alone
     #[arg(long)]
     record: bool,
-    /// How often everything is measured
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=20))]
-    rounds: u8,
+    /// How often everything is measured [default: 3; with --aims 5]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=20))]
+    rounds: Option<u8>,
+    /// Judge against what was aimed at, beside nginx on the same core
+    #[arg(long)]
+    aims: bool,
+    /// Lines of the aims, without the others
+    #[arg(long, value_name = "LINE", requires = "aims", value_delimiter = ',')]
+    only: Vec<String>,
+    /// nginx's program, if it is not on the search path
+    #[arg(long, value_name = "PATH", requires = "aims")]
+    nginx: Option<PathBuf>,
+    /// Where the rate of the consumer is read from; one file a run
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_delimiter = ',',
+        default_value = "bench/pipeline.toml"
+    )]
+    pipeline: Vec<PathBuf>,
+    /// Where it is read how long a chargeback takes
+    #[arg(long, value_name = "FILE", default_value = "bench/ledger.toml")]
+    ledger: PathBuf,
     /// What was recorded
     #[arg(long, value_name = "FILE", default_value = "bench/ratchet.toml")]
     ratchet: PathBuf,
@@ -58,9 +87,12 @@ impl Bench {
             let message = "a quick run is too noisy to record; leave --quick out";
             return Err(Usage(message.into()).into());
         }
+        if self.aims {
+            return self.aims(format).run();
+        }
         let ratchet = Ratchet::load(&self.ratchet)?;
         let cores = Cores::find();
-        let stand = Stand::start(cores)?;
+        let stand = Stand::start(cores, &Plan::default())?;
         let machine = Machine::look();
         let taken = super::block_on(self.measure(stand, cores))?;
         let outcome = Outcome {
@@ -87,12 +119,33 @@ impl Bench {
     }
 
     fn rounds(&self) -> u8 {
-        if self.quick { 1 } else { self.rounds }
+        let usual = if self.aims { AIMS_ROUNDS } else { ROUNDS };
+        match self.rounds {
+            _ if self.quick => 1,
+            given => given.unwrap_or(usual),
+        }
+    }
+
+    fn window(&self) -> Duration {
+        if self.quick { QUICK } else { FULL }
+    }
+
+    fn aims(self, format: Format) -> Aims {
+        Aims {
+            rounds: self.rounds(),
+            window: self.window(),
+            page: self.record.then(|| self.page.clone()),
+            only: self.only,
+            nginx: self.nginx,
+            pipeline: self.pipeline,
+            ledger: self.ledger,
+            format,
+        }
     }
 
     /// Everything, unless a person has enough of it.
     async fn measure(&self, stand: Stand, cores: Option<Cores>) -> anyhow::Result<Taken> {
-        let window = if self.quick { QUICK } else { FULL };
+        let window = self.window();
         let rounds = async {
             let mut measuring = Measuring::new(stand, cores, window).await?;
             measuring.warm_up().await?;

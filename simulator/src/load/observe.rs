@@ -9,6 +9,8 @@ use serde::Deserialize;
 
 /// A longer line of a stream is not looked into.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
+/// Longer streams have gaps that are not measured.
+const MAX_GAPS: usize = 100_000;
 /// Usage is looked for in so many last bytes of a plain answer.
 const TAIL_BYTES: usize = 8 * 1024;
 
@@ -29,16 +31,22 @@ pub(super) struct Observed {
     pub(super) usage: Option<UsageSeen>,
     pub(super) done: bool,
     pub(super) error_event: bool,
+    /// Times between one event with content and the next, as they were read, in µs. Several in one read have none between them.
+    pub(super) gaps_us: Vec<u32>,
+    last_content: Option<Instant>,
     line: Vec<u8>,
 }
 
 impl Observed {
-    /// A new answer; keeps the memory of the old one's lines.
+    /// A new answer; keeps the memory of the old one's lines and gaps.
     pub(super) fn reset(&mut self) {
         let mut line = std::mem::take(&mut self.line);
         line.clear();
+        let mut gaps_us = std::mem::take(&mut self.gaps_us);
+        gaps_us.clear();
         *self = Self {
             line,
+            gaps_us,
             ..Self::default()
         };
     }
@@ -62,6 +70,17 @@ impl Observed {
         if !self.is_stream {
             self.usage = find_usage(&self.line);
             self.done = true;
+        }
+    }
+
+    fn content(&mut self) {
+        let now = Instant::now();
+        self.first_content.get_or_insert(now);
+        if let Some(last) = self.last_content.replace(now)
+            && self.gaps_us.len() < MAX_GAPS
+        {
+            let gap_us = u32::try_from((now - last).as_micros()).unwrap_or(u32::MAX);
+            self.gaps_us.push(gap_us);
         }
     }
 
@@ -93,8 +112,8 @@ impl Observed {
             return;
         }
         self.events += 1;
-        if self.first_content.is_none() && has_content(event) {
-            self.first_content = Some(Instant::now());
+        if has_content(event) {
+            self.content();
         }
         self.error_event |= event.starts_with(b"{\"error\"");
         if let Some(usage) = find_usage(event) {
@@ -147,6 +166,7 @@ mod tests {
                 ),
                 (3, true, true)
             );
+            assert!(observed.gaps_us.is_empty(), "one event has content");
             assert_eq!(
                 observed.usage,
                 Some(UsageSeen {
@@ -155,6 +175,22 @@ mod tests {
                 })
             );
         }
+    }
+
+    #[test]
+    fn gaps_are_between_events_with_content() {
+        let mut observed = Observed {
+            is_stream: true,
+            ..Observed::default()
+        };
+        let event = b"data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n";
+        let empty = b"data: {\"choices\":[]}\n\n";
+        for data in [&event[..], &empty[..], &event[..], &event[..]] {
+            observed.data(data);
+        }
+        assert_eq!(observed.gaps_us.len(), 2);
+        observed.reset();
+        assert!(observed.gaps_us.is_empty() && observed.last_content.is_none());
     }
 
     #[test]

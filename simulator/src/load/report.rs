@@ -54,6 +54,8 @@ pub struct LoadReport {
     pub send_lag_us: Latency,
     /// From sending to the first content of a stream.
     pub first_content_us: Latency,
+    /// From one event with content to the next, as they were read.
+    pub gap_us: Latency,
     /// Events of streams, without `[DONE]`.
     pub events: u64,
     /// Events a second.
@@ -111,6 +113,7 @@ impl LoadReport {
             service_us: percentiles(&stats.service),
             send_lag_us: percentiles(&stats.send_lag),
             first_content_us: percentiles(&stats.first_content),
+            gap_us: percentiles(&stats.gap),
             events: stats.events,
             events_per_s: per(stats.events, seconds),
             body_bytes: stats.body_bytes,

@@ -99,8 +99,13 @@ impl Load {
         });
         let ticker = schedule.start_ticker(self.settings.connections)?;
         let mut workers = JoinSet::new();
-        for _ in 0..self.settings.connections {
-            workers.spawn(worker(Arc::clone(&shared), Client::new(target.clone())));
+        for number in 0..self.settings.connections {
+            let delay = self.settings.stagger(number);
+            workers.spawn(worker(
+                Arc::clone(&shared),
+                Client::new(target.clone()),
+                delay,
+            ));
         }
         let (wire, cpu) = tokio::join!(
             collect(workers),
@@ -154,7 +159,10 @@ fn check(settings: &LoadSettings) -> Result<(), LoadError> {
     }
 }
 
-async fn worker(shared: Arc<Shared>, mut client: Client) -> io::Result<Wire> {
+async fn worker(shared: Arc<Shared>, mut client: Client, delay: Duration) -> io::Result<Wire> {
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
     while let Some(turn) = shared.schedule.next().await {
         let request = (shared.make)(turn.index);
         let sent = Instant::now();

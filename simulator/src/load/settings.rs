@@ -1,6 +1,7 @@
 //! What a load run is told.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -44,6 +45,8 @@ pub struct LoadSettings {
     pub stop: Stop,
     /// Time at the start that counts for nothing.
     pub warmup_ms: u64,
+    /// Connections begin evenly over this time, so that streams of one length do not all begin at once for ever.
+    pub stagger_ms: u64,
     /// No request waits longer for the end of its answer.
     pub timeout_ms: u64,
     /// How long an open loop that fell behind may go on after its last request was due.
@@ -79,6 +82,7 @@ impl Default for LoadSettings {
             pace: Pace::Closed,
             stop: Stop::Millis(5_000),
             warmup_ms: 0,
+            stagger_ms: 0,
             timeout_ms: 60_000,
             drain_ms: 10_000,
             model: "gpt-4o-mini".to_owned(),
@@ -121,6 +125,13 @@ pub struct LoadRequest {
 }
 
 impl LoadSettings {
+    /// How long the connection with this number waits before it begins.
+    pub(super) fn stagger(&self, number: usize) -> Duration {
+        let whole = u128::from(self.stagger_ms) * 1_000 * number as u128;
+        let us = whole / self.connections.max(1) as u128;
+        Duration::from_micros(u64::try_from(us).unwrap_or(u64::MAX))
+    }
+
     /// The request with this number.
     pub fn request(&self, index: u64) -> LoadRequest {
         let nonce = format!("{}-{index}", self.nonce_prefix);
@@ -156,4 +167,21 @@ fn prompt(bytes: usize) -> String {
         .cycle()
         .take(bytes)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_begin_evenly() {
+        let settings = LoadSettings {
+            connections: 4,
+            stagger_ms: 100,
+            ..LoadSettings::default()
+        };
+        let begins: Vec<_> = (0..4).map(|number| settings.stagger(number)).collect();
+        assert_eq!(begins, [0, 25, 50, 75].map(Duration::from_millis));
+        assert_eq!(LoadSettings::default().stagger(3), Duration::ZERO);
+    }
 }

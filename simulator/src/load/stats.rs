@@ -23,6 +23,8 @@ pub(super) struct Stats {
     pub(super) send_lag: Histogram<u64>,
     /// From sending to the first content of a stream.
     pub(super) first_content: Histogram<u64>,
+    /// From one event with content to the next.
+    pub(super) gap: Histogram<u64>,
     pub(super) outcomes: BTreeMap<Seen, u64>,
     pub(super) statuses: BTreeMap<u16, u64>,
     pub(super) events: u64,
@@ -40,6 +42,7 @@ impl Stats {
             service: histogram(),
             send_lag: histogram(),
             first_content: histogram(),
+            gap: histogram(),
             outcomes: BTreeMap::new(),
             statuses: BTreeMap::new(),
             events: 0,
@@ -77,6 +80,9 @@ impl Stats {
             add(&mut self.service, now - sent);
             if let Some(first) = observed.first_content {
                 add(&mut self.first_content, first - sent);
+            }
+            for gap_us in &observed.gaps_us {
+                self.gap.saturating_record(u64::from(*gap_us).max(1));
             }
         }
     }

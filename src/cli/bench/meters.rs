@@ -130,6 +130,19 @@ pub struct Spread {
     pub max: f64,
 }
 
+impl Spread {
+    /// Of values, if there is one.
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let mut values = values.to_vec();
+        values.sort_by(f64::total_cmp);
+        Some(Self {
+            min: *values.first()?,
+            median: values[values.len() / 2],
+            max: *values.last()?,
+        })
+    }
+}
+
 impl Meter {
     /// What of the rounds is judged and recorded. Other work only ever adds to a cost, so the least counts; a
     /// difference of two latencies it moves both ways, so there the middle counts.
@@ -151,13 +164,7 @@ impl Figures {
 
     /// The spread of a figure, if it was measured.
     pub fn spread(&self, name: &str) -> Option<Spread> {
-        let mut values = self.0.get(name)?.clone();
-        values.sort_by(f64::total_cmp);
-        Some(Spread {
-            min: *values.first()?,
-            median: values[values.len() / 2],
-            max: *values.last()?,
-        })
+        Spread::of(self.0.get(name)?)
     }
 }
 

@@ -77,7 +77,7 @@ impl Process {
     }
 
     /// Asks it to end and waits until it has.
-    pub async fn stop(mut self) -> anyhow::Result<()> {
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM).with_context(|| format!("cannot stop {}", self.name))?;
         let deadline = Instant::now() + STOP;
@@ -89,6 +89,24 @@ impl Process {
         }
         Ok(())
     }
+}
+
+impl Process {
+    /// Waits until it has ended, and no longer than so.
+    pub fn wait_at_most(&mut self, longest: Duration) {
+        let deadline = Instant::now() + longest;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            nap(PAUSE);
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a drop cannot wait otherwise, and the bench has nothing else to do"
+)]
+fn nap(time: Duration) {
+    std::thread::sleep(time);
 }
 
 impl Drop for Process {
@@ -140,6 +158,11 @@ pub fn freeze(pid: u32) -> anyhow::Result<()> {
 /// Lets it go on.
 pub fn thaw(pid: u32) -> anyhow::Result<()> {
     signal(pid, Signal::CONT)
+}
+
+/// Asks it to end.
+pub fn terminate(pid: u32) -> anyhow::Result<()> {
+    signal(pid, Signal::TERM)
 }
 
 fn signal(pid: u32, signal: Signal) -> anyhow::Result<()> {

@@ -6,11 +6,12 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::meters::{Figures, METERS, Meter, Spread};
+use super::page;
 
 const HEAD: &str = "\
 # What `tollgate bench` measured when a change was last accepted. It fails if a figure is worse than `recorded` by more
@@ -123,20 +124,7 @@ impl Ratchet {
 
 /// Puts the figures between the marks of a page.
 pub fn write_table(path: &Path, machine: &Machine, figures: &Figures) -> anyhow::Result<()> {
-    let page = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let (before, rest) = page.split_once(BEGIN).unzip();
-    let (Some(before), Some((_, after))) = (before, rest.and_then(|rest| rest.split_once(END)))
-    else {
-        bail!(
-            "{} has no place for the table: write `{BEGIN}` and `{END}` into it",
-            path.display()
-        );
-    };
-    let page = format!(
-        "{before}{BEGIN}\n{}\n{END}{after}",
-        markdown(machine, figures)
-    );
-    std::fs::write(path, page).with_context(|| path.display().to_string())
+    page::put(path, BEGIN, END, &markdown(machine, figures))
 }
 
 fn markdown(machine: &Machine, figures: &Figures) -> String {

@@ -20,10 +20,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// A directory of our own that goes away with the stand.
 #[derive(Debug)]
-struct Scratch(PathBuf);
+pub struct Scratch(PathBuf);
 
 impl Scratch {
-    fn make() -> anyhow::Result<Self> {
+    /// Makes it, for this user alone.
+    pub fn make() -> anyhow::Result<Self> {
         let dir =
             std::env::temp_dir().join(format!("tollgate-bench-{:016x}", rand::random::<u64>()));
         std::fs::DirBuilder::new()
@@ -31,6 +32,11 @@ impl Scratch {
             .create(&dir)
             .with_context(|| format!("cannot make {}; set TMPDIR", dir.display()))?;
         Ok(Self(dir))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 }
 
@@ -41,6 +47,16 @@ impl Drop for Scratch {
     }
 }
 
+/// A model whose calls are closed when the app goes away.
+pub const PATIENT_MODEL: &str = "gpt-4o";
+
+/// What a stand has beside the usual.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Keys of a third tenant.
+    pub more_keys: usize,
+}
+
 /// A key of the stand, made for this run.
 #[derive(Clone, Debug)]
 pub struct Keys {
@@ -48,6 +64,19 @@ pub struct Keys {
     pub written: String,
     /// Its tenant's records count once they are synced.
     pub synced: String,
+    /// Those of a third tenant, as many as were planned.
+    pub more: Vec<String>,
+}
+
+impl Keys {
+    fn draw(more: usize) -> Self {
+        let key = || format!("tg-{:032x}", rand::random::<u128>());
+        Self {
+            written: key(),
+            synced: key(),
+            more: (0..more).map(|_| key()).collect(),
+        }
+    }
 }
 
 /// Everything that is measured, running.
@@ -57,6 +86,10 @@ pub struct Stand {
     gateway: Process,
     /// Where the simulator answers.
     pub simulator_url: String,
+    /// The same as an address.
+    pub simulator_address: SocketAddr,
+    /// Where the gateway listens.
+    pub gateway_address: SocketAddr,
     /// Where the gateway answers.
     pub gateway_url: String,
     /// Where the gateway's metrics are.
@@ -68,17 +101,14 @@ pub struct Stand {
 
 impl Stand {
     /// Starts simulator and gateway, each on its core. Leaves this thread on the load's core.
-    pub fn start(cores: Option<Cores>) -> anyhow::Result<Self> {
+    pub fn start(cores: Option<Cores>, plan: &Plan) -> anyhow::Result<Self> {
         let scratch = Scratch::make()?;
         let program = std::env::current_exe()?;
         if let Some(cores) = cores {
             bind_to(cores.load)?;
         }
         let (simulator, address) = start_simulator(&program)?;
-        let keys = Keys {
-            written: format!("tg-{:032x}", rand::random::<u128>()),
-            synced: format!("tg-{:032x}", rand::random::<u128>()),
-        };
+        let keys = Keys::draw(plan.more_keys);
         let (app, ops) = (free_port()?, free_port()?);
         let config = scratch.0.join("tollgate.toml");
         std::fs::write(&config, configuration(app, ops, address, &keys))?;
@@ -97,6 +127,8 @@ impl Stand {
             simulator,
             gateway,
             simulator_url: format!("http://{address}"),
+            simulator_address: address,
+            gateway_address: app,
             gateway_url: format!("http://{app}/v1/chat/completions"),
             metrics_url: format!("http://{ops}/metrics"),
             keys,
@@ -107,6 +139,11 @@ impl Stand {
     /// The process that serves.
     pub fn gateway_pid(&self) -> u32 {
         self.gateway.pid()
+    }
+
+    /// The process that plays the provider.
+    pub fn simulator_pid(&self) -> u32 {
+        self.simulator.pid()
     }
 
     /// Waits until the gateway serves and its store has tables; gives the engine's process and a way to ask it.
@@ -146,11 +183,9 @@ impl Stand {
     }
 
     /// Stops everything in order.
-    pub async fn stop(self) -> anyhow::Result<()> {
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
         self.gateway.stop().await?;
-        self.simulator.stop().await?;
-        drop(self.scratch);
-        Ok(())
+        self.simulator.stop().await
     }
 
     fn data_dir(&self) -> PathBuf {
@@ -180,7 +215,8 @@ pub async fn count_events(client: &Client) -> anyhow::Result<(u64, u64)> {
     Ok((rows.parse()?, completed.parse()?))
 }
 
-fn free_port() -> anyhow::Result<SocketAddr> {
+/// An address of this machine that nobody listens on.
+pub fn free_port() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
@@ -215,6 +251,13 @@ fn start_simulator(program: &Path) -> anyhow::Result<(Process, SocketAddr)> {
 fn configuration(app: SocketAddr, ops: SocketAddr, provider: SocketAddr, keys: &Keys) -> String {
     let digest = |secret: &str| hex::encode(Sha256::digest(secret.as_bytes()));
     let (written, synced) = (digest(&keys.written), digest(&keys.synced));
+    let more = keys.more.iter().enumerate().map(|(number, key)| {
+        format!(
+            "    {{ id = \"more-{number}\", sha256 = \"{}\" }},\n",
+            digest(key)
+        )
+    });
+    let more: String = more.collect();
     format!(
         r#"data_dir = "data"
 
@@ -233,6 +276,11 @@ synthetic = true
 model = "gpt-4o-mini"
 deployment = "simulator"
 
+[[routes]]
+model = "{PATIENT_MODEL}"
+deployment = "simulator"
+on_client_gone = "cancel"
+
 [[tenants]]
 id = "written"
 durability = "written"
@@ -248,6 +296,14 @@ durability = "synced"
 [[tenants.projects]]
 id = "bench"
 keys = [{{ id = "synced", sha256 = "{synced}" }}]
+
+[[tenants]]
+id = "more"
+
+[[tenants.projects]]
+id = "bench"
+keys = [
+{more}]
 "#
     )
 }
