@@ -45,8 +45,8 @@ impl Observed {
         let mut gaps_us = std::mem::take(&mut self.gaps_us);
         gaps_us.clear();
         *self = Self {
-            line,
             gaps_us,
+            line,
             ..Self::default()
         };
     }

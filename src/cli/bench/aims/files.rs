@@ -2,7 +2,7 @@
 //! is a line that was not measured. Measuring must not live here.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -79,9 +79,7 @@ fn missing(file: &Path, remedy: &str) -> String {
 /// What a file says, and how old it is, for another day's figure is no neighbour.
 fn age(file: &Path, what: &str) -> String {
     let modified = std::fs::metadata(file).and_then(|metadata| metadata.modified());
-    let age = modified
-        .ok()
-        .and_then(|written| SystemTime::now().duration_since(written).ok());
+    let age = modified.ok().and_then(|written| written.elapsed().ok());
     match age {
         Some(age) if age > DAY => format!("{what}; written {} days ago", age.as_secs() / 86_400),
         _ => what.to_owned(),

@@ -27,25 +27,25 @@ pub struct Aim {
     /// Its unit.
     pub unit: &'static str,
     /// The figure to reach.
-    pub aim: f64,
+    pub figure: f64,
     /// On which side of it.
     pub bound: Bound,
 }
 
-const fn most(name: &'static str, aim: f64, unit: &'static str, what: &'static str) -> Aim {
+const fn most(name: &'static str, figure: f64, unit: &'static str, what: &'static str) -> Aim {
     Aim {
         name,
         what,
         unit,
-        aim,
+        figure,
         bound: Bound::AtMost,
     }
 }
 
-const fn least(name: &'static str, aim: f64, unit: &'static str, what: &'static str) -> Aim {
+const fn least(name: &'static str, figure: f64, unit: &'static str, what: &'static str) -> Aim {
     Aim {
         bound: Bound::AtLeast,
-        ..most(name, aim, unit, what)
+        ..most(name, figure, unit, what)
     }
 }
 
@@ -149,7 +149,7 @@ pub enum Verdict {
 #[derive(Debug, Serialize)]
 pub struct Line {
     /// Its name.
-    pub line: &'static str,
+    pub name: &'static str,
     /// The figure to reach.
     pub aim: f64,
     /// On which side of it: `<=` or `>=`.
@@ -231,8 +231,8 @@ impl Values {
             }
         };
         Line {
-            line: aim.name,
-            aim: aim.aim,
+            name: aim.name,
+            aim: aim.figure,
             bound: if aim.bound == Bound::AtLeast {
                 ">="
             } else {
@@ -252,9 +252,9 @@ impl Values {
 impl Aim {
     fn is_reached(&self, median: f64, grain: f64) -> bool {
         match self.bound {
-            Bound::AtMost => median <= self.aim,
-            Bound::AtLeast => median >= self.aim,
-            Bound::Nothing => median <= self.aim + grain,
+            Bound::AtMost => median <= self.figure,
+            Bound::AtLeast => median >= self.figure,
+            Bound::Nothing => median <= self.figure + grain,
         }
     }
 }
@@ -268,7 +268,9 @@ mod tests {
             grain,
             ..Values::default()
         };
-        values.iter().for_each(|value| taken.note(name, *value));
+        for value in values {
+            taken.note(name, *value);
+        }
         taken.lines(|line| line == name)[0].verdict
     }
 

@@ -28,22 +28,18 @@ pub struct Nginx {
     pub url: String,
     /// What it calls itself.
     pub version: String,
-    _scratch: Scratch,
+    scratch: Scratch,
 }
 
 /// The program: the one that was named, or the one on the search path. Debian has it in a directory that only root searches.
 pub fn find(named: Option<&Path>) -> anyhow::Result<PathBuf> {
-    let found = match named {
-        Some(named) => Some(named.to_owned()),
-        None => {
-            let path = std::env::var_os("PATH").unwrap_or_default();
-            let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
-            folders
-                .map(|folder| folder.join("nginx"))
-                .find(|program| program.is_file())
-        }
-    };
-    let found = found.filter(|program| program.is_file());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+    let searched = folders.map(|folder| folder.join("nginx"));
+    let mut candidates: Vec<PathBuf> =
+        named.map_or_else(|| searched.collect(), |named| vec![named.into()]);
+    candidates.retain(|program| program.is_file());
+    let found = candidates.into_iter().next();
     let message = "the aims are measured beside nginx, and there is none: install it (Debian: apt-get install nginx-light), or name its program by --nginx PATH";
     Ok(found.ok_or_else(|| Usage(message.to_owned()))?)
 }
@@ -76,7 +72,7 @@ impl Nginx {
             pids: Vec::new(),
             url: format!("http://{listen}/v1/chat/completions"),
             version: version(program),
-            _scratch: scratch,
+            scratch: scratch,
         };
         nginx.ready(listen).await?;
         Ok(nginx)
@@ -86,7 +82,7 @@ impl Nginx {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Err(error) = self.process.check_running() {
-                let log = fs::read_to_string(self._scratch.path().join("log"));
+                let log = fs::read_to_string(self.scratch.path().join("log"));
                 return Err(error.context(log.unwrap_or_default()));
             }
             let workers = children(self.process.pid());

@@ -32,7 +32,7 @@ fn saturation(values: &mut Values) {
         load * 100.0
     );
     if let Some(beside_engine) = values.median("request.rps") {
-        note += &format!("; {beside_engine:.0}/s while consumer and engine work on its core");
+        note = format!("{note}; {beside_engine:.0}/s while consumer and engine work on its core");
     }
     values.say("rps", note);
 }

@@ -47,7 +47,7 @@ pub fn markdown(outcome: &Outcome) -> String {
     );
     for line in &outcome.lines {
         let [aim, median, min, max] = figures(line);
-        let (name, what, verdict, note) = (line.line, line.what, verdict(line.verdict), &line.note);
+        let (name, what, verdict, note) = (line.name, line.what, verdict(line.verdict), &line.note);
         // Writing into a text cannot fail.
         let _written = writeln!(
             text,
@@ -68,7 +68,7 @@ fn table(outcome: &Outcome, width: Option<u16>) -> String {
     for line in &outcome.lines {
         let [aim, median, min, max] = figures(line);
         table.add_row([
-            line.line.to_owned(),
+            line.name.to_owned(),
             aim,
             median,
             min,
