@@ -1,9 +1,10 @@
 //! `tollgate bench`: what a request costs, against what was recorded. Exit code 1 if a figure got worse or the run is
 //! void. The parts: `stand` starts what is measured, `driver` sends load, `measure` takes the figures, `meters` names them,
-//! `ratchet` judges; `aims` judges against what was aimed at.
+//! `ratchet` judges; `aims` judges against what was aimed at, `growth` asks what more load costs.
 
 mod aims;
 mod driver;
+mod growth;
 mod measure;
 mod meters;
 mod page;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use billing::render::Format;
 
 use self::aims::Aims;
+use self::growth::Growth;
 use self::measure::{Bench as Measuring, Taken};
 use self::processes::Cores;
 use self::ratchet::{Machine, Ratchet, Verdict};
@@ -38,6 +40,10 @@ const AIMS_ROUNDS: u8 = 5;
 
 /// Measure overhead, latency and memory.
 #[derive(Debug, clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a command line, not a state"
+)]
 pub struct Bench {
     /// One short round: a look, not a record
     #[arg(long)]
@@ -54,6 +60,12 @@ pub struct Bench {
     /// Judge against what was aimed at, beside nginx on the same core
     #[arg(long)]
     aims: bool,
+    /// Write what a request costs as load grows, as CSV files
+    #[arg(long, conflicts_with_all = ["aims", "record"])]
+    growth: bool,
+    /// Where `--growth` writes
+    #[arg(long, value_name = "FOLDER", default_value = "bench/growth")]
+    growth_folder: PathBuf,
     /// Lines of the aims, without the others
     #[arg(long, value_name = "LINE", requires = "aims", value_delimiter = ',')]
     only: Vec<String>,
@@ -86,6 +98,9 @@ impl Bench {
         if self.quick && self.record {
             let message = "a quick run is too noisy to record; leave --quick out";
             return Err(Usage(message.into()).into());
+        }
+        if self.growth {
+            return self.growth().run();
         }
         if self.aims {
             return self.aims(format).run();
@@ -128,6 +143,14 @@ impl Bench {
 
     fn window(&self) -> Duration {
         if self.quick { QUICK } else { FULL }
+    }
+
+    fn growth(self) -> Growth {
+        Growth {
+            window: self.window(),
+            quick: self.quick,
+            folder: self.growth_folder,
+        }
     }
 
     fn aims(self, format: Format) -> Aims {

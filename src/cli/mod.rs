@@ -141,7 +141,7 @@ enum Command {
     Sizing(sizing::Sizing),
     /// Measure overhead, latency and memory against the simulator, and compare with what was recorded
     #[command(
-        after_help = "Examples:\n  tollgate bench\n  tollgate bench --quick --format csv\n  tollgate bench --record   accept what is measured\n  tollgate bench --aims   against what was aimed at, beside nginx on the same core\n  tollgate bench --aims --only request,event --rounds 7\n\nExit code 1 if a figure got worse than allowed, if an aim is not reached, or if the run is void."
+        after_help = "Examples:\n  tollgate bench\n  tollgate bench --quick --format csv\n  tollgate bench --record   accept what is measured\n  tollgate bench --aims   against what was aimed at, beside nginx on the same core\n  tollgate bench --aims --only request,event --rounds 7\n  tollgate bench --growth   what a request costs as connections, streams and keys grow\n\nExit code 1 if a figure got worse than allowed, if an aim is not reached, or if the run is void."
     )]
     Bench(bench::Bench),
     /// Look into a journal, publish one

@@ -31,6 +31,8 @@ pub struct Driver {
     pub stand: Stand,
     /// The engine's process.
     pub engine_pid: u32,
+    /// How long the stand took to serve.
+    pub ready_after: Duration,
     store: Client,
     http: reqwest::Client,
     /// Requests given to the gateway so far, warm-ups included.
@@ -42,6 +44,7 @@ impl Driver {
     pub async fn new(mut stand: Stand) -> anyhow::Result<Self> {
         let (engine_pid, store) = stand.ready().await?;
         Ok(Self {
+            ready_after: stand.started.elapsed(),
             stand,
             engine_pid,
             store,
@@ -64,6 +67,23 @@ impl Driver {
     /// Load through the gateway.
     pub async fn load(&self, name: &str, settings: LoadSettings) -> anyhow::Result<LoadReport> {
         run(name, settings, self.sent.clone()).await
+    }
+
+    /// The same with all keys of the stand's plan in turn, if it has any.
+    pub async fn load_by_keys(
+        &self,
+        name: &str,
+        settings: LoadSettings,
+    ) -> anyhow::Result<LoadReport> {
+        let keys = self.stand.keys.more.clone();
+        if keys.is_empty() {
+            return self.load(name, settings).await;
+        }
+        let key = move |index: u64| {
+            let index = usize::try_from(index).unwrap_or(0) % keys.len();
+            Some(keys[index].clone())
+        };
+        run_with_keys(name, settings, self.sent.clone(), key).await
     }
 
     /// Load past the gateway.

@@ -94,8 +94,10 @@ pub struct Stand {
     pub gateway_url: String,
     /// Where the gateway's metrics are.
     pub metrics_url: String,
-    /// Keys of two tenants.
+    /// Keys of all tenants.
     pub keys: Keys,
+    /// When the gateway's process was started.
+    pub started: Instant,
     scratch: Scratch,
 }
 
@@ -119,6 +121,7 @@ impl Stand {
         let mut up = Command::new(&program);
         up.arg("up").arg("--config").arg(&config);
         up.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let started = Instant::now();
         let gateway = Process::start("tollgate up", &mut up)?;
         if let Some(cores) = cores {
             bind_to(cores.load)?;
@@ -132,6 +135,7 @@ impl Stand {
             gateway_url: format!("http://{app}/v1/chat/completions"),
             metrics_url: format!("http://{ops}/metrics"),
             keys,
+            started,
             scratch,
         })
     }

@@ -72,7 +72,7 @@ impl Nginx {
             pids: Vec::new(),
             url: format!("http://{listen}/v1/chat/completions"),
             version: version(program),
-            scratch: scratch,
+            scratch,
         };
         nginx.ready(listen).await?;
         Ok(nginx)

@@ -11,6 +11,9 @@ use super::nginx::Nginx;
 
 /// After a side goes on, before it is measured.
 const AWAKE: Duration = Duration::from_millis(300);
+/// A measure in which others took more of a core is repeated, so often at most; the quietest counts.
+const FOREIGN_SHARE: f64 = 0.08;
+const ATTEMPTS: u8 = 3;
 /// The consumer's threads, which are measured on their own line.
 const CONSUMER: &str = "tg-consumer";
 
@@ -36,6 +39,8 @@ pub struct Taken {
     pub gateway_core: f64,
     /// The same of the load's core.
     pub load_core: f64,
+    /// Share of one of the two cores that others took.
+    foreign: f64,
 }
 
 /// All sides, of which one is awake.
@@ -47,7 +52,7 @@ pub struct Sides {
     pub nginx: Option<Nginx>,
     cores: Option<Cores>,
     gateway_is_frozen: bool,
-    /// The largest share of one of the two cores that others took during a measure.
+    /// The largest share of one of the two cores that others took during a measure that counts.
     pub foreign_share: f64,
 }
 
@@ -80,6 +85,26 @@ impl Sides {
         settings: &LoadSettings,
     ) -> anyhow::Result<Taken> {
         self.awake(side).await?;
+        let mut quietest = self.attempt(side, name, settings).await?;
+        for _ in 1..ATTEMPTS {
+            if quietest.foreign <= FOREIGN_SHARE {
+                break;
+            }
+            let again = self.attempt(side, name, settings).await?;
+            if again.foreign < quietest.foreign {
+                quietest = again;
+            }
+        }
+        self.foreign_share = self.foreign_share.max(quietest.foreign);
+        Ok(quietest)
+    }
+
+    async fn attempt(
+        &self,
+        side: Side,
+        name: &str,
+        settings: &LoadSettings,
+    ) -> anyhow::Result<Taken> {
         let before = self.moment(side)?;
         let report = match (side, &self.nginx) {
             (Side::Tollgate, _) => self.driver.load(name, settings.clone()).await?,
@@ -88,23 +113,7 @@ impl Sides {
             (Side::Direct, _) => self.driver.direct(name, settings).await?,
         };
         let after = self.moment(side)?;
-        Ok(self.taken(report, before, after))
-    }
-
-    fn taken(&mut self, report: LoadReport, before: Moment, after: Moment) -> Taken {
-        let elapsed_ms = after.at.duration_since(before.at).as_secs_f64() * 1_000.0;
-        let core = |core: usize| float(after.busy_ms[core].saturating_sub(before.busy_ms[core]));
-        for (number, ours_ns) in after.ours_ns.iter().enumerate() {
-            let ours_ms = float(ours_ns.saturating_sub(before.ours_ns[number])) / 1e6;
-            let foreign = (core(number) - ours_ms) / elapsed_ms;
-            self.foreign_share = self.foreign_share.max(foreign);
-        }
-        Taken {
-            report,
-            cpu_us: float(after.side_ns.saturating_sub(before.side_ns)) / 1_000.0,
-            gateway_core: core(0) / elapsed_ms,
-            load_core: core(1) / elapsed_ms,
-        }
+        Ok(taken(report, before, after))
     }
 
     fn moment(&self, side: Side) -> anyhow::Result<Moment> {
@@ -149,5 +158,24 @@ impl Sides {
         }
         tokio::time::sleep(AWAKE).await;
         Ok(())
+    }
+}
+
+fn taken(report: LoadReport, before: Moment, after: Moment) -> Taken {
+    let elapsed_ms = after.at.duration_since(before.at).as_secs_f64() * 1_000.0;
+    let busy = |core: usize| {
+        let busy_ms = after.busy_ms[core].saturating_sub(before.busy_ms[core]);
+        float(busy_ms) / elapsed_ms
+    };
+    let foreign = |core: usize| {
+        let ours_ns = after.ours_ns[core].saturating_sub(before.ours_ns[core]);
+        busy(core) - float(ours_ns) / 1e6 / elapsed_ms
+    };
+    Taken {
+        report,
+        cpu_us: float(after.side_ns.saturating_sub(before.side_ns)) / 1_000.0,
+        gateway_core: busy(0),
+        load_core: busy(1),
+        foreign: foreign(0).max(foreign(1)).max(0.0),
     }
 }
