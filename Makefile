@@ -3,7 +3,8 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test chaos check lint fmt clippy deny advisories bench bench-pipeline bench-stream trace fuzz
+.PHONY: help setup run test chaos check lint fmt clippy deny advisories bench bench-aims bench-growth bench-allocations
+.PHONY: bench-pipeline bench-stream trace fuzz
 
 TOLLGATE := ./target/release/tollgate
 # Seconds of sample traffic that `make run` sends to the simulator.
@@ -46,6 +47,29 @@ bench: ## measure overhead, latency and memory against the simulator
 	@scripts/setup.sh run
 	cargo build --release --locked
 	$(TOLLGATE) bench
+
+# Five runs of the consumer, each with a backlog of its own; what is not reached there is judged by the table.
+bench-aims: ## measure against the aims beside nginx (NGINX=its program), all in one table; RECORD=1 writes the page
+	@test -n "$(NGINX)" || PATH=$$PATH:/usr/sbin command -v nginx >/dev/null \
+	  || { echo 'bench-aims: nginx is missing: install it (Debian: apt-get install nginx-light), or say NGINX=PATH' >&2; exit 2; }
+	@scripts/setup.sh run
+	cargo build --release --locked
+	@rm -rf target/aims && mkdir -p target/aims
+	for run in 1 2 3 4 5; do \
+	  TOLLGATE_TEST_BINARY=$(TOLLGATE) cargo run --release --locked --package tests --example pipeline -- 1000000 1 target/aims/pipeline-$$run.toml || true; \
+	done
+	-$(MAKE) bench-ledger
+	$(TOLLGATE) bench --aims $(if $(NGINX),--nginx $(NGINX)) $(if $(RECORD),--record) \
+	  --pipeline target/aims/pipeline-1.toml,target/aims/pipeline-2.toml,target/aims/pipeline-3.toml,target/aims/pipeline-4.toml,target/aims/pipeline-5.toml
+
+bench-growth: ## measure what a request costs as connections, streams and keys grow, and draw it into docs/
+	@scripts/setup.sh run
+	cargo build --release --locked
+	$(TOLLGATE) bench --growth
+	cargo run --release --locked --package tests --example plots
+
+bench-allocations: ## count the allocations of a request, and write them into docs/performance.md
+	cargo run --release --locked --package tests --features allocations --example allocations -- docs/performance.md
 
 bench-stream: ## measure how soon an event is seen in Kafka and the store, and what room it takes
 	@scripts/setup.sh run
