@@ -51,6 +51,7 @@ struct Step {
     p50_ms: f64,
     p99_ms: f64,
     resident_mib: f64,
+    most_resident_mib: f64,
     ready_seconds: f64,
 }
 
@@ -64,7 +65,7 @@ struct StreamStep {
     first_p99_ms: f64,
     gap_p50_ms: f64,
     gap_p99_ms: f64,
-    resident_mib: f64,
+    most_resident_mib: f64,
 }
 
 impl Growth {
@@ -150,7 +151,7 @@ impl Growth {
         };
         let (report, spent_us) = measured(driver, settings).await?;
         let events = float(report.requests * EVENTS);
-        let (_, resident_mib) = driver.resident()?;
+        let (_, most_resident_mib) = driver.resident()?;
         let ms = |us: u64| float(us) / US_PER_MS;
         Ok(StreamStep {
             count,
@@ -160,7 +161,7 @@ impl Growth {
             first_p99_ms: ms(report.first_content_us.p99),
             gap_p50_ms: ms(report.gap_us.p50),
             gap_p99_ms: ms(report.gap_us.p99),
-            resident_mib,
+            most_resident_mib,
         })
     }
 
@@ -183,7 +184,7 @@ impl Growth {
 async fn requests(driver: &mut Driver, count: u64, settings: LoadSettings) -> anyhow::Result<Step> {
     eprintln!("bench: {count} connections or keys");
     let (report, spent_us) = measured(driver, settings).await?;
-    let (_, resident_mib) = driver.resident()?;
+    let (resident_mib, most_resident_mib) = driver.resident()?;
     driver.settle().await?;
     driver.prove().await?;
     driver.stop().await?;
@@ -194,6 +195,7 @@ async fn requests(driver: &mut Driver, count: u64, settings: LoadSettings) -> an
         p50_ms: float(report.latency_us.p50) / US_PER_MS,
         p99_ms: float(report.latency_us.p99) / US_PER_MS,
         resident_mib,
+        most_resident_mib,
         ready_seconds: driver.ready_after.as_secs_f64(),
     })
 }

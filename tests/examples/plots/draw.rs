@@ -30,78 +30,95 @@ pub(crate) fn draw(figure: &Figure, data: &Data, path: &Path) -> Outcome {
     let below = root.titled(figure.title, TITLE)?;
     let areas = below.split_evenly((1, figure.panels.len()));
     for (area, panel) in areas.iter().zip(figure.panels) {
-        let lines: Vec<_> = panel
-            .lines
-            .iter()
-            .map(|line| data.points(figure.x.0, line.0))
-            .collect();
-        let all = || lines.iter().flatten();
-        let first = all().map(|point| point.0).fold(f64::MAX, f64::min);
-        let last = all().map(|point| point.0).fold(0.0, f64::max);
-        if figure.is_log {
-            let x = (first..last.max(first * 10.0)).log_scale();
-            draw_panel(area, figure, panel, &lines, x)?;
-        } else {
-            draw_panel(area, figure, panel, &lines, 0.0..last)?;
+        let column = |line: &(&str, &str)| data.points(figure.x.0, line.0);
+        let lines: Vec<_> = panel.lines.iter().map(column).collect();
+        let (x, y) = (
+            bounds(&lines, |point| point.0),
+            bounds(&lines, |point| point.1),
+        );
+        let (whole_x, whole_y) = (0.0..x.end, 0.0..y.end * HEADROOM);
+        let log_y = || (y.start / HEADROOM..y.end * HEADROOM).log_scale();
+        let log_x = || x.clone().log_scale();
+        let picture = Picture {
+            area,
+            figure,
+            panel,
+            lines: &lines,
+        };
+        match (figure.is_log, panel.is_log) {
+            (true, true) => picture.draw(log_x(), log_y())?,
+            (true, false) => picture.draw(log_x(), whole_y)?,
+            (false, true) => picture.draw(whole_x, log_y())?,
+            (false, false) => picture.draw(whole_x, whole_y)?,
         }
     }
     root.present()?;
     Ok(())
 }
 
-fn draw_panel<X>(
-    area: &Area<'_>,
-    figure: &Figure,
-    panel: &Panel,
-    lines: &[Vec<(f64, f64)>],
-    x: X,
-) -> Outcome
-where
-    X: AsRangedCoord<Value = f64>,
-    X::CoordDescType: ValueFormatter<f64>,
-{
-    let most = lines
-        .iter()
-        .flatten()
-        .map(|point| point.1)
-        .fold(0.0, f64::max);
-    let y: Range<f64> = 0.0..(most * HEADROOM).max(f64::MIN_POSITIVE);
-    let mut chart = ChartBuilder::on(area)
-        .caption(panel.title, PANEL_TITLE)
-        .margin(10)
-        .x_label_area_size(38)
-        .y_label_area_size(62)
-        .build_cartesian_2d(x, y)?;
-    chart
-        .configure_mesh()
-        .x_desc(figure.x.1)
-        .y_desc(panel.unit)
-        .x_label_formatter(&|x| number(*x))
-        .y_label_formatter(&|y| number(*y))
-        .light_line_style(RGBColor(240, 240, 240))
-        .bold_line_style(RGBColor(215, 215, 215))
-        .x_labels(6)
-        .y_labels(6)
-        .label_style(LABEL)
-        .axis_desc_style(LABEL)
-        .draw()?;
-    for (number, points) in lines.iter().enumerate() {
-        let colour = COLOURS[number % COLOURS.len()];
-        let line = LineSeries::new(points.iter().copied(), colour.stroke_width(2));
-        let drawn = chart.draw_series(line.point_size(3))?;
-        drawn
-            .label(panel.lines[number].1)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
-    }
-    if lines.len() > 1 {
+/// From the least to the most of all points, never empty.
+fn bounds(lines: &[Vec<(f64, f64)>], of: impl Fn(&(f64, f64)) -> f64) -> Range<f64> {
+    let all = || lines.iter().flatten().map(&of);
+    let least = all().fold(f64::MAX, f64::min).max(f64::MIN_POSITIVE);
+    let most = all().fold(0.0, f64::max);
+    least..most.max(least * HEADROOM)
+}
+
+/// One panel and what it shows.
+struct Picture<'a, 'b> {
+    area: &'a Area<'b>,
+    figure: &'a Figure,
+    panel: &'a Panel,
+    lines: &'a [Vec<(f64, f64)>],
+}
+
+impl Picture<'_, '_> {
+    fn draw<X, Y>(&self, x: X, y: Y) -> Outcome
+    where
+        X: AsRangedCoord<Value = f64>,
+        X::CoordDescType: ValueFormatter<f64>,
+        Y: AsRangedCoord<Value = f64>,
+        Y::CoordDescType: ValueFormatter<f64>,
+    {
+        let mut chart = ChartBuilder::on(self.area)
+            .caption(self.panel.title, PANEL_TITLE)
+            .margin(10)
+            .margin_right(24)
+            .x_label_area_size(38)
+            .y_label_area_size(62)
+            .build_cartesian_2d(x, y)?;
         chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .background_style(WHITE)
-            .label_font(LABEL)
+            .configure_mesh()
+            .x_desc(self.figure.x.1)
+            .y_desc(self.panel.unit)
+            .x_label_formatter(&|x| number(*x))
+            .y_label_formatter(&|y| number(*y))
+            .max_light_lines(1)
+            .light_line_style(WHITE)
+            .bold_line_style(RGBColor(220, 220, 220))
+            .x_labels(6)
+            .y_labels(6)
+            .label_style(LABEL)
+            .axis_desc_style(LABEL)
             .draw()?;
+        for (number, points) in self.lines.iter().enumerate() {
+            let style = COLOURS[number % COLOURS.len()].stroke_width(2);
+            let line = LineSeries::new(points.iter().copied(), style);
+            let drawn = chart.draw_series(line.point_size(3))?;
+            drawn
+                .label(self.panel.lines[number].1)
+                .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
+        }
+        if self.lines.len() > 1 {
+            chart
+                .configure_series_labels()
+                .position(SeriesLabelPosition::UpperLeft)
+                .background_style(WHITE)
+                .label_font(LABEL)
+                .draw()?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// As a person writes it: thousands apart, no needless digits.

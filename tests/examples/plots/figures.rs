@@ -16,6 +16,7 @@ pub(crate) struct Panel {
     pub title: &'static str,
     /// Unit of the axis.
     pub unit: &'static str,
+    pub is_log: bool,
     /// Columns, and what they are.
     pub lines: &'static [(&'static str, &'static str)],
 }
@@ -23,16 +24,22 @@ pub(crate) struct Panel {
 const RESIDENT: Panel = Panel {
     title: "Resident memory, without the engine",
     unit: "MiB",
-    lines: &[("resident_mib", "most")],
+    is_log: false,
+    lines: &[
+        ("resident_mib", "after the load"),
+        ("most_resident_mib", "most"),
+    ],
 };
 const LATENCY: Panel = Panel {
     title: "Time to the last byte, closed loop",
     unit: "ms",
+    is_log: true,
     lines: &[("p50_ms", "p50"), ("p99_ms", "p99")],
 };
 const REQUEST: Panel = Panel {
     title: "CPU of a request, without the consumer",
     unit: "µs",
+    is_log: false,
     lines: &[("cpu_us_per_request", "CPU")],
 };
 
@@ -55,14 +62,21 @@ pub(crate) const FIGURES: &[Figure] = &[
             Panel {
                 title: "CPU of an event, without the consumer",
                 unit: "µs",
+                is_log: true,
                 lines: &[("cpu_us_per_event", "CPU")],
             },
             Panel {
                 title: "Time to the first content",
                 unit: "ms",
+                is_log: true,
                 lines: &[("first_p50_ms", "p50"), ("first_p99_ms", "p99")],
             },
-            RESIDENT,
+            Panel {
+                title: "Resident memory, without the engine",
+                unit: "MiB",
+                is_log: false,
+                lines: &[("most_resident_mib", "most")],
+            },
         ],
     },
     Figure {
@@ -83,11 +97,13 @@ pub(crate) const FIGURES: &[Figure] = &[
             Panel {
                 title: "Chargeback of one month",
                 unit: "s",
+                is_log: false,
                 lines: &[("chargeback_seconds", "all tenants")],
             },
             Panel {
                 title: "The same of one tenant",
                 unit: "s",
+                is_log: false,
                 lines: &[("tenant_seconds", "one tenant")],
             },
         ],

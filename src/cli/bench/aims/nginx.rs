@@ -117,7 +117,7 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // Its master ends its worker, which a kill would not; what is left of that is no one's harm but this run's.
+        // Its master ends its worker, which a kill of the master alone would not.
         drop(self.thaw());
         drop(terminate(self.process.pid()));
         self.process.wait_at_most(PATIENCE);
