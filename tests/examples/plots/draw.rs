@@ -16,8 +16,8 @@ const TITLE: (&str, u32) = ("sans-serif", 20);
 const PANEL_TITLE: (&str, u32) = ("sans-serif", 15);
 const LABEL: (&str, u32) = ("sans-serif", 13);
 const COLOURS: [RGBColor; 2] = [RGBColor(31, 97, 164), RGBColor(201, 87, 26)];
-/// Room above the highest point.
-const HEADROOM: f64 = 1.2;
+/// Room above the highest point, for the legend.
+const HEADROOM: f64 = 1.45;
 
 type Outcome = Result<(), Box<dyn Error>>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
@@ -37,7 +37,7 @@ pub(crate) fn draw(figure: &Figure, data: &Data, path: &Path) -> Outcome {
             bounds(&lines, |point| point.1),
         );
         let (whole_x, whole_y) = (0.0..x.end, 0.0..y.end * HEADROOM);
-        let log_y = || (y.start / HEADROOM..y.end * HEADROOM).log_scale();
+        let log_y = || decades(&y).log_scale();
         let log_x = || x.clone().log_scale();
         let picture = Picture {
             area,
@@ -62,6 +62,12 @@ fn bounds(lines: &[Vec<(f64, f64)>], of: impl Fn(&(f64, f64)) -> f64) -> Range<f
     let least = all().fold(f64::MAX, f64::min).max(f64::MIN_POSITIVE);
     let most = all().fold(0.0, f64::max);
     least..most.max(least * HEADROOM)
+}
+
+/// Whole decades, so that at least two are written on the axis, with room above.
+fn decades(range: &Range<f64>) -> Range<f64> {
+    let last = (range.end * HEADROOM).log10().ceil();
+    10.0_f64.powf(range.start.log10().floor())..10.0_f64.powf(last)
 }
 
 /// One panel and what it shows.
