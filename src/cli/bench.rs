@@ -180,7 +180,7 @@ impl Bench {
         };
         tokio::select! {
             taken = rounds => taken,
-            interrupted = tokio::signal::ctrl_c() => {
+            interrupted = processes::interrupted() => {
                 interrupted?;
                 anyhow::bail!("interrupted; nothing was measured")
             }

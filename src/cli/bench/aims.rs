@@ -24,7 +24,7 @@ use self::show::Outcome;
 use self::sides::Sides;
 use super::driver::Driver;
 use super::page;
-use super::processes::Cores;
+use super::processes::{self, Cores};
 use super::ratchet::Machine;
 use super::stand::{Plan, Stand};
 use crate::cli::Usage;
@@ -136,7 +136,7 @@ impl Aims {
         };
         tokio::select! {
             taken = measuring => taken,
-            interrupted = tokio::signal::ctrl_c() => {
+            interrupted = processes::interrupted() => {
                 interrupted?;
                 anyhow::bail!("interrupted; nothing was measured")
             }

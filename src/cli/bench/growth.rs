@@ -10,7 +10,7 @@ use serde::Serialize;
 use simulator::load::{LoadReport, LoadSettings, Stop};
 
 use super::driver::{Driver, float, millis};
-use super::processes::{Cores, sum_ns};
+use super::processes::{self, Cores, sum_ns};
 use super::stand::{Plan, Stand};
 
 const CONNECTIONS: &[u64] = &[1, 4, 16, 64, 256, 1_024, 4_096];
@@ -82,7 +82,7 @@ impl Growth {
             };
             tokio::select! {
                 measured = measuring => measured,
-                interrupted = tokio::signal::ctrl_c() => {
+                interrupted = processes::interrupted() => {
                     interrupted?;
                     anyhow::bail!("interrupted; what was finished is written")
                 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use tokio::signal::unix::{SignalKind, signal as signal_stream};
 
 /// How long a process may take to end in order.
 const STOP: Duration = Duration::from_mins(1);
@@ -148,6 +149,15 @@ pub fn cpu_ns(pid: u32) -> anyhow::Result<CpuByThread> {
 pub fn sum_ns(cpu: &CpuByThread, prefix: &str) -> u64 {
     let fits = cpu.iter().filter(|(name, _)| name.starts_with(prefix));
     fits.map(|(_, ns)| ns).sum()
+}
+
+/// Waits until a person, or a program, has enough of this one. What was started is ended by whoever drops it.
+pub async fn interrupted() -> std::io::Result<()> {
+    let mut terminate = signal_stream(SignalKind::terminate())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed,
+        _ = terminate.recv() => Ok(()),
+    }
 }
 
 /// Lets a process stand still.
