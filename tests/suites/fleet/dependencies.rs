@@ -55,8 +55,8 @@ async fn each_dependency_dies_in_turn_and_every_call_is_served_and_recorded_once
 
     serve(&app, "before a gateway dies").await;
     gateway.kill();
-    let refused = app.call(&Ask::new("refused")).await;
-    assert!(refused.is_err_and(|error| error.is_connect()));
+    // By a connection that was open, or by none: nobody answers.
+    assert!(app.call(&Ask::new("refused")).await.is_err());
     gateway.start_again().await;
     serve(&app, "after it").await;
 

@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod archived;
+#[cfg(test)]
+mod copies;
 mod door;
 #[cfg(test)]
 mod emptied;
