@@ -82,7 +82,7 @@ fn stated(usage: &Value, names: &[&str]) -> Vec<i128> {
     let numbers = names.iter().filter_map(|name| usage.get(name));
     let mut all = Vec::new();
     for number in numbers.filter(|number| !number.is_null()) {
-        let whole = number.as_i64().map(i128::from);
+        let whole = number.as_i64().map(i128::from).or_else(|| whole(number));
         assert!(
             whole.is_some() || number.is_f64(),
             "{names:?} of what is said to be right is {number}"
@@ -93,6 +93,18 @@ fn stated(usage: &Value, names: &[&str]) -> Vec<i128> {
         all.retain(|count| *count > 0);
     }
     all
+}
+
+/// A whole number that is written with a point or an exponent.
+fn whole(number: &Value) -> Option<i128> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let number = number.as_f64()?;
+    let is_whole = number.fract() == 0.0 && number.abs() < EXACT;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whole, and exact in 53 bits"
+    )]
+    is_whole.then_some(number as i128)
 }
 
 /// Reasoning, where it is told.
