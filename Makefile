@@ -58,7 +58,6 @@ bench-aims: ## measure against the aims beside nginx (NGINX=its program), all in
 	for run in 1 2 3 4 5; do \
 	  TOLLGATE_TEST_BINARY=$(TOLLGATE) cargo run --release --locked --package tests --example pipeline -- 1000000 1 target/aims/pipeline-$$run.toml || true; \
 	done
-	-$(MAKE) bench-ledger
 	$(TOLLGATE) bench --aims $(if $(NGINX),--nginx $(NGINX)) $(if $(RECORD),--record) \
 	  --pipeline target/aims/pipeline-1.toml,target/aims/pipeline-2.toml,target/aims/pipeline-3.toml,target/aims/pipeline-4.toml,target/aims/pipeline-5.toml
 
