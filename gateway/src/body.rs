@@ -12,7 +12,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use crate::conclude::Ending;
@@ -21,6 +20,7 @@ use crate::gate::Gate;
 use crate::meter::findings::{Findings, TextTally};
 use crate::meter::reader::Reader;
 use crate::state::{Stage, State};
+use crate::upstream::AnswerBody;
 
 /// The answer broke off: the app's connection is closed in the middle, as the provider's was.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ pub struct MeteredBody {
     /// The record is being written; nothing goes before it is.
     closing: Option<BoxFuture<'static, ()>>,
     /// What follows `[DONE]`: it passes, its record is written.
-    trailing: Option<Incoming>,
+    trailing: Option<AnswerBody>,
     /// It must be unpacked on its way.
     unpacking: Option<Reader>,
     end: Option<Result<(), BrokenOff>>,
@@ -202,7 +202,7 @@ impl MeteredBody {
         });
     }
 
-    fn upstream(&mut self) -> Option<Pin<&mut Incoming>> {
+    fn upstream(&mut self) -> Option<Pin<&mut AnswerBody>> {
         if let Some(trailing) = &mut self.trailing {
             return Some(Pin::new(trailing));
         }

@@ -30,6 +30,7 @@ pub mod meter;
 mod metrics;
 mod models;
 mod ops;
+mod paths;
 mod patient;
 mod producer;
 pub mod publish;

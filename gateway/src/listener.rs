@@ -1,29 +1,25 @@
 //! The app door: accepts connections, bounds what a request may be, and closes in order.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::extract::Request;
 use axum::http::HeaderValue;
 use axum::http::header::CONNECTION;
 use axum::response::Response;
-use axum::routing::{get, post};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 
 use crate::config::Settings;
-use crate::endpoint::Endpoint;
 use crate::framing::Watched;
 use crate::gate::Gate;
-use crate::{forward, models};
+use crate::paths::Paths;
 
 /// How long connections that were taken before the door closed may still ask.
 const LAST_CALLS: Duration = Duration::from_millis(500);
@@ -35,42 +31,6 @@ const KEEPALIVE: Duration = Duration::from_mins(1);
 /// A head above its bound by no more than this is refused with a code and a record; beyond it, it is not read.
 const HEAD_SPARE_BYTES: usize = 64 << 10;
 const HEADERS_SPARE: usize = 200;
-
-/// The paths that are served. Everything else is refused: no route without a meter.
-pub fn router(gate: Arc<Gate>) -> Router {
-    let mut router = Router::new();
-    for endpoint in Endpoint::all() {
-        let by_body = post(
-            move |State(gate), ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request| {
-                forward::by_body(endpoint, gate, peer, request)
-            },
-        );
-        let by_body = by_body.fallback(models::wrong_method);
-        for path in endpoint.paths() {
-            router = router.route(&path, by_body.clone());
-        }
-        if let Some(path) = endpoint.deployment_path() {
-            let by_deployment = post(
-                move |deployment: Result<Path<String>, PathRejection>,
-                      State(gate),
-                      ConnectInfo(peer): ConnectInfo<SocketAddr>,
-                      request: Request| {
-                    let deployment = deployment.ok().map(|Path(name)| name);
-                    forward::by_deployment(endpoint, deployment, gate, peer, request)
-                },
-            );
-            router = router.route(&path, by_deployment.fallback(models::wrong_method));
-        }
-    }
-    let list = get(models::list).fallback(models::wrong_method);
-    let one = get(models::one).fallback(models::wrong_method);
-    for base in ["/v1", "/openai/v1", "/openai"] {
-        router = router
-            .route(&format!("{base}/models"), list.clone())
-            .route(&format!("{base}/models/{{*model}}"), one.clone());
-    }
-    router.fallback(models::unmetered).with_state(gate)
-}
 
 /// The steps of a stop.
 #[derive(Clone, Debug)]
@@ -88,21 +48,21 @@ pub async fn serve(listener: TcpListener, gate: Arc<Gate>, settings: Settings, s
     let Stops { stop, hurry, .. } = stops.clone();
     // Whoever waits for the requests waits for those too that are let in while the door closes.
     let _door = gate.tasks.token();
-    let router = router(gate.clone());
+    let paths = Arc::new(Paths::new(gate.clone()));
     let places = Arc::new(Semaphore::new(settings.max_connections));
     let graceful = GracefulShutdown::new();
     let builder = connection_builder(&settings);
     let stalled_after = Duration::from_millis(settings.total_timeout_ms);
     let begin = |(stream, peer, place): Accepted| {
-        let (router, leaving) = (router.clone(), stops.leaving.clone());
+        let (paths, leaving) = (paths.clone(), stops.leaving.clone());
         let (stream, heads) = Watched::new(stream);
         let service = hyper::service::service_fn(move |request: hyper::Request<_>| {
             let mut request: Request = request.map(axum::body::Body::new);
-            request.extensions_mut().insert(ConnectInfo(peer));
             if let Some(fault) = heads.take(request.headers()) {
                 request.extensions_mut().insert(fault);
             }
-            let answer = begun(router.clone().oneshot(request));
+            let paths = paths.clone();
+            let answer = begun(async move { paths.answer(peer, request).await });
             last_of_its_connection(answer, leaving.clone())
         });
         let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
@@ -151,18 +111,16 @@ async fn all_asked(graceful: &GracefulShutdown) {
 }
 
 /// While the gateway leaves, an answer is the last of its connection.
-async fn last_of_its_connection<E>(
-    answer: impl Future<Output = Result<Response, E>>,
+async fn last_of_its_connection(
+    answer: impl Future<Output = Response>,
     leaving: CancellationToken,
-) -> Result<Response, E> {
-    let mut answer = answer.await;
-    if let Ok(response) = &mut answer
-        && leaving.is_cancelled()
-    {
+) -> Result<Response, Infallible> {
+    let mut response = answer.await;
+    if leaving.is_cancelled() {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }
-    answer
+    Ok(response)
 }
 
 /// Begins a request when it has come. The connection would begin it after its next look at the socket, and an app that

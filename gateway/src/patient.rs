@@ -4,65 +4,17 @@
 //! sent. Its answer is there to be read; but the HTTP library gives a connection up at the first write that fails. So from
 //! that write on everything written is dropped, and what has come decides: the answer, or the end of the connection. A reset
 //! ends what can come, so neither is waited for. An answer that the reset overtook, or that the other side never sent, is gone.
-//! What was dropped, or still waited when the reset was read, reached nobody: who sent it can ask (see [`Hearing`]), and no
-//! other call gets such a connection.
+//! What was dropped, or still waited when the reset was read, reached nobody: who sent it can ask, and no other call gets such a
+//! connection.
 //! What must not live here: when a connection is made.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
-use axum::http::Extensions;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::{CaptureConnection, Connected, Connection};
-use parking_lot::Mutex;
-
-/// What is known of the other side of a connection. Clones share it.
-#[derive(Clone, Debug)]
-pub struct Hearing {
-    /// Not all that was to be written got there, and no more will.
-    is_deaf: Arc<AtomicBool>,
-    /// Weak, for what is in it holds this.
-    pooled: Weak<Pooled>,
-}
-
-/// The connection as the pool knows it, once a call has told: the same for all of its calls.
-type Pooled = Mutex<Option<CaptureConnection>>;
-
-impl Hearing {
-    /// That of the connection which a call was given, if it was given one.
-    pub fn of(call: &CaptureConnection) -> Option<Self> {
-        let mut extras = Extensions::new();
-        call.connection_metadata().as_ref()?.get_extras(&mut extras);
-        extras.remove()
-    }
-
-    /// Whether the other side takes nothing any more: what the last call on the connection wrote did not all get there.
-    pub fn is_deaf(&self) -> bool {
-        self.is_deaf.load(Ordering::Acquire)
-    }
-
-    /// Learns by a call which connection of the pool it is.
-    pub fn learn(&self, call: &CaptureConnection) {
-        let Some(pooled) = self.pooled.upgrade() else {
-            return;
-        };
-        let mut pooled = pooled.lock();
-        let known = pooled.get_or_insert_with(|| call.clone());
-        if self.is_deaf() {
-            leave_pool(known);
-        }
-    }
-}
-
-/// No further call gets the connection.
-fn leave_pool(call: &CaptureConnection) {
-    if let Some(connected) = call.connection_metadata().as_ref() {
-        connected.poison();
-    }
-}
 
 /// See the file.
 #[derive(Debug)]
@@ -73,7 +25,6 @@ pub struct Patient<S> {
     /// Something could not be written yet.
     is_writing: bool,
     is_deaf: Arc<AtomicBool>,
-    pooled: Arc<Pooled>,
 }
 
 impl<S> Patient<S> {
@@ -84,15 +35,16 @@ impl<S> Patient<S> {
             drops: false,
             is_writing: false,
             is_deaf: Arc::default(),
-            pooled: Arc::default(),
         }
     }
 
-    /// Whichever becomes known last, this or the place in the pool, takes it out there.
+    /// Becomes true when not all that was to be written got to the other side, and no more will.
+    pub fn deafness(&self) -> Arc<AtomicBool> {
+        self.is_deaf.clone()
+    }
+
     fn note_deaf(&self) {
-        let pooled = self.pooled.lock();
         self.is_deaf.store(true, Ordering::Release);
-        pooled.as_ref().inspect(|call| leave_pool(call));
     }
 
     /// What a write gave, where `all` is what was to be written.
@@ -174,15 +126,6 @@ impl<S: Write + Unpin> Write for Patient<S> {
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-impl<S: Connection> Connection for Patient<S> {
-    fn connected(&self) -> Connected {
-        self.stream.connected().extra(Hearing {
-            is_deaf: self.is_deaf.clone(),
-            pooled: Arc::downgrade(&self.pooled),
-        })
     }
 }
 

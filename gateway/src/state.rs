@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::body::Incoming;
 use journal::Ticket;
 use schemas::{Attempt, Durability, Micros, Units, UsageEvent};
 
@@ -24,7 +23,7 @@ use crate::meter::sniff::Expects;
 use crate::snapshot::{Route, Snapshot};
 use crate::trace::{Target, TraceContext};
 use crate::upload;
-use crate::upstream::{CallError, Calling, Line};
+use crate::upstream::{AnswerBody, CallError, Calling, Line};
 
 /// A larger request is not kept for counting: where the provider reports nothing its input is unknown.
 const MAX_KEPT_BODY_BYTES: usize = 1 << 20;
@@ -36,7 +35,7 @@ pub enum Stage {
     /// Sent, not answered.
     Calling(Calling),
     /// Being answered.
-    Answering(Incoming),
+    Answering(AnswerBody),
     /// It failed, and the next one has not begun.
     Between,
     /// Over, or in other hands.

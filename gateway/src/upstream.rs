@@ -1,39 +1,35 @@
 //! Calls to providers over HTTP/1.1: connections, their pool and their bounds. What is sent, and what becomes of the
 //! answer, must not live here.
 
+pub(crate) mod pool;
+pub(crate) mod wire;
+
 use std::error::Error;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, Request, Response, Uri};
 use futures_util::future::BoxFuture;
-use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::{
-    CaptureConnection, Connect, HttpConnector, capture_connection,
-};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::time::Instant;
-use tower::Service;
+use tower::{Service as _, ServiceExt as _};
 
 use crate::metrics::{self, Metrics};
-use crate::patient::{Hearing, Patient};
+use crate::patient::Patient;
 use crate::upload::Sent;
+use pool::{Connect, Deafness, Pool};
+pub use wire::AnswerBody;
+use wire::Wire;
 
 /// The most that is read of an answer at once, and the longest head of one, in bytes. Some pieces of this size wait in
 /// memory for an app that reads slowly; a thousand of those must fit.
 const READ_BYTES: usize = 16 << 10;
-/// Well below the minute after which balancers drop an idle connection.
-const POOL_IDLE: Duration = Duration::from_secs(55);
 const KEEPALIVE: Duration = Duration::from_mins(1);
 
 /// What a provider answers.
-pub type Answer = Response<Incoming>;
+pub type Answer = Response<AnswerBody>;
 
 /// Why there is no answer. Names no host: the text goes into the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,27 +65,11 @@ impl CallError {
     pub fn may_have_reached(self) -> bool {
         matches!(self, Self::Broken | Self::Silent)
     }
-
-    fn of(error: &hyper_util::client::legacy::Error) -> Self {
-        if !error.is_connect() {
-            return Self::Broken;
-        }
-        let mut source = error.source();
-        while let Some(cause) = source {
-            if cause.is::<NotInTime>() {
-                return Self::ConnectTimeout;
-            }
-            source = cause.source();
-        }
-        Self::Unreachable
-    }
 }
 
 /// The client of all providers. Follows no redirect, uses no proxy, sends nothing twice.
-#[derive(Clone, Debug)]
-pub struct Upstream {
-    client: Client<Connector, Sent>,
-}
+#[derive(Clone)]
+pub struct Upstream(Arc<Pool>);
 
 impl Upstream {
     /// A client that waits so long for a connection, TLS included. Fails where TLS cannot be set up.
@@ -106,96 +86,55 @@ impl Upstream {
             timeout: connect_timeout,
             metrics,
         };
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .http1_max_buf_size(READ_BYTES)
-            .build(connector);
-        Ok(Self { client })
+        Ok(Self(Pool::new(connector)))
     }
 
     /// Posts a body; ends with the head of the answer.
     pub fn post(&self, url: Uri, headers: HeaderMap, body: Sent) -> (Calling, Line) {
-        post(&self.client, url, headers, body)
+        post(&self.0, url, headers, body)
     }
 }
 
 /// The same by any connections.
-pub(crate) fn post<C>(
-    client: &Client<C, Sent>,
-    url: Uri,
-    headers: HeaderMap,
-    body: Sent,
-) -> (Calling, Line)
-where
-    C: Connect + Clone + Send + Sync + 'static,
-{
+pub(crate) fn post(pool: &Arc<Pool>, url: Uri, headers: HeaderMap, body: Sent) -> (Calling, Line) {
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = url;
     *request.headers_mut() = headers;
-    let line = Line(capture_connection(&mut request));
-    let mut calling = client.request(request);
-    let (own, mut is_learned) = (line.clone(), false);
-    let answer = poll_fn(move |cx| {
-        let called = Pin::new(&mut calling).poll(cx);
-        // A request that could not begin on an old connection is on another one by its end.
-        if !is_learned || called.is_ready() {
-            is_learned = own.learn();
-        }
-        called.map_err(|error| CallError::of(&error))
-    });
-    (Box::pin(answer), line)
+    let line = Line::default();
+    let calling = pool.clone().call(request, line.0.clone());
+    (Box::pin(calling), line)
 }
 
-/// A call that has not been answered yet.
+/// A call that has not been answered yet. Its connection is closed where this is dropped before.
 pub type Calling = BoxFuture<'static, Result<Answer, CallError>>;
 
 /// The connection that a call has, or had.
-#[derive(Clone, Debug)]
-pub struct Line(CaptureConnection);
+#[derive(Clone, Debug, Default)]
+pub struct Line(Arc<Deafness>);
 
 impl Line {
     /// Whether not all that was written for the call got to the other side.
     #[must_use]
     pub fn is_deaf(&self) -> bool {
-        Hearing::of(&self.0).is_some_and(|hearing| hearing.is_deaf())
-    }
-
-    /// Tells the connection which one of the pool it is; `false` while there is none.
-    fn learn(&self) -> bool {
-        let hearing = Hearing::of(&self.0);
-        hearing.inspect(|hearing| hearing.learn(&self.0)).is_some()
+        let told = self.0.lock();
+        told.as_ref()
+            .is_some_and(|is_deaf| is_deaf.load(Ordering::Acquire))
     }
 }
 
-type BoxError = Box<dyn Error + Send + Sync>;
-type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
-
-/// No connection came in time.
-#[derive(Debug, thiserror::Error)]
-#[error("no connection in time")]
-struct NotInTime;
-
 /// Connects within a time.
-#[derive(Clone, Debug)]
 struct Connector {
     inner: HttpsConnector<HttpConnector>,
     timeout: Duration,
     metrics: Arc<Metrics>,
 }
 
-impl Service<Uri> for Connector {
-    type Response = Patient<Stream>;
-    type Error = BoxError;
-    type Future = BoxFuture<'static, Result<Patient<Stream>, BoxError>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, url: Uri) -> Self::Future {
-        let connecting = tokio::time::timeout(self.timeout, self.inner.call(url));
+impl Connect for Connector {
+    fn connect(&self, to: Uri) -> BoxFuture<'static, Result<Wire, CallError>> {
+        let mut inner = self.inner.clone();
+        let connecting = async move { inner.ready().await?.call(to).await };
+        let connecting = tokio::time::timeout(self.timeout, connecting);
         let (metrics, started) = (self.metrics.clone(), Instant::now());
         Box::pin(async move {
             let connected = connecting.await;
@@ -206,7 +145,12 @@ impl Service<Uri> for Connector {
             };
             let us = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
             metrics.observe_connect(result, us);
-            Ok(Patient::new(connected.map_err(|_| NotInTime)??))
+            let stream = connected.map_err(|_| CallError::ConnectTimeout)?;
+            let stream = stream.map_err(|_: BoxError| CallError::Unreachable)?;
+            let wire = Wire::over(Patient::new(stream)).await;
+            wire.map_err(|_| CallError::Broken)
         })
     }
 }
+
+type BoxError = Box<dyn Error + Send + Sync>;
