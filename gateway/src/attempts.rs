@@ -72,7 +72,7 @@ pub fn failed_attempt(open: &UsageEvent, facts: &Facts<'_>) -> Option<Attempt> {
     let judged = (outcome, billable(facts, outcome));
     let failed = attempt(open, facts, judged, open.priced_as.as_ref())?;
     Some(Attempt {
-        units: told(&facts.reading()),
+        units: told(facts.reading()),
         ..failed
     })
 }

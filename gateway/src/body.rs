@@ -174,12 +174,11 @@ impl MeteredBody {
         if state.reader.unpacks() {
             self.unpacking = Some(std::mem::take(&mut state.reader));
         }
-        if state.wants_estimate(ending) {
+        let (gate, durability) = (state.gate.clone(), state.durability());
+        let Ok(ticket) = state.settle_at_once(ending) else {
             self.closing = Some(Box::pin(state.close(ending)));
             return;
-        }
-        let (gate, durability) = (state.gate.clone(), state.durability());
-        let ticket = state.settle(ending, &schemas::Units::default());
+        };
         if durability != schemas::Durability::Written {
             self.closing = ticket.map(|ticket| {
                 let waiting: BoxFuture<'static, ()> = Box::pin(async move {

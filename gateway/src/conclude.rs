@@ -2,6 +2,8 @@
 //!
 //! What must not live here: when it ends (see `body`, `drain`), where the record goes (see `ledger`).
 
+use std::cell::OnceCell;
+
 use schemas::event::Throttle;
 use schemas::name::Text;
 use schemas::units::Side;
@@ -90,6 +92,8 @@ pub struct Facts<'a> {
     pub has_text: bool,
     /// Whether what was counted here is all of the input: no pictures, no sound.
     pub counted_whole: bool,
+    /// See [`Facts::reading`].
+    pub read: OnceCell<Reading>,
 }
 
 /// Which sides have to be counted by us.
@@ -117,8 +121,12 @@ impl Facts<'_> {
             .unwrap_or(self.priced_as)
     }
 
-    /// What the answer says of its usage.
-    pub(crate) fn reading(&self) -> Reading {
+    /// What the answer says of its usage; read once.
+    pub(crate) fn reading(&self) -> &Reading {
+        self.read.get_or_init(|| self.read_answer())
+    }
+
+    fn read_answer(&self) -> Reading {
         let mut reading = dialect::read(self.dialect, self.api, self.found);
         // Of a broken answer, what would have followed can be the figures themselves.
         let is_whole = matches!(self.ending, Ending::Completed | Ending::Drained);
@@ -187,9 +195,9 @@ impl Facts<'_> {
 #[must_use]
 pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageEvent {
     let outcome = outcome(facts);
-    let mut reading = facts.reading();
-    let usage_raw = keep_raw(facts.found, &mut reading);
-    let usage = usage(facts, reading, estimate);
+    let mut quality = facts.reading().quality;
+    let usage_raw = keep_raw(facts.found, facts.reading(), &mut quality);
+    let usage = usage(facts, quality, estimate);
     let name = |bytes: &Option<Vec<u8>>| {
         bytes
             .as_deref()
@@ -238,13 +246,13 @@ pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageE
 }
 
 /// What the provider said of usage, as it is kept. What is not kept cannot be looked at again: that is told.
-fn keep_raw(found: &Findings, reading: &mut Reading) -> Option<String> {
+fn keep_raw(found: &Findings, reading: &Reading, quality: &mut UsageQuality) -> Option<String> {
     match usage_raw::of(found, reading) {
         Said::Nothing => None,
         Said::Kept(raw) => Some(raw),
         Said::Lost => {
-            if reading.quality == UsageQuality::Ok {
-                reading.quality = UsageQuality::Unmapped;
+            if *quality == UsageQuality::Ok {
+                *quality = UsageQuality::Unmapped;
             }
             None
         }
@@ -367,8 +375,9 @@ fn may_think_unseen(model: &str) -> bool {
     !UNTHINKING.iter().any(|family| name.starts_with(family))
 }
 
-fn usage(facts: &Facts<'_>, reading: Reading, estimate: &Units) -> Usage {
-    let mut lines = reading.lines;
+fn usage(facts: &Facts<'_>, quality: UsageQuality, estimate: &Units) -> Usage {
+    let reading = facts.reading();
+    let mut lines = reading.lines.clone();
     let reported = !lines.is_empty();
     // Characters are no tokens: where the answer has figures, those are the bill.
     let by_request = !reported && facts.was_served() && !facts.counted.is_empty();
@@ -390,7 +399,7 @@ fn usage(facts: &Facts<'_>, reading: Reading, estimate: &Units) -> Usage {
         (false, true) => UsageSource::Estimated,
         (false, false) => UsageSource::None,
     };
-    let quality = match reading.quality {
+    let quality = match quality {
         // Nothing was said, and nothing had to be.
         UsageQuality::Missing if !facts.was_served() && !facts.ends_unanswered() => {
             UsageQuality::Ok
@@ -401,7 +410,7 @@ fn usage(facts: &Facts<'_>, reading: Reading, estimate: &Units) -> Usage {
         lines,
         source,
         quality,
-        cost: reading.provider_cost,
+        cost: reading.provider_cost.clone(),
     }
 }
 

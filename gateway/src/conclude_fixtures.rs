@@ -1,5 +1,7 @@
 //! A record and what was seen of its call, for tests of what becomes of both.
 
+use std::cell::OnceCell;
+
 use schemas::enums::{Api, AuthMethod, Capacity, Durability, RouteReason};
 use schemas::{Admission, Boot, EventId, WIRE_VERSION};
 
@@ -74,5 +76,6 @@ pub(crate) fn facts_of<'a>(call: &'a Call, found: &'a Findings) -> Facts<'a> {
         app_status: Some(200),
         has_text: false,
         counted_whole: true,
+        read: OnceCell::new(),
     }
 }

@@ -61,6 +61,7 @@ impl Case {
             app_status: self.status,
             has_text: true,
             counted_whole: true,
+            read: OnceCell::new(),
         };
         let mut counted = Units::default();
         for (unit, count) in self.counted {

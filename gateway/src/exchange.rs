@@ -114,8 +114,7 @@ fn client_gone(mut state: Box<State>) {
 /// Closes where nothing can wait: at once, or in a task of its own if tokens must be counted.
 fn close_apart(mut state: Box<State>, ending: Ending) {
     state.stage = Stage::Over;
-    if !state.wants_estimate(ending) {
-        state.settle(ending, &Units::default());
+    if state.settle_at_once(ending).is_ok() {
         return;
     }
     let gate = state.gate.clone();

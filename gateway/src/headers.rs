@@ -4,15 +4,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use schemas::name::Text;
 
 /// Headers of the app that a provider may see.
-const TO_PROVIDER: &[&str] = &[
-    "accept",
-    "content-type",
-    "user-agent",
-    "openai-beta",
-    "x-client-request-id",
-    "traceparent",
-    "tracestate",
-];
+fn may_see(name: &str) -> bool {
+    match name {
+        "accept" | "content-type" | "user-agent" | "openai-beta" | CLIENT_REQUEST_ID
+        | "traceparent" | "tracestate" => true,
+        _ => name.starts_with(SDK_PREFIX),
+    }
+}
 
 /// By this one a provider's support finds a call again; ours where the app names none.
 const CLIENT_REQUEST_ID: &str = "x-client-request-id";
@@ -21,18 +19,21 @@ const CLIENT_REQUEST_ID: &str = "x-client-request-id";
 const SDK_PREFIX: &str = "x-stainless-";
 
 /// Headers of the provider that an app may see.
-const TO_APP: &[&str] = &[
-    "content-type",
-    "content-length",
-    "content-encoding",
-    "content-language",
-    "cache-control",
-    "retry-after",
-    "retry-after-ms",
-    "x-should-retry",
-    "openai-processing-ms",
-    "openai-version",
-];
+fn comes_back(name: &str) -> bool {
+    match name {
+        "content-type"
+        | "content-length"
+        | "content-encoding"
+        | "content-language"
+        | "cache-control"
+        | "retry-after"
+        | "retry-after-ms"
+        | "x-should-retry"
+        | "openai-processing-ms"
+        | "openai-version" => true,
+        _ => name.starts_with(LIMIT_PREFIX),
+    }
+}
 
 /// The provider's limits, as it states them.
 const LIMIT_PREFIX: &str = "x-ratelimit-";
@@ -46,7 +47,7 @@ pub fn to_provider(
 ) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     for (name, value) in from {
-        if TO_PROVIDER.contains(&name.as_str()) || name.as_str().starts_with(SDK_PREFIX) {
+        if may_see(name.as_str()) {
             headers.append(name, value.clone());
         }
     }
@@ -70,7 +71,7 @@ pub fn to_provider(
 pub fn to_app(from: &HeaderMap) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     for (name, value) in from {
-        if TO_APP.contains(&name.as_str()) || name.as_str().starts_with(LIMIT_PREFIX) {
+        if comes_back(name.as_str()) {
             headers.append(name, value.clone());
         }
     }

@@ -3,6 +3,7 @@
 //! What must not live here: what happens when its app goes away (see `exchange`), the reading of its answer
 //! (see `body`, `drain`).
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -27,6 +28,10 @@ use crate::upstream::{AnswerBody, CallError, Calling, Line};
 
 /// A larger request is not kept for counting: where the provider reports nothing its input is unknown.
 const MAX_KEPT_BODY_BYTES: usize = 1 << 20;
+
+/// Tokens must be counted before the record can be closed.
+#[derive(Clone, Copy, Debug)]
+pub struct MustCount;
 
 /// How far the call to the provider has come.
 pub enum Stage {
@@ -147,6 +152,7 @@ impl State {
             app_status: self.app_status,
             has_text: self.tally.bytes() > 0,
             counted_whole: self.counted_whole,
+            read: OnceCell::new(),
         }
     }
 
@@ -193,23 +199,39 @@ impl State {
         }
     }
 
-    /// Whether tokens must be counted before the record can be closed.
-    pub fn wants_estimate(&self, ending: Ending) -> bool {
-        self.facts(ending).wanted().any()
-    }
-
     /// Closes the record with what is known now. Does nothing the second time.
     pub fn settle(&mut self, ending: Ending, estimate: &Units) -> Option<Ticket> {
-        let open = self.open.take()?;
+        self.settle_if(ending, estimate, |_| true).ok()?
+    }
+
+    /// Closes the record unless tokens must be counted before.
+    pub fn settle_at_once(&mut self, ending: Ending) -> Result<Option<Ticket>, MustCount> {
+        self.settle_if(ending, &Units::default(), |facts| !facts.wanted().any())
+    }
+
+    fn settle_if(
+        &mut self,
+        ending: Ending,
+        estimate: &Units,
+        may: impl FnOnce(&Facts<'_>) -> bool,
+    ) -> Result<Option<Ticket>, MustCount> {
+        let Some(open) = self.open.take() else {
+            return Ok(None);
+        };
         self.note_upload();
-        let mut event = conclude(open.open_event(), &self.facts(ending), estimate);
+        let facts = self.facts(ending);
+        if !may(&facts) {
+            self.open = Some(open);
+            return Err(MustCount);
+        }
+        let mut event = conclude(open.open_event(), &facts, estimate);
         if let Some(upload) = &self.asking.upload {
             event.stream = upload.streams();
             event.request_bytes = i64::try_from(upload.bytes()).unwrap_or(i64::MAX);
         }
         self.tell(&event);
         // A failure is logged and counted by the ledger; the next start closes the request.
-        open.close(event).ok()
+        Ok(open.close(event).ok())
     }
 
     fn tell(&self, event: &UsageEvent) {

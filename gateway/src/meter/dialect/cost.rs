@@ -17,8 +17,13 @@ const TICKS_PER_DOLLAR: u64 = 10_000_000_000;
 pub(super) fn cost(usage: &Object, raw: &[u8], rules: &Rules) -> Option<String> {
     match rules.cost {
         Cost::None => None,
-        Cost::Dollars(name) => decimal(member(raw, name)?.get()),
+        // What was parsed tells sooner that there is none.
+        Cost::Dollars(name) => {
+            usage.get(name)?;
+            decimal(member(raw, name)?.get())
+        }
         Cost::DollarsIn(object, name) => {
+            usage.get(object)?;
             let inside = member(raw, object)?;
             decimal(member(inside.get().as_bytes(), name)?.get())
         }
