@@ -1,7 +1,7 @@
 //! One insert, one block, one token: what makes a repeated insert harmless. It knows no table and no row.
 
 use crate::client::{Client, Types, within};
-use crate::error::StoreError;
+use crate::error::{Class, StoreError};
 use crate::native::{Block, NativeError};
 use clickhouse::Row;
 use serde::Serialize;
@@ -22,6 +22,9 @@ impl Client {
     ///
     /// When it returns `Ok`, ClickHouse has the rows. [`crate::Class::Unavailable`] and [`crate::Class::Ambiguous`] are
     /// to be repeated with the same token.
+    ///
+    /// Where somebody has changed the table since its types were asked for, they are asked for again; rows that do not fit what it is now
+    /// are refused, never changed to fit.
     pub async fn insert_block<T>(
         &self,
         table: &str,
@@ -31,23 +34,51 @@ impl Client {
     where
         T: Row + Serialize,
     {
-        if rows.is_empty() {
+        self.insert_rows(table, token, rows.iter()).await
+    }
+
+    /// The same for rows that do not lie in one place. They are gone through again where the table was changed.
+    pub async fn insert_rows<'a, T>(
+        &self,
+        table: &str,
+        token: &str,
+        rows: impl Iterator<Item = &'a T> + Clone,
+    ) -> Result<(), StoreError>
+    where
+        T: Row + Serialize + 'a,
+    {
+        if rows.clone().next().is_none() {
             return Ok(());
-        }
-        if rows.len() > MAX_BLOCK_ROWS {
-            return Err(StoreError::rejected(format!(
-                "{} rows are more than one block of {MAX_BLOCK_ROWS}",
-                rows.len()
-            )));
         }
         if token.is_empty() {
             return Err(StoreError::rejected("an insert needs a token"));
         }
         let types = self.types_of(table).await?;
-        let block = block_of(rows, &types).map_err(|error| {
-            self.forget_tables();
-            StoreError::rejected(format!("{table}: {error}"))
-        })?;
+        let rejected = match self.insert_as(table, token, rows.clone(), &types).await {
+            Err(error) if error.class() == Class::Rejected => error,
+            other => return other,
+        };
+        self.forget_tables();
+        let now = self.types_of(table).await?;
+        if now == types {
+            return Err(rejected);
+        }
+        self.insert_as(table, token, rows, &now).await
+    }
+
+    /// The same for a table whose columns have these types.
+    async fn insert_as<'a, T>(
+        &self,
+        table: &str,
+        token: &str,
+        rows: impl Iterator<Item = &'a T>,
+        types: &Types,
+    ) -> Result<(), StoreError>
+    where
+        T: Row + Serialize + 'a,
+    {
+        let block = block_of(rows, types)
+            .map_err(|error| StoreError::rejected(format!("{table}: {error}")))?;
         let client = self.official()?;
         let more = self.of_inserts().iter();
         let more = more.map(|(name, value)| (*name, value.as_str()));
@@ -70,7 +101,10 @@ impl Client {
 }
 
 /// Rows as columns of the table's types.
-fn block_of<T: Row + Serialize>(rows: &[T], types: &Types) -> Result<Block, NativeError> {
+fn block_of<'a, T: Row + Serialize + 'a>(
+    rows: impl Iterator<Item = &'a T>,
+    types: &Types,
+) -> Result<Block, NativeError> {
     let with_type = |name: &&'static str| {
         let kind = types.get(*name).map(|kind| (*name, kind.as_str()));
         kind.ok_or_else(|| NativeError::Row(format!("the table has no column `{name}`")))
@@ -81,6 +115,10 @@ fn block_of<T: Row + Serialize>(rows: &[T], types: &Types) -> Result<Block, Nati
         .collect::<Result<_, _>>()?;
     let mut block = Block::new(columns.into_iter())?;
     for row in rows {
+        if block.rows() == MAX_BLOCK_ROWS {
+            let text = format!("more rows than one block of {MAX_BLOCK_ROWS}");
+            return Err(NativeError::Row(text));
+        }
         block.push(row)?;
     }
     Ok(block)
@@ -97,6 +135,10 @@ fn settings(token: &str) -> impl Iterator<Item = (&'static str, &str)> {
         ("min_insert_block_size_rows", BLOCK_ROWS),
         ("min_insert_block_size_bytes", BLOCK_BYTES),
         ("input_format_parallel_parsing", "0"),
+        // A block is of the table's types as they were known. Of other types the engine would make what it can: 0 of what is not known,
+        // and what is left of a number that is too large.
+        ("input_format_null_as_default", "0"),
+        ("input_format_native_allow_types_conversion", "0"),
         ("max_insert_threads", "1"),
         ("wait_end_of_query", "1"),
         ("max_execution_time", SERVER_TIMEOUT_SECONDS),

@@ -61,6 +61,11 @@ impl Block {
         Ok(())
     }
 
+    /// How many rows it has.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Its bytes, in pieces.
     pub(crate) fn encode(self) -> Vec<Bytes> {
         let mut out = Out::default();

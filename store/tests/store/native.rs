@@ -191,3 +191,89 @@ async fn what_does_not_fit_is_refused_before_it_is_sent() {
         .expect("an insert");
     assert_eq!(engine.text("SELECT count() FROM narrow").await, "1");
 }
+
+/// What a writer knows of a table may be older than the table: nothing is made to fit.
+#[tokio::test]
+async fn a_table_that_was_changed_is_looked_at_again_and_takes_no_zero_for_what_is_not_known() {
+    let engine = TestEngine::start().await;
+    engine
+        .run("CREATE TABLE changed (number Nullable(Int64)) ENGINE = MergeTree ORDER BY tuple()")
+        .await;
+    let writer = engine.writer();
+    let insert = async |token: &str, number: Option<i64>| {
+        let row = Other { number };
+        writer.insert_block("changed", token, &[row]).await
+    };
+    insert("a", Some(7)).await.expect("an insert");
+    engine
+        .run("ALTER TABLE changed MODIFY COLUMN number Int64")
+        .await;
+    for (token, number) in [("b", None), ("b", None), ("c", Some(8))] {
+        let refusal = insert(token, number).await.expect_err("a refusal");
+        assert_eq!(refusal.class(), Class::Rejected);
+        let refusal = refusal.to_string();
+        assert!(
+            refusal.contains("changed: column `number` of type Int64: "),
+            "{refusal}"
+        );
+    }
+    let stored = "SELECT count(), sum(number) FROM changed";
+    assert_eq!(engine.text(stored).await, "1\t7");
+    engine
+        .run("ALTER TABLE changed MODIFY COLUMN number Nullable(Int64)")
+        .await;
+    insert("b", None).await.expect("an insert");
+    assert_eq!(
+        engine
+            .text("SELECT countIf(number IS NULL) FROM changed")
+            .await,
+        "1"
+    );
+}
+
+#[tokio::test]
+async fn a_number_that_became_too_large_is_refused_and_a_list_that_grew_is_written() {
+    let engine = TestEngine::start().await;
+    engine
+        .run("CREATE TABLE changed (number Int64) ENGINE = MergeTree ORDER BY tuple()")
+        .await;
+    let kinds = "CREATE TABLE kinds (number Enum8('a' = 1)) ENGINE = MergeTree ORDER BY tuple()";
+    engine.run(kinds).await;
+    let writer = engine.writer();
+    let large = [Other {
+        number: 1_i64 << 33,
+    }];
+    writer
+        .insert_block("changed", "a", &large)
+        .await
+        .expect("an insert");
+    let kind = [Other { number: 1_i8 }];
+    writer
+        .insert_block("kinds", "a", &kind)
+        .await
+        .expect("an insert");
+
+    engine.run("TRUNCATE TABLE changed").await;
+    engine
+        .run("ALTER TABLE changed MODIFY COLUMN number Int32")
+        .await;
+    let refusal = writer.insert_block("changed", "b", &large).await;
+    let refusal = refusal.expect_err("a refusal").to_string();
+    assert!(
+        refusal.contains("column `number` of type Int32"),
+        "{refusal}"
+    );
+    assert_eq!(engine.text("SELECT count() FROM changed").await, "0");
+
+    engine
+        .run("ALTER TABLE kinds MODIFY COLUMN number Enum8('a' = 1, 'b' = 2)")
+        .await;
+    writer
+        .insert_block("kinds", "b", &kind)
+        .await
+        .expect("an insert");
+    assert_eq!(
+        engine.text("SELECT countIf(number = 'a') FROM kinds").await,
+        "2"
+    );
+}
