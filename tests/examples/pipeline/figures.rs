@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::kinds::Kind;
 use crate::memory::Held;
 use crate::rates::{Consumed, Rate};
 
@@ -10,11 +11,17 @@ const PUBLISHED: f64 = 50_000.0;
 /// Records a second that a consumer must reach.
 const CONSUMED: f64 = 100_000.0;
 
+/// What was measured with the events of one kind.
+pub(crate) struct OfKind {
+    pub kind: Kind,
+    pub published: Rate,
+    pub consumed: Consumed,
+}
+
 /// All of a run.
 pub(crate) struct Figures {
     pub records: u64,
-    pub published: Rate,
-    pub consumed: Consumed,
+    pub kinds: Vec<OfKind>,
     pub held: Held,
 }
 
@@ -24,28 +31,62 @@ impl Figures {
         self.checks().iter().all(|(_, _, passes)| *passes)
     }
 
-    fn checks(&self) -> [(&'static str, String, bool); 3] {
-        let rate = |rate: f64, least: f64| format!("{rate:.0} of {least:.0} records/s");
-        let [first, last, most] = self.held.peaks();
-        [
-            (
-                "publisher",
-                rate(self.published.a_second, PUBLISHED),
-                self.published.a_second >= PUBLISHED,
-            ),
-            (
-                "consumer",
-                rate(self.consumed.rate.a_second, CONSUMED),
-                self.consumed.rate.a_second >= CONSUMED,
-            ),
-            (
-                "memory",
-                format!(
-                    "at most {first:.1} MiB in the first quarter, {last:.1} in the last, {most:.1} in all"
+    fn checks(&self) -> Vec<(String, String, bool)> {
+        let rate = |name: String, rate: f64, least: f64| {
+            let text = format!("{rate:.0} of {least:.0} records/s");
+            (name, text, rate >= least)
+        };
+        let of_kind = |of: &OfKind| {
+            let (name, consumed) = (of.kind.name(), of.consumed.rate.a_second);
+            [
+                rate(
+                    format!("publisher, {name}"),
+                    of.published.a_second,
+                    PUBLISHED,
                 ),
-                self.held.is_flat(),
+                rate(format!("consumer, {name}"), consumed, CONSUMED),
+            ]
+        };
+        let mut checks: Vec<_> = self.kinds.iter().flat_map(of_kind).collect();
+        let [first, last, most] = self.held.peaks();
+        checks.push((
+            "memory".to_owned(),
+            format!(
+                "at most {first:.1} MiB in the first quarter, {last:.1} in the last, {most:.1} in all"
             ),
-        ]
+            self.held.is_flat(),
+        ));
+        checks
+    }
+}
+
+impl OfKind {
+    /// Tables of a kind; those of full records have plain names.
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let prefix = match self.kind {
+            Kind::Full => "",
+            Kind::Usual => "usual.",
+        };
+        let what = self.kind.what();
+        let Rate { a_second, cpu_us } = self.published;
+        writeln!(
+            f,
+            "# {what}, from a journal into a topic; CPU of the publisher's process.\n\
+             [{prefix}publisher]\nrecord_bytes = {}\nrecords_per_second = {a_second:.0}\ncpu_us = {cpu_us:.2}\n",
+            self.kind.bytes()
+        )?;
+        let Rate { a_second, cpu_us } = self.consumed.rate;
+        let Consumed {
+            engine_us,
+            merges_us,
+            ..
+        } = self.consumed;
+        writeln!(
+            f,
+            "# From a topic into the store, of a backlog; CPU of the consumer's process, of the engine's, and of merges that were left then.\n\
+             [{prefix}consumer]\nrecords_per_second = {a_second:.0}\ncpu_us = {cpu_us:.2}\nengine_cpu_us = {engine_us:.2}\n\
+             merges_left_cpu_us = {merges_us:.2}\n"
+        )
     }
 }
 
@@ -56,25 +97,9 @@ impl fmt::Display for Figures {
             "# What `make bench-pipeline` measured last, and wrote.\n"
         )?;
         writeln!(f, "records = {}\n", self.records)?;
-        writeln!(
-            f,
-            "# From a journal into a topic; CPU of the publisher's process."
-        )?;
-        let Rate { a_second, cpu_us } = self.published;
-        writeln!(
-            f,
-            "[publisher]\nrecords_per_second = {a_second:.0}\ncpu_us = {cpu_us:.2}\n"
-        )?;
-        writeln!(
-            f,
-            "# From a topic into the store, of a backlog; CPU of the consumer's process and of the engine's."
-        )?;
-        let Rate { a_second, cpu_us } = self.consumed.rate;
-        writeln!(
-            f,
-            "[consumer]\nrecords_per_second = {a_second:.0}\ncpu_us = {cpu_us:.2}\nengine_cpu_us = {:.2}\n",
-            self.consumed.engine_us
-        )?;
+        for of in &self.kinds {
+            of.write(f)?;
+        }
         writeln!(
             f,
             "# Resident memory of the consumer while a backlog lasts, MiB."

@@ -3,12 +3,14 @@
 //! A run that ends with another number of events than it began with is void.
 //!
 //! `make bench-pipeline`, or `cargo run --release -p tests --example pipeline -- [RECORDS] [SECONDS] [FILE]`: how many records are
-//! timed, how long the backlog lasts afterwards, and where the figures are written.
+//! of each kind are timed, how long the backlog lasts afterwards, and where the figures are written.
 
 mod figures;
+mod kinds;
 mod memory;
 mod publishing;
 mod rates;
+mod room;
 
 #[path = "../../../consumer/tests/suite/events.rs"]
 #[expect(
@@ -28,9 +30,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use figures::Figures;
+use figures::{Figures, OfKind};
+use kinds::Kind;
 use member::Member;
 use stand::Stand;
+use tests::Brokers;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -42,23 +46,42 @@ async fn main() -> ExitCode {
     let (records, seconds) = (number(1_000_000), number(60));
     let file = arguments.next();
 
+    if let Err(reason) = room::check(records, seconds) {
+        eprintln!("{reason}");
+        return ExitCode::from(2);
+    }
     eprintln!("starting a broker and an engine");
-    let stand = Stand::new().await;
-    let published = publishing::run(&stand, records).await;
-
-    eprintln!("consuming {records} records");
-    let member = Member::start(&stand, "one");
-    let consumed = rates::catch_up(&stand, &member, records).await;
+    let brokers = Brokers {
+        properties: room::of_topics(records),
+        ..Brokers::default()
+    };
+    let stand = Stand::over(brokers).await;
+    let (mut kinds, mut from, mut committed) = (Vec::new(), 0, 0);
+    for kind in [Kind::Usual, Kind::Full] {
+        eprintln!("{} records of {} bytes", kind.name(), kind.bytes());
+        let published = publishing::run(&stand, kind, from..from + records).await;
+        eprintln!("consuming {records} records");
+        let member = Member::start(&stand, "one");
+        let consumed = rates::catch_up(&stand, &member, records, committed).await;
+        member.stop().await;
+        (from, committed) = (from + records, consumed.committed);
+        kinds.push(OfKind {
+            kind,
+            published,
+            consumed,
+        });
+    }
 
     eprintln!("feeding a backlog for {seconds} s");
-    let held = memory::hold(&stand, &member, records, Duration::from_secs(seconds)).await;
-    memory::whole(&stand, &member, records + held.fed).await;
+    let member = Member::start(&stand, "one");
+    let length = Duration::from_secs(seconds);
+    let held = memory::hold(&stand, &member, (Kind::Full, from, committed), length).await;
+    memory::whole(&stand, &member, from + held.fed).await;
     member.stop().await;
 
     let figures = Figures {
         records,
-        published,
-        consumed,
+        kinds,
         held,
     };
     print!("{figures}");

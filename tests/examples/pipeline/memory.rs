@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::kinds::Kind;
 use crate::member::Member;
 use crate::stand::{PARTITIONS, Stand};
 
@@ -46,8 +47,13 @@ impl Held {
     }
 }
 
-/// Feeds and looks, from the number `from` on.
-pub(crate) async fn hold(stand: &Stand, member: &Member, from: u64, length: Duration) -> Held {
+/// Feeds events of a kind from the number `from` on, the backlog's first after `before` places that are committed, and looks.
+pub(crate) async fn hold(
+    stand: &Stand,
+    member: &Member,
+    (kind, from, before): (Kind, u64, i64),
+    length: Duration,
+) -> Held {
     let (began, mut sampled) = (Instant::now(), Instant::now());
     let (mut fed, mut resident) = (0, vec![resident_mib(member.pid())]);
     while began.elapsed() < length {
@@ -58,8 +64,10 @@ pub(crate) async fn hold(stand: &Stand, member: &Member, from: u64, length: Dura
             .map(|at| at.committed)
             .sum();
         // Cuts are in the log as well, so that this feeds a little early.
-        if from + fed < committed.unsigned_abs() + BACKLOG {
-            stand.produce(from + fed..from + fed + PORTION);
+        let done = u64::try_from(committed - before).unwrap_or(0);
+        if fed < done + BACKLOG {
+            let portion = from + fed..from + fed + PORTION;
+            stand.produce_all(portion.map(|number| kind.event(number)));
             stand.flush().await;
             fed += PORTION;
         }

@@ -1,5 +1,6 @@
 //! The publisher of a gateway, over a journal that has everything already. Its rate is that of its acknowledged position.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +11,8 @@ use journal::{Journal, Options, RealLayer};
 use schemas::{Boot, RecordKind, Text};
 use tests::eventually;
 
-use crate::events::{encode, event};
+use crate::events::encode;
+use crate::kinds::Kind;
 use crate::rates::{Rate, cpu_time};
 use crate::stand::{PARTITIONS, PREFIX, Stand};
 
@@ -18,12 +20,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// A sync after so many, so that what waits for it is bounded.
 const SYNC_AFTER: u64 = 50_000;
 
-/// Fills a journal, publishes it whole.
-pub(crate) async fn run(stand: &Stand, records: u64) -> Rate {
+/// Fills a journal with the events of these numbers, publishes it whole.
+pub(crate) async fn run(stand: &Stand, kind: Kind, numbers: Range<u64>) -> Rate {
     let folder = stand.folder().join("publisher");
     std::fs::create_dir_all(&folder).expect("a folder can be made");
+    let records = numbers.end - numbers.start;
     eprintln!("writing a journal of {records} records");
-    let journal = filled(&folder, records).await;
+    let journal = filled(&folder, kind, numbers).await;
     let text = format!(
         "bootstrap = \"{}\"\ntopic_prefix = \"{PREFIX}\"\npartitions = {PARTITIONS}\nreplication = 1\nmin_in_sync = 1",
         stand.cluster.servers()
@@ -56,11 +59,13 @@ pub(crate) async fn run(stand: &Stand, records: u64) -> Rate {
         cpu_time(std::process::id()).saturating_sub(spent),
     );
     assert!(publishing.drain(Duration::from_mins(1)).await);
+    drop(journal);
+    std::fs::remove_dir_all(&folder).expect("a folder can be removed");
     Rate::of(end - first, took, spent)
 }
 
-/// A journal with so many numbered records, all synced.
-async fn filled(folder: &Path, records: u64) -> Journal {
+/// A journal with these records, all synced.
+async fn filled(folder: &Path, kind: Kind, numbers: Range<u64>) -> Journal {
     let mut options = Options::new(folder.join("journal"));
     options.capacity_bytes = u64::MAX / 4;
     let (journal, recovery) = Journal::open(options, Arc::new(RealLayer)).expect("a journal");
@@ -68,9 +73,9 @@ async fn filled(folder: &Path, records: u64) -> Journal {
         counter: recovery.boot.counter,
         nonce: recovery.boot.nonce,
     };
-    for number in 0..records {
-        let mut event = event(number);
-        event.boot = boot;
+    for (seq, number) in (0..).zip(numbers) {
+        let mut event = kind.event(number);
+        (event.boot, event.producer_seq) = (boot, seq);
         let appended = journal.append(RecordKind::Usage as u8, &encode(&event));
         appended.expect("the journal has room");
         if number % SYNC_AFTER == 0 {

@@ -6,6 +6,8 @@ use crate::member::Member;
 use crate::stand::{PARTITIONS, Stand};
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// An engine that was seen without a merge so often has none to do.
+const QUIET_LOOKS: u32 = 6;
 
 /// Records in a time.
 #[derive(Clone, Copy, Debug)]
@@ -27,15 +29,24 @@ impl Rate {
     }
 }
 
-/// The consumer's rate, and what the engine spent on a record, in microseconds.
+/// The consumer's rate, and what the engine spent on a record, in microseconds: until all were committed, and on the merges that were
+/// left then.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Consumed {
     pub rate: Rate,
     pub engine_us: f64,
+    pub merges_us: f64,
+    /// Up to where everything is committed.
+    pub committed: i64,
 }
 
-/// Waits until everything that waits is committed. The time counts from the first commit on: before it the group forms.
-pub(crate) async fn catch_up(stand: &Stand, member: &Member, records: u64) -> Consumed {
+/// Waits until everything that waits beyond `before` is committed. The time counts from the first commit on: before it the group forms.
+pub(crate) async fn catch_up(
+    stand: &Stand,
+    member: &Member,
+    records: u64,
+    before: i64,
+) -> Consumed {
     let (consumer, engine) = (member.pid(), stand.engine_pid());
     let mut first = None;
     loop {
@@ -50,31 +61,42 @@ pub(crate) async fn catch_up(stand: &Stand, member: &Member, records: u64) -> Co
                 cpu_time(engine),
             )
         };
-        if committed > 0 && first.is_none() {
+        if is_whole && committed > before && first.is_none() {
             first = Some(now());
         }
-        if let Some((before, began, consumer_spent, engine_spent)) = first
+        if let Some((at_first, began, consumer_spent, engine_spent)) = first
             && is_whole
             && at.values().all(|at| at.committed == at.readable)
         {
             // Every partition holds cuts as well as records.
             assert!(
-                committed.unsigned_abs() >= records,
+                (committed - before).unsigned_abs() >= records,
                 "VOID: not all was readable"
             );
-            let done = (committed - before).unsigned_abs();
+            let done = (committed - at_first).unsigned_abs();
             let took = began.elapsed();
-            let engine = cpu_time(engine).saturating_sub(engine_spent);
+            let (by_consumer, by_engine) = (cpu_time(consumer), cpu_time(engine));
+            merged(stand).await;
+            let merges = cpu_time(engine).saturating_sub(by_engine);
+            let a_record = |spent| Rate::of(done, took, spent).cpu_us;
             return Consumed {
-                rate: Rate::of(
-                    done,
-                    took,
-                    cpu_time(consumer).saturating_sub(consumer_spent),
-                ),
-                engine_us: Rate::of(done, took, engine).cpu_us,
+                rate: Rate::of(done, took, by_consumer.saturating_sub(consumer_spent)),
+                engine_us: a_record(by_engine.saturating_sub(engine_spent)),
+                merges_us: a_record(merges),
+                committed,
             };
         }
         tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Waits until the engine merges nothing more.
+async fn merged(stand: &Stand) {
+    let mut quiet = 0;
+    while quiet < QUIET_LOOKS {
+        let merging = stand.count("SELECT count() FROM system.merges").await;
+        quiet = if merging == 0 { quiet + 1 } else { 0 };
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 

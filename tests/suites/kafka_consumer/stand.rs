@@ -14,7 +14,7 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedPr
 use rdkafka::types::RDKafkaErrorCode;
 use runtime::kafka::{Connection, Pairs};
 use schemas::topics::{Written, envelope};
-use schemas::{Boot, RecordKind, Topic, migrations};
+use schemas::{Boot, RecordKind, Topic, UsageEvent, migrations};
 use store::{Client, Credentials, DataDir, User};
 use tempfile::TempDir;
 use tests::{Brokers, Cluster, eventually, free_address, tollgate};
@@ -64,6 +64,7 @@ impl Stand {
             .set("bootstrap.servers", cluster.servers())
             .set("enable.idempotence", "true")
             .set("linger.ms", "2")
+            .set("compression.type", "zstd")
             .set("reconnect.backoff.max.ms", "300");
         let producer = config.create().expect("a producer");
         Self {
@@ -163,8 +164,13 @@ impl Stand {
 
     /// Sends events as a gateway's publisher does.
     pub(crate) fn produce(&self, numbers: std::ops::Range<u64>) {
-        for number in numbers {
-            self.send(None, &encode(&event(number)), |_| {});
+        self.produce_all(numbers.map(event));
+    }
+
+    /// The same of any.
+    pub(crate) fn produce_all(&self, events: impl Iterator<Item = UsageEvent>) {
+        for event in events {
+            self.send(None, &encode(&event), |_| {});
         }
     }
 
