@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use schemas::rows::{BatchDigest, Fate, Source as Place, rows_of};
+use schemas::rows::{BatchDigest, Fate, Source as Place, rows_of_shared};
 use schemas::{AuditRow, CutRow, DeadLetter, Decoded, Micros, UsageRow, decode};
 use store::Stored;
 
@@ -10,7 +10,56 @@ use crate::room::Room;
 use crate::source::Record;
 
 /// Rows by the month of `received`, `year * 100 + month`.
-pub type ByMonth<R> = BTreeMap<u32, Vec<Stored<R>>>;
+pub type ByMonth<R> = BTreeMap<u32, Pieces<R>>;
+
+/// So many rows lie together: what is there is not moved again when more come.
+const PIECE_ROWS: usize = 64;
+
+/// Rows in the order of the log, in pieces.
+#[derive(Clone, Debug)]
+pub struct Pieces<R>(Vec<Vec<Stored<R>>>);
+
+impl<R> Default for Pieces<R> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<R> Pieces<R> {
+    fn push(&mut self, row: R) {
+        let full = |piece: &Vec<_>| piece.len() >= PIECE_ROWS;
+        if self.0.last().is_none_or(full) {
+            self.0.push(Vec::with_capacity(PIECE_ROWS));
+        }
+        if let Some(piece) = self.0.last_mut() {
+            piece.push(Stored(row));
+        }
+    }
+
+    /// The rows.
+    pub fn iter(&self) -> std::iter::Flatten<std::slice::Iter<'_, Vec<Stored<R>>>> {
+        self.0.iter().flatten()
+    }
+
+    /// How many they are.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'a, R> IntoIterator for &'a Pieces<R> {
+    type Item = &'a Stored<R>;
+    type IntoIter = std::iter::Flatten<std::slice::Iter<'a, Vec<Stored<R>>>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
 
 /// A record was written by a newer version: the reader must stop, for a dead letter would lose money.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,18 +87,6 @@ pub struct Rows {
     audit: ByMonth<AuditRow>,
     usage: ByMonth<UsageRow>,
     room: Option<Room>,
-}
-
-/// Rows that room is taken for at once, at the least.
-const ROOM_ROWS: usize = 512;
-
-/// Doubled room would be half empty in most batches: they end a little after a power of two, where a cut is asked for.
-fn add<R>(by_month: &mut ByMonth<R>, month: u32, row: R) {
-    let rows = by_month.entry(month).or_default();
-    if rows.len() == rows.capacity() {
-        rows.reserve_exact(ROOM_ROWS.max(rows.len() / 4));
-    }
-    rows.push(Stored(row));
 }
 
 impl Rows {
@@ -87,12 +124,15 @@ impl Rows {
 
     /// Adds the rows of the next record.
     pub(crate) fn push(&mut self, record: &Record) -> Result<(), Newer> {
-        let decoded = match (decode(record.kind, &record.bytes), record.contradiction) {
-            (Decoded::Event(_), Some(part)) => Decoded::DeadLetter(DeadLetter::Contradiction(part)),
-            (decoded, _) => decoded,
-        };
-        let Some((mut audit, usage)) = rows_of(&self.place, record.offset, &record.bytes, &decoded)
-        else {
+        let mut decoded = decode(record.kind, &record.bytes);
+        let stated = record.stated.as_ref();
+        if let (Decoded::Event(event), Some(stated)) = (&decoded, stated)
+            && let Some(part) = stated.contradiction(event)
+        {
+            decoded = Decoded::DeadLetter(DeadLetter::Contradiction(part));
+        }
+        let rows = rows_of_shared(&self.place, record.offset, &record.bytes, &decoded);
+        let Some((mut audit, usage)) = rows else {
             let version = match decoded {
                 Decoded::Newer(version) => version,
                 Decoded::Event(_) | Decoded::Cut | Decoded::DeadLetter(_) => String::new(),
@@ -114,9 +154,9 @@ impl Rows {
         }
         self.digest.push(&audit.leaf);
         let month = Micros(audit.received).month();
-        add(&mut self.audit, month, audit);
+        self.audit.entry(month).or_default().push(audit);
         if let Some(usage) = usage {
-            add(&mut self.usage, month, usage);
+            self.usage.entry(month).or_default().push(usage);
         }
         Ok(())
     }

@@ -40,7 +40,7 @@ mod write;
 
 pub use archiving::{ArchiveMetrics, Archiving};
 pub use commit::{CommitError, CursorFile, InWork, Keeper, Loaded, Mark, load as load_mark};
-pub use decode::{ByMonth, Newer, Rows};
+pub use decode::{ByMonth, Newer, Pieces, Rows};
 pub use error::Halt;
 pub use handle::{Handle, THREAD_NAME, spawn, spawn_archiver};
 pub use horizon::horizon_findings;
@@ -50,7 +50,7 @@ pub use replay::{ReplayError, Replayed, replay};
 pub use room::Rooms;
 pub use source::{
     Delivered, Group, GroupProgress, GroupStatus, JournalSource, KafkaLog, KafkaOptions, Kept,
-    LetterBox, NotToBeRead, Original, Progress, Read, Reader, Record, Source, SourceError,
+    LetterBox, NotToBeRead, Original, Progress, Read, Reader, Record, Source, SourceError, Stated,
     say_of_producer, topic_identity,
 };
 pub use start::NotThisLog;

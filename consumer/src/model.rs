@@ -134,7 +134,7 @@ impl World {
                 offset: i64::try_from(at).unwrap(),
                 kind,
                 bytes: Bytes::from(bytes),
-                contradiction: None,
+                stated: None,
                 kept: None,
                 replay_of: None,
             };
@@ -225,7 +225,7 @@ fn boundaries_of(log: &[(RecordKind, Vec<u8>)]) -> BTreeSet<(i64, i64)> {
             offset,
             kind: *kind,
             bytes: Bytes::from(bytes.clone()),
-            contradiction: None,
+            stated: None,
             kept: None,
             replay_of: None,
         };

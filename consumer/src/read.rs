@@ -16,6 +16,10 @@ use crate::worker::{Input, Output, Worker};
 /// After so many records other work of the thread gets its turn.
 const RECORDS_A_TURN: u32 = 128;
 
+/// Who has nothing to read for so long gives back the memory of the last batch: the next comes when it comes. In a backlog the next batch
+/// takes it at once, and pages that were given back would be filled with zeros again.
+const QUIET: Duration = Duration::from_millis(50);
+
 /// Reads a source for a worker.
 #[derive(Debug)]
 pub(crate) struct Reading<'a, S: Source> {
@@ -31,6 +35,8 @@ pub(crate) struct Reading<'a, S: Source> {
         reason = "the outer says that it is over, the inner why"
     )]
     over: Option<Option<Halt>>,
+    /// A batch was written since memory was last given back.
+    owes_memory: bool,
 }
 
 impl<'a, S: Source> Reading<'a, S> {
@@ -50,12 +56,18 @@ impl<'a, S: Source> Reading<'a, S> {
             signals,
             rooms,
             over: None,
+            owes_memory: false,
         }
     }
 
     /// The time as the worker is told it.
     pub(crate) fn now(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// A batch was written, and its memory freed.
+    pub(crate) fn owe_memory(&mut self) {
+        self.owes_memory = true;
     }
 
     /// Why nothing more is read, if that is so.
@@ -140,11 +152,17 @@ impl<'a, S: Source> Reading<'a, S> {
         let cut_at = worker.cut_at().map(|at| self.started + at);
         let cut_at = cut_at.map(|at| on_its_way.map_or(at, |until| at.max(until)));
         let due = cut_at.unwrap_or(self.started);
+        let quiet_at = Instant::now() + QUIET;
         let more = tokio::select! {
             biased;
             more = self.reader.wait() => more,
             () = tokio::time::sleep_until(due), if cut_at.is_some() => Ok(()),
             () = self.signals.drain.cancelled(), if !draining => Ok(()),
+            () = tokio::time::sleep_until(quiet_at), if self.owes_memory => {
+                self.owes_memory = false;
+                runtime::memory::give_back();
+                Ok(())
+            }
         };
         match more {
             Ok(()) => Ok(()),

@@ -135,8 +135,7 @@ impl<S: Source> Hands<'_, S> {
                 Some(Output::Commit(rows)) => {
                     self.commit(&rows).await?;
                     drop(rows);
-                    // The next batch comes when it comes.
-                    runtime::memory::give_back();
+                    self.reading.owe_memory();
                 }
                 // Reading appends it when it has caught up; what was asked for meanwhile is asked for again.
                 Some(Output::AppendCut) => {}

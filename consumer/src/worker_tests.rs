@@ -35,7 +35,7 @@ fn record(offset: i64, kind: RecordKind, bytes: &[u8]) -> Record {
         offset,
         kind,
         bytes: bytes.to_vec().into(),
-        contradiction: None,
+        stated: None,
         replay_of: None,
         kept: None,
     }

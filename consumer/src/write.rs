@@ -128,32 +128,32 @@ impl Writer {
             Step::Audit => {
                 for (month, audit) in rows.audit().iter().filter(|(month, _)| is_missing(month)) {
                     let token = token(AuditRow::TABLE, rows, *month, repair_epoch);
-                    self.insert(client, &token, audit).await?;
+                    self.insert(client, &token, audit.iter()).await?;
                 }
             }
             Step::Usage => {
                 for (month, usage) in rows.usage().iter().filter(|(month, _)| is_missing(month)) {
                     let token = token(UsageRow::TABLE, rows, *month, repair_epoch);
-                    self.insert(client, &token, usage).await?;
+                    self.insert(client, &token, usage.iter()).await?;
                 }
             }
             Step::Cut => {
                 let cut = [Stored(rows.cut(repair_epoch))];
                 let token = token(CutRow::TABLE, rows, NO_MONTH, repair_epoch);
-                self.insert(client, &token, &cut).await?;
+                self.insert(client, &token, cut.iter()).await?;
             }
             Step::DeadLetters => {}
         }
         Ok(())
     }
 
-    async fn insert<C: Columns + 'static>(
+    async fn insert<'a, C: Columns + 'static>(
         &self,
         client: &Client,
         token: &str,
-        rows: &[Stored<C>],
+        rows: impl Iterator<Item = &'a Stored<C>> + Clone,
     ) -> Result<(), StoreError> {
-        let result = client.insert_block(C::TABLE, token, rows).await;
+        let result = client.insert_rows(C::TABLE, token, rows).await;
         self.news
             .metrics
             .insert(C::TABLE, result.as_ref().map_or_else(label, |()| "ok"));

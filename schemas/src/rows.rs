@@ -13,7 +13,7 @@ mod producer;
 mod usage;
 
 pub use audit::{AuditRow, CutRow};
-pub use convert::rows_of;
+pub use convert::{rows_of, rows_of_shared};
 pub use digest::{BatchDigest, leaf_hash};
 pub use parts::{Columns, Fate, Raw, Source, UuidHalves};
 pub use producer::{ProducerRow, Unreadable};

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use crate::event::UsageEvent;
 use crate::id::Boot;
 use crate::time::Micros;
 use crate::wire::RecordKind;
@@ -191,6 +192,22 @@ pub fn envelope<'a>(kind: RecordKind, bytes: &'a [u8], written: Written<'_>) -> 
         time: time.and_then(rfc3339),
         subject: head.tenant.filter(|tenant| !tenant.is_empty()),
         boot,
+    }
+}
+
+/// The envelope of a usage record, from what it was read to be: the same as [`envelope`] of its bytes, without reading them again.
+#[must_use]
+pub fn envelope_of(event: &UsageEvent) -> Envelope<'_> {
+    let id = event.event_id.to_string();
+    let tenant = event.tenant.as_str();
+    Envelope {
+        key: id.clone().into(),
+        id: id.into(),
+        source: format!("{SOURCE_PREFIX}{}", event.producer),
+        kind: RecordKind::Usage.type_name(),
+        time: rfc3339(event.completed_us.0),
+        subject: (!tenant.is_empty()).then_some(Cow::Borrowed(tenant)),
+        boot: event.boot.to_string(),
     }
 }
 

@@ -116,7 +116,7 @@ mod tests {
                 offset,
                 kind: RecordKind::Usage,
                 bytes: encode(&event(number)).into(),
-                contradiction: None,
+                stated: None,
                 replay_of: None,
                 kept: None,
             };

@@ -180,7 +180,7 @@ fn record(offset: i64, entry: Entry) -> Record {
         offset,
         kind,
         bytes,
-        contradiction: None,
+        stated: None,
         kept: None,
         replay_of: None,
     }

@@ -208,7 +208,7 @@ fn refused(of: &Placed, error: &StoreError) -> Unused {
         reason: format!(
             "refused by the store: producer {producer}, start {boot}, clock {clock}: {error}"
         ),
-        bytes: of.row.bytes.0.clone(),
+        bytes: of.row.bytes.0.to_vec(),
     }
 }
 

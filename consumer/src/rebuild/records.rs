@@ -10,7 +10,7 @@ use schemas::rows::Source as Place;
 use schemas::{RecordKind, Text, Topic};
 
 use super::error::RebuildError;
-use crate::source::{Read, Record, SourceError, contradiction_of, journal_topic_of, replay_of};
+use crate::source::{Read, Record, SourceError, journal_topic_of, replay_of, stated_in};
 
 /// Records in order.
 pub type Reads = Box<dyn Iterator<Item = Result<Read, RebuildError>> + Send>;
@@ -94,16 +94,14 @@ fn record_of(entry: Entry) -> Result<Record, SourceError> {
         offset: entry.offset,
         kind: entry.kind,
     })?;
-    let contradiction = entry
-        .envelope
-        .as_ref()
-        .and_then(|envelope| contradiction_of(envelope, &entry.bytes));
-    let replay_of = entry.envelope.as_ref().and_then(replay_of);
+    let envelope = entry.envelope.as_ref();
+    let stated = envelope.map(|envelope| Box::new(stated_in(envelope)));
+    let replay_of = envelope.and_then(replay_of);
     Ok(Record {
         offset: entry.offset,
         kind,
         bytes: entry.bytes,
-        contradiction,
+        stated,
         replay_of,
         kept: None,
     })
@@ -163,7 +161,7 @@ fn next_of(reader: &mut OfflineReader) -> Result<Option<Read>, RebuildError> {
                 offset,
                 kind,
                 bytes: frame.payload,
-                contradiction: None,
+                stated: None,
                 replay_of: None,
                 kept: None,
             })));

@@ -214,7 +214,7 @@ impl Reader for JournalReader {
                     offset,
                     kind,
                     bytes: frame.payload,
-                    contradiction: None,
+                    stated: None,
                     kept: None,
                     replay_of: None,
                 }));

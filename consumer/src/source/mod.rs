@@ -3,6 +3,7 @@
 
 mod journal;
 mod kafka;
+mod stated;
 
 use std::future::Future;
 
@@ -26,7 +27,8 @@ pub use self::kafka::{
     Delivered, Group, GroupProgress, GroupStatus, KafkaLog, KafkaOptions, LetterBox, NotToBeRead,
     Original, Progress, say_of_producer, topic_identity,
 };
-pub(crate) use self::kafka::{contradiction_of, replay_of};
+pub(crate) use self::kafka::{replay_of, stated_in};
+pub use self::stated::Stated;
 
 /// One record of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +39,8 @@ pub struct Record {
     pub kind: RecordKind,
     /// What it says, as it was written.
     pub bytes: Bytes,
-    /// Which part of its envelope does not fit what it says.
-    pub contradiction: Option<&'static str>,
+    /// What its envelope states of it; none where the log has no envelopes.
+    pub stated: Option<Box<Stated>>,
     /// The dead letter that it is put back for.
     pub replay_of: Option<LetterPlace>,
     /// What else the log has of it; only where the reader asked for it.

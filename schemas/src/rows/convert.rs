@@ -1,5 +1,7 @@
 //! From a log record to its rows: a pure function of the record's bytes and its place.
 
+use bytes::Bytes;
+
 use super::audit::AuditRow;
 use super::digest::leaf_hash;
 use super::parts::{Fate, Raw, Source, halves};
@@ -19,6 +21,17 @@ pub fn rows_of(
     bytes: &[u8],
     decoded: &Decoded,
 ) -> Option<(AuditRow, Option<UsageRow>)> {
+    rows_of_shared(source, offset, &Bytes::copy_from_slice(bytes), decoded)
+}
+
+/// The same, where the audit row shares the record's bytes with its reader.
+#[must_use]
+pub fn rows_of_shared(
+    source: &Source,
+    offset: i64,
+    bytes: &Bytes,
+    decoded: &Decoded,
+) -> Option<(AuditRow, Option<UsageRow>)> {
     let leaf = leaf_hash(bytes);
     let audit = |fate: Fate, reason: String| AuditRow {
         topic: source.topic.clone(),
@@ -33,7 +46,7 @@ pub fn rows_of(
         producer_seq: None,
         received: 0,
         leaf,
-        bytes: Raw(bytes.to_vec()),
+        bytes: Raw(bytes.clone()),
     };
     match decoded {
         Decoded::Newer(_) => None,

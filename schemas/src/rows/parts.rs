@@ -1,5 +1,6 @@
 //! What every row is made of: a table's name and columns, a record's place, its fate, and the kinds of columns.
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde::ser::Serializer;
 use uuid::Uuid;
@@ -41,9 +42,9 @@ impl Fate {
         &[("event", 1), ("cut", 2), ("dead_letter", 3)];
 }
 
-/// Bytes as they are, UTF-8 or not.
+/// Bytes as they are, UTF-8 or not; shared with whoever has read them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Raw(pub Vec<u8>);
+pub struct Raw(pub Bytes);
 
 impl Serialize for Raw {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

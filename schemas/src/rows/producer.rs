@@ -2,6 +2,7 @@
 //!
 //! A pure function of a record's bytes. What must not live here: which row of a boot is the latest, what is missing.
 
+use bytes::Bytes;
 use serde::ser::{SerializeStruct, Serializer};
 use serde::{Deserialize, Serialize};
 
@@ -107,7 +108,7 @@ impl ProducerRow {
                 return Err(Unreadable::WrongKind(kind.type_name()));
             }
         };
-        row.bytes = Raw(bytes.to_vec());
+        row.bytes = Raw(Bytes::copy_from_slice(bytes));
         Ok(row)
     }
 
@@ -203,7 +204,7 @@ fn bare(producer: Text, boot: String, kind: ProducerKind, clock: i64) -> Produce
         exposure_missing: None,
         exposure_open: None,
         exposure_known_until: None,
-        bytes: Raw(Vec::new()),
+        bytes: Raw(Bytes::new()),
     }
 }
 

@@ -21,7 +21,7 @@ mod slot;
 mod topic_id;
 
 pub use self::asking::topic_identity;
-pub(crate) use self::client::{contradiction_of, replay_of};
+pub(crate) use self::client::{replay_of, stated_in};
 pub use self::group::{Group, GroupStatus};
 pub use self::letters::{Delivered, LetterBox, Original};
 pub use self::log::{KafkaLog, NotToBeRead};

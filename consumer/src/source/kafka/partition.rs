@@ -180,7 +180,7 @@ mod tests {
                 offset,
                 kind: RecordKind::Usage,
                 bytes: vec![0; 8].into(),
-                contradiction: None,
+                stated: None,
                 kept: None,
                 replay_of: None,
             });

@@ -42,7 +42,7 @@ impl Queue {
     /// Who waits is told by [`Self::tell`], once for all that was put in before.
     pub(crate) fn push(&self, record: Record) {
         let mut inner = self.inner.lock();
-        inner.bytes += record.bytes.len();
+        inner.bytes += size_of(&record);
         inner.is_untold = true;
         inner.reads.push_back(Read::Record(record));
     }
@@ -83,7 +83,7 @@ impl Queue {
             (None, Some(why)) => return Err(SourceError::Failed(why.clone())),
         };
         if let Read::Record(record) = &read {
-            inner.bytes -= record.bytes.len();
+            inner.bytes -= size_of(record);
         }
         Ok(read)
     }
@@ -165,6 +165,10 @@ impl Queue {
     }
 }
 
+fn size_of(record: &Record) -> usize {
+    record.bytes.len() + record.stated.as_ref().map_or(0, |stated| stated.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,7 +181,7 @@ mod tests {
             offset: 0,
             kind: RecordKind::Usage,
             bytes: vec![0; QUEUE_BYTES / 2].into(),
-            contradiction: None,
+            stated: None,
             kept: None,
             replay_of: None,
         };
