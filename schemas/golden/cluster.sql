@@ -269,3 +269,15 @@ ALTER TABLE tollgate.audit_log ON CLUSTER 'main'
     MATERIALIZE INDEX IF EXISTS boots,
     MATERIALIZE INDEX IF EXISTS numbers,
     MATERIALIZE INDEX IF EXISTS times;
+
+-- Records are packed anew at each merge: the quickest level is good enough. What is stored already is packed so when it is merged next.
+ALTER TABLE tollgate.audit_log ON CLUSTER 'main'
+    MODIFY COLUMN IF EXISTS bytes CODEC(ZSTD(1));
+
+-- A backlog comes in parts of one size: twenty become one, not five. A part is one file until it is large, as those of events are.
+ALTER TABLE tollgate.audit_log ON CLUSTER 'main'
+    MODIFY SETTING merge_selector_base = 20, min_bytes_for_wide_part = 134217728;
+
+-- The same for events, whose merge takes a row and a column at a time.
+ALTER TABLE tollgate.usage_events ON CLUSTER 'main'
+    MODIFY SETTING merge_selector_base = 20;

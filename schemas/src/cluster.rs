@@ -212,6 +212,9 @@ mod tests {
             statements("ALTER TABLE cuts\n    MODIFY SETTING fsync_after_insert = 1").unwrap();
         assert_eq!(kept.len(), 1);
         assert!(kept[0].starts_with("ALTER TABLE tollgate.cuts ON CLUSTER"));
+        let packed =
+            statements("ALTER TABLE cuts\n    MODIFY COLUMN IF EXISTS digest CODEC(NONE)").unwrap();
+        assert_eq!(packed.len(), 1, "a table over all shards packs nothing");
         let both =
             "ALTER TABLE cuts\n    ADD COLUMN IF NOT EXISTS x Int8,\n    MODIFY SETTING y = 1";
         assert!(matches!(statements(both), Err(ClusterError::Shape { .. })));

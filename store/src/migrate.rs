@@ -19,6 +19,8 @@ const ADDING: [&str; 4] = [
     "ADD INDEX IF NOT EXISTS",
     "MATERIALIZE INDEX IF EXISTS",
 ];
+/// How rows are kept: how columns are packed, when parts are merged. No row that is written or read is another for it.
+const KEEPING: [&str; 2] = ["MODIFY SETTING ", "MODIFY COLUMN IF EXISTS BYTES CODEC("];
 /// A migration may rewrite a table.
 const MIGRATION_TIMEOUT: Duration = Duration::from_mins(10);
 
@@ -55,10 +57,14 @@ impl Migration<'_> {
     fn only_adds(&self) -> bool {
         let words = self.sql.split_whitespace();
         let code = words.collect::<Vec<_>>().join(" ").to_ascii_uppercase();
-        ADDING.iter().any(|adding| code.contains(adding))
+        let rest = KEEPING
+            .iter()
+            .fold(code.clone(), |code, keeping| code.replace(keeping, ""));
+        let mut harmless = ADDING.iter().chain(&KEEPING);
+        harmless.any(|words| code.contains(words))
             && !["DROP ", "MODIFY ", "RENAME ", "DELETE ", "UPDATE "]
                 .iter()
-                .any(|change| code.contains(change))
+                .any(|change| rest.contains(change))
     }
 }
 
@@ -341,4 +347,28 @@ async fn apply(
         only_adds: migration.only_adds(),
     };
     Ok(client.insert_block(TABLE, &token, &[record]).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_rows_are_kept_is_in_nobodys_way_and_what_they_are_is() {
+        let adds = |sql: &str| Migration::from((1, "one", sql)).only_adds();
+        for keeps in [
+            "ALTER TABLE a\n    MODIFY SETTING merge_selector_base = 20",
+            "ALTER TABLE a\n    MODIFY COLUMN IF EXISTS bytes CODEC(ZSTD(1))",
+            "ALTER TABLE a ADD COLUMN IF NOT EXISTS y Int8",
+        ] {
+            assert!(adds(keeps), "{keeps}");
+        }
+        for changes in [
+            "ALTER TABLE a MODIFY COLUMN IF EXISTS bytes String",
+            "ALTER TABLE a MODIFY SETTING merge_selector_base = 20, MODIFY COLUMN y Int8",
+            "ALTER TABLE a MODIFY SETTING merge_selector_base = 20, DROP COLUMN y",
+        ] {
+            assert!(!adds(changes), "{changes}");
+        }
+    }
 }

@@ -104,6 +104,13 @@ fn create(rest: &str) -> Result<Table<'_>, &'static str> {
     })
 }
 
+/// Whether a clause says of a column how it is packed, and nothing else: `MODIFY COLUMN IF EXISTS name CODEC(…)`.
+fn is_packing(clause: &str) -> bool {
+    let mut words = clause.split_whitespace();
+    clause.starts_with("MODIFY COLUMN IF EXISTS ")
+        && words.nth(5).is_some_and(|word| word.starts_with("CODEC("))
+}
+
 fn alter(rest: &str) -> Result<Kind<'_>, &'static str> {
     let (table, clauses) = rest
         .split_once('\n')
@@ -124,7 +131,7 @@ fn alter(rest: &str) -> Result<Kind<'_>, &'static str> {
         .collect();
     let of_columns = found
         .iter()
-        .filter(|line| line.split(' ').nth(1) == Some("COLUMN"));
+        .filter(|line| line.split(' ').nth(1) == Some("COLUMN") && !is_packing(line));
     match of_columns.count() {
         _ if found.is_empty() => Err("no line begins with what is altered"),
         0 => Ok(Kind::AlterKeeping { table, clauses }),
