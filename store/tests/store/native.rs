@@ -206,7 +206,7 @@ async fn a_table_that_was_changed_is_looked_at_again_and_takes_no_zero_for_what_
     };
     insert("a", Some(7)).await.expect("an insert");
     engine
-        .run("ALTER TABLE changed MODIFY COLUMN number Int64")
+        .run("ALTER TABLE changed MODIFY COLUMN number Int64 DEFAULT 0")
         .await;
     for (token, number) in [("b", None), ("b", None), ("c", Some(8))] {
         let refusal = insert(token, number).await.expect_err("a refusal");
