@@ -161,6 +161,11 @@ impl Client {
         self.shared.tables.lock().clear();
     }
 
+    /// Forgets what is known of one table's columns.
+    pub(crate) fn forget_table(&self, table: &str) {
+        self.shared.tables.lock().remove(table);
+    }
+
     /// The types of a table's columns, asked for once.
     pub(crate) async fn types_of(&self, table: &str) -> Result<Arc<Types>, StoreError> {
         if let Some(known) = self.shared.tables.lock().get(table) {

@@ -58,10 +58,14 @@ impl Client {
             Err(error) if error.class() == Class::Rejected => error,
             other => return other,
         };
-        self.forget_tables();
+        self.forget_table(table);
         let now = self.types_of(table).await?;
         if now == types {
             return Err(rejected);
+        }
+        if let Some(column) = turned(T::COLUMN_NAMES, &types, &now) {
+            let text = format!("{table}: column `{column}` became a time, or was one");
+            return Err(StoreError::rejected(text));
         }
         self.insert_as(table, token, rows, &now).await
     }
@@ -124,6 +128,16 @@ fn block_of<'a, T: Row + Serialize + 'a>(
     Ok(block)
 }
 
+/// A column that was a count and is a time now, or the other way round: both are numbers of 64 bits, and mean other things.
+fn turned(columns: &[&'static str], before: &Types, now: &Types) -> Option<&'static str> {
+    let is_time = |types: &Types, name: &str| {
+        let kind = types.get(name);
+        kind.is_some_and(|kind| kind.contains("DateTime64"))
+    };
+    let is_other = |name: &&&'static str| is_time(before, name) != is_time(now, name);
+    columns.iter().find(is_other).copied()
+}
+
 fn settings(token: &str) -> impl Iterator<Item = (&'static str, &str)> {
     [
         ("async_insert", "0"),
@@ -136,7 +150,7 @@ fn settings(token: &str) -> impl Iterator<Item = (&'static str, &str)> {
         ("min_insert_block_size_bytes", BLOCK_BYTES),
         ("input_format_parallel_parsing", "0"),
         // A block is of the table's types as they were known. Of other types the engine would make what it can: 0 of what is not known,
-        // and what is left of a number that is too large.
+        // and what is left of a number that is too large. (Numbers of names it takes as they are.)
         ("input_format_null_as_default", "0"),
         ("input_format_native_allow_types_conversion", "0"),
         ("max_insert_threads", "1"),

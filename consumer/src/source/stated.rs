@@ -67,9 +67,9 @@ impl Stated {
         });
     }
 
-    /// How many bytes it holds.
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+    /// How many bytes of memory it holds.
+    pub(crate) fn held(&self) -> usize {
+        size_of::<Self>() + self.bytes.capacity()
     }
 
     fn said(&self, name: &str) -> Option<&[u8]> {

@@ -1,6 +1,6 @@
 //! A column of a block while rows are added to it, by its type in the table.
 
-use clickhouse::native::DataTypeNode as Kind;
+use clickhouse::native::{DataTypeNode as Kind, DateTimePrecision};
 
 use super::dictionary::Dictionary;
 use super::out::{Out, put_text};
@@ -28,6 +28,11 @@ pub(super) enum Column {
         family: Family,
         width: usize,
         bytes: Vec<u8>,
+    },
+    /// Numbers that stand for names: none but those that the type lists, for the engine takes any as it is.
+    Names {
+        listed: Vec<i8>,
+        numbers: Vec<u8>,
     },
     Text(Texts),
     Nullable {
@@ -60,7 +65,10 @@ impl Column {
             Kind::Int8 => fixed(Family::Signed, 1),
             Kind::Int16 => fixed(Family::Signed, 2),
             Kind::Int32 => fixed(Family::Signed, 4),
-            Kind::Int64 | Kind::DateTime64(..) => fixed(Family::Signed, 8),
+            // Times are microseconds here: those of another precision would be other times.
+            Kind::Int64 | Kind::DateTime64(DateTimePrecision::Precision6, _) => {
+                fixed(Family::Signed, 8)
+            }
             Kind::Int128 => fixed(Family::Signed, 16),
             Kind::UInt8 => fixed(Family::Unsigned, 1),
             Kind::UInt16 => fixed(Family::Unsigned, 2),
@@ -69,7 +77,12 @@ impl Column {
             Kind::Float64 => fixed(Family::Float, 8),
             Kind::FixedString(width) => fixed(Family::Bytes, *width),
             Kind::UUID => fixed(Family::Halves, 16),
-            Kind::Enum(..) | Kind::Decimal(..) => fixed(Family::Signed, width_of(kind)?),
+            Kind::Enum(_, names) => Self::Names {
+                listed: listed(names.keys())?,
+                numbers: Vec::new(),
+            },
+            // Money has 27 places.
+            Kind::Decimal(38, 27, _) => fixed(Family::Signed, 16),
             Kind::String => Self::Text(Texts::default()),
             Kind::Nullable(inner) => Self::Nullable {
                 nulls: Vec::new(),
@@ -98,6 +111,7 @@ impl Column {
     pub(super) fn push_placeholder(&mut self) {
         match self {
             Self::Fixed { width, bytes, .. } => bytes.resize(bytes.len() + *width, 0),
+            Self::Names { numbers, .. } => numbers.push(0),
             Self::Text(texts) => texts.push(b""),
             Self::Nullable { nulls, values } => {
                 nulls.push(1);
@@ -113,7 +127,7 @@ impl Column {
     /// What stands before a column's values, of all its parts.
     pub(super) fn prefix(&self, out: &mut Out) {
         match self {
-            Self::Fixed { .. } | Self::Text(_) => {}
+            Self::Fixed { .. } | Self::Names { .. } | Self::Text(_) => {}
             Self::FewTexts(_) => Dictionary::prefix(out),
             Self::Nullable { values, .. } => values.prefix(out),
             Self::List { items, .. } => items.prefix(out),
@@ -128,6 +142,7 @@ impl Column {
     pub(super) fn encode(self, out: &mut Out) {
         match self {
             Self::Fixed { bytes, .. } => out.give(bytes),
+            Self::Names { numbers, .. } => out.give(numbers),
             Self::Text(texts) => texts.encode(out),
             Self::FewTexts(texts) => texts.encode(out),
             Self::Nullable { nulls, values } => {
@@ -174,14 +189,7 @@ fn give_numbers(numbers: &[u64], out: &mut Out) {
     out.give(numbers.iter().flat_map(|end| end.to_le_bytes()).collect());
 }
 
-/// How wide the numbers are that stand for names, or for decimals.
-fn width_of(kind: &Kind) -> Option<usize> {
-    let name = kind.to_string();
-    match kind {
-        Kind::Enum(..) => Some(if name.starts_with("Enum8") { 1 } else { 2 }),
-        Kind::Decimal(0..=9, ..) => Some(4),
-        Kind::Decimal(10..=18, ..) => Some(8),
-        Kind::Decimal(19..=38, ..) => Some(16),
-        _ => None,
-    }
+/// The numbers that a type lists; `None` where one needs more than a byte.
+fn listed<'a>(numbers: impl Iterator<Item = &'a i16>) -> Option<Vec<i8>> {
+    numbers.map(|number| i8::try_from(*number).ok()).collect()
 }

@@ -29,6 +29,19 @@ impl Target<'_> {
                 bytes.extend_from_slice(value);
                 Ok(())
             }
+            Self::Column(Column::Names { listed, numbers }) => match (given, value) {
+                (Family::Signed, [number]) if listed.contains(&number.cast_signed()) => {
+                    numbers.push(*number);
+                    Ok(())
+                }
+                (Family::Signed, [number]) => {
+                    let number = number.cast_signed();
+                    Err(refused(&format!(
+                        "the number {number}, which is not listed,"
+                    )))
+                }
+                _ => Err(refused("what is no number of a name")),
+            },
             _ => {
                 let bits = value.len() * 8;
                 Err(refused(&format!("a value of {given:?} and {bits} bits")))

@@ -277,3 +277,63 @@ async fn a_number_that_became_too_large_is_refused_and_a_list_that_grew_is_writt
         "2"
     );
 }
+
+/// A number of 64 bits is a time only in microseconds, an amount only with 27 places, a name only if it is listed.
+#[tokio::test]
+async fn what_would_mean_something_else_is_refused() {
+    let engine = TestEngine::start().await;
+    let writer = engine.writer();
+    let long = || [Other { number: 1_i64 }];
+    for (at, kind) in [
+        "DateTime64(3, 'UTC')",
+        "Decimal(18, 9)",
+        "Nullable(DateTime64(9))",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        engine
+            .run(&format!(
+                "CREATE TABLE other_{at} (number {kind}) ENGINE = MergeTree ORDER BY tuple()"
+            ))
+            .await;
+        let refusal = writer
+            .insert_block(&format!("other_{at}"), "a", &long())
+            .await
+            .expect_err("a refusal");
+        assert_eq!(refusal.class(), Class::Rejected);
+        assert!(refusal.to_string().contains("column `number`"), "{refusal}");
+    }
+
+    engine
+        .run("CREATE TABLE named (number Enum8('a' = 1, 'z' = -3)) ENGINE = MergeTree ORDER BY tuple()")
+        .await;
+    for (number, is_listed) in [(1_i8, true), (-3, true), (2, false), (0, false)] {
+        let written = writer
+            .insert_block("named", &format!("n{number}"), &[Other { number }])
+            .await;
+        assert_eq!(written.is_ok(), is_listed, "{written:?}");
+    }
+    assert_eq!(
+        engine
+            .text("SELECT groupArray(number) FROM (SELECT number FROM named ORDER BY number)")
+            .await,
+        "['z','a']"
+    );
+
+    // A writer that knows a count does not make a time of it.
+    engine
+        .run("CREATE TABLE turned (number Int64) ENGINE = MergeTree ORDER BY tuple()")
+        .await;
+    writer
+        .insert_block("turned", "a", &long())
+        .await
+        .expect("an insert");
+    engine
+        .run("ALTER TABLE turned MODIFY COLUMN number DateTime64(6, 'UTC')")
+        .await;
+    let refusal = writer.insert_block("turned", "b", &long()).await;
+    let refusal = refusal.expect_err("a refusal").to_string();
+    assert!(refusal.contains("became a time"), "{refusal}");
+    assert_eq!(engine.text("SELECT count() FROM turned").await, "1");
+}

@@ -105,10 +105,15 @@ impl fmt::Display for Figures {
             "# Resident memory of the consumer while a backlog lasts, MiB."
         )?;
         let [first, last, most] = self.held.peaks();
-        let Held { fed, seconds, .. } = &self.held;
+        let Held {
+            fed,
+            seconds,
+            least,
+            ..
+        } = &self.held;
         writeln!(
             f,
-            "[backlog]\nseconds = {seconds}\nrecords = {fed}\nfirst_quarter = {first:.1}\nlast_quarter = {last:.1}\nmost = {most:.1}\n"
+            "[backlog]\nseconds = {seconds}\nrecords = {fed}\nfewest_waiting = {least}\nfirst_quarter = {first:.1}\nlast_quarter = {last:.1}\nmost = {most:.1}\n"
         )?;
         for (name, text, passes) in self.checks() {
             writeln!(

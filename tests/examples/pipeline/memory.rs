@@ -23,6 +23,8 @@ pub(crate) struct Held {
     pub seconds: u64,
     /// The consumer's resident memory, each second, MiB.
     pub resident: Vec<f64>,
+    /// The fewest records that waited, once there was a backlog.
+    pub least: u64,
 }
 
 impl Held {
@@ -56,6 +58,7 @@ pub(crate) async fn hold(
 ) -> Held {
     let (began, mut sampled) = (Instant::now(), Instant::now());
     let (mut fed, mut resident) = (0, vec![resident_mib(member.pid())]);
+    let mut least = None;
     while began.elapsed() < length {
         let committed: i64 = member
             .partitions()
@@ -65,6 +68,10 @@ pub(crate) async fn hold(
             .sum();
         // Cuts are in the log as well, so that this feeds a little early.
         let done = u64::try_from(committed - before).unwrap_or(0);
+        let waiting = fed.saturating_sub(done);
+        if least.is_some() || waiting >= BACKLOG {
+            least = Some(least.map_or(waiting, |least: u64| least.min(waiting)));
+        }
         if fed < done + BACKLOG {
             let portion = from + fed..from + fed + PORTION;
             stand.produce_all(portion.map(|number| kind.event(number)));
@@ -77,10 +84,16 @@ pub(crate) async fn hold(
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+    let least = least.unwrap_or(0);
+    assert!(
+        least >= PORTION,
+        "VOID: no backlog, once only {least} records waited: the consumer is faster than what feeds it"
+    );
     Held {
         fed,
         seconds: length.as_secs(),
         resident,
+        least,
     }
 }
 

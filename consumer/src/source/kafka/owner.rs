@@ -38,6 +38,8 @@ const MESSAGES_A_TURN: u32 = 256;
 const SERVE_EVERY: Duration = Duration::from_millis(5);
 /// How often brokers are asked how far partitions reach.
 const BOUNDS_EVERY: Duration = Duration::from_millis(500);
+/// When nothing came for so long, memory goes back to the kernel.
+const QUIET: Duration = Duration::from_millis(50);
 /// How often it is asked whether the topic is the same one.
 const TOPIC_EVERY: Duration = Duration::from_secs(5);
 
@@ -50,6 +52,10 @@ pub(super) struct Owner {
     served_at: Instant,
     bounds_at: Instant,
     topic_at: Instant,
+    /// When the last message came.
+    last_at: Instant,
+    /// What this thread took from the log was freed since memory was given back the last time.
+    owes_memory: bool,
 }
 
 impl Owner {
@@ -88,6 +94,8 @@ impl Owner {
             served_at: now,
             bounds_at: now,
             topic_at: now,
+            last_at: now,
+            owes_memory: false,
         })
     }
 
@@ -104,8 +112,14 @@ impl Owner {
             if let Some(failure) = self.shared.take_failure() {
                 break Err(failure);
             }
-            self.poll(keeping);
+            let has_come = self.poll(keeping);
             let now = Instant::now();
+            if has_come {
+                self.last_at = now;
+            } else if self.owes_memory && now.duration_since(self.last_at) >= QUIET {
+                self.owes_memory = false;
+                runtime::memory::give_back();
+            }
             if now.duration_since(self.served_at) >= SERVE_EVERY {
                 self.served_at = now;
                 self.serve(now);
@@ -132,13 +146,15 @@ impl Owner {
         })
     }
 
-    /// Waits for a message, takes what has come with it, and tells the workers once: told of each, they would wait for each.
-    fn poll(&self, keeping: Keeping) {
-        let mut wait = POLL;
+    /// Waits for a message, takes what has come with it, and tells the workers once: told of each, they would wait for each. Whether
+    /// any came.
+    fn poll(&self, keeping: Keeping) -> bool {
+        let (mut wait, mut has_come) = (POLL, false);
         for _ in 0..MESSAGES_A_TURN {
             match self.consumer.poll(wait) {
                 Some(Ok(message)) => {
                     self.deliver(message.partition(), record_of(&message, keeping));
+                    has_come = true;
                 }
                 Some(Err(error)) => self.complain(&error),
                 None => break,
@@ -148,6 +164,7 @@ impl Owner {
         for slot in self.consumer.context().slots.lock().values() {
             slot.queue.tell();
         }
+        has_come
     }
 
     fn deliver(&self, partition: i32, record: super::super::Record) {
@@ -222,6 +239,8 @@ impl Owner {
             self.advance(*partition, slot, now);
             commits.extend(slot.queue.take_commit().map(|at| (*partition, at)));
         }
+        // What is committed was freed by its worker, and lies here until this thread looks.
+        self.owes_memory |= !commits.is_empty();
         if let Err(error) = callbacks.commit(&self.consumer, &commits, CommitMode::Async) {
             tracing::info!(
                 error = shown(&error),

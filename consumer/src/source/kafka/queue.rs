@@ -42,7 +42,7 @@ impl Queue {
     /// Who waits is told by [`Self::tell`], once for all that was put in before.
     pub(crate) fn push(&self, record: Record) {
         let mut inner = self.inner.lock();
-        inner.bytes += size_of(&record);
+        inner.bytes += weight_of(&record);
         inner.is_untold = true;
         inner.reads.push_back(Read::Record(record));
     }
@@ -83,7 +83,7 @@ impl Queue {
             (None, Some(why)) => return Err(SourceError::Failed(why.clone())),
         };
         if let Read::Record(record) = &read {
-            inner.bytes -= size_of(record);
+            inner.bytes -= weight_of(record);
         }
         Ok(read)
     }
@@ -165,8 +165,10 @@ impl Queue {
     }
 }
 
-fn size_of(record: &Record) -> usize {
-    record.bytes.len() + record.stated.as_ref().map_or(0, |stated| stated.len())
+/// What a record holds of memory: also one that says nothing does.
+fn weight_of(record: &Record) -> usize {
+    let stated = record.stated.as_ref();
+    size_of::<Read>() + record.bytes.len() + stated.map_or(0, |stated| stated.held())
 }
 
 #[cfg(test)]
@@ -180,7 +182,7 @@ mod tests {
         let record = Record {
             offset: 0,
             kind: RecordKind::Usage,
-            bytes: vec![0; QUEUE_BYTES / 2].into(),
+            bytes: vec![0; QUEUE_BYTES / 2 - size_of::<Read>()].into(),
             stated: None,
             kept: None,
             replay_of: None,
