@@ -16,15 +16,32 @@ use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
+/// What is known of a connection's way out, by whoever holds it.
+#[derive(Debug, Default)]
+pub struct WayOut {
+    is_deaf: AtomicBool,
+    is_writing: AtomicBool,
+}
+
+impl WayOut {
+    /// Not all that was to be written got to the other side, and no more will.
+    pub fn is_deaf(&self) -> bool {
+        self.is_deaf.load(Ordering::Acquire)
+    }
+
+    /// Something could not be written yet.
+    pub fn is_writing(&self) -> bool {
+        self.is_writing.load(Ordering::Acquire)
+    }
+}
+
 /// See the file.
 #[derive(Debug)]
 pub struct Patient<S> {
     stream: S,
     /// What is written is dropped.
     drops: bool,
-    /// Something could not be written yet.
-    is_writing: bool,
-    is_deaf: Arc<AtomicBool>,
+    way_out: Arc<WayOut>,
 }
 
 impl<S> Patient<S> {
@@ -33,27 +50,31 @@ impl<S> Patient<S> {
         Self {
             stream,
             drops: false,
-            is_writing: false,
-            is_deaf: Arc::default(),
+            way_out: Arc::default(),
         }
     }
 
-    /// Becomes true when not all that was to be written got to the other side, and no more will.
-    pub fn deafness(&self) -> Arc<AtomicBool> {
-        self.is_deaf.clone()
+    /// What is known of its way out, now and later.
+    pub fn way_out(&self) -> Arc<WayOut> {
+        self.way_out.clone()
     }
 
     fn note_deaf(&self) {
-        self.is_deaf.store(true, Ordering::Release);
+        self.way_out.is_deaf.store(true, Ordering::Release);
     }
 
     /// What a write gave, where `all` is what was to be written.
     fn written(&mut self, given: Poll<io::Result<usize>>, all: usize) -> Poll<io::Result<usize>> {
-        self.is_writing = !matches!(&given, Poll::Ready(Ok(written)) if *written >= all);
+        let is_written = matches!(&given, Poll::Ready(Ok(written)) if *written >= all);
+        self.way_out
+            .is_writing
+            .store(!is_written, Ordering::Release);
         match given {
             Poll::Ready(Err(error)) if is_closed(&error) => {
                 self.drops = true;
                 self.note_deaf();
+                // What is dropped waits for nobody.
+                self.way_out.is_writing.store(false, Ordering::Release);
                 Poll::Ready(Ok(all))
             }
             given => given,
@@ -76,7 +97,8 @@ impl<S: Read + Unpin> Read for Patient<S> {
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if self.is_writing && matches!(&read, Poll::Ready(Err(error)) if is_closed(error)) {
+        if self.way_out.is_writing() && matches!(&read, Poll::Ready(Err(error)) if is_closed(error))
+        {
             self.note_deaf();
         }
         read

@@ -6,7 +6,6 @@ pub(crate) mod wire;
 
 use std::error::Error;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, Request, Response, Uri};
@@ -19,7 +18,7 @@ use tower::{Service as _, ServiceExt as _};
 use crate::metrics::{self, Metrics};
 use crate::patient::Patient;
 use crate::upload::Sent;
-use pool::{Connect, Deafness, Pool};
+use pool::{Connect, Pool, Told};
 pub use wire::AnswerBody;
 use wire::Wire;
 
@@ -111,15 +110,14 @@ pub type Calling = BoxFuture<'static, Result<Answer, CallError>>;
 
 /// The connection that a call has, or had.
 #[derive(Clone, Debug, Default)]
-pub struct Line(Arc<Deafness>);
+pub struct Line(Arc<Told>);
 
 impl Line {
     /// Whether not all that was written for the call got to the other side.
     #[must_use]
     pub fn is_deaf(&self) -> bool {
         let told = self.0.lock();
-        told.as_ref()
-            .is_some_and(|is_deaf| is_deaf.load(Ordering::Acquire))
+        told.as_ref().is_some_and(|way_out| way_out.is_deaf())
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::wire::{AnswerBody, Held, Wire};
 use super::{Answer, CallError};
+use crate::patient::WayOut;
 use crate::upload::Sent;
 
 /// Well below the minute after which balancers drop an idle connection.
@@ -35,7 +36,7 @@ pub(crate) trait Connect: Send + Sync {
 }
 
 /// What is known of the connection of a call, as long as it has one.
-pub(super) type Deafness = Mutex<Option<Arc<AtomicBool>>>;
+pub(super) type Told = Mutex<Option<Arc<WayOut>>>;
 
 struct Idle {
     wire: Box<Wire>,
@@ -69,7 +70,7 @@ impl Pool {
     pub(super) async fn call(
         self: Arc<Self>,
         mut request: Request<Sent>,
-        told: Arc<Deafness>,
+        told: Arc<Told>,
     ) -> Result<Answer, CallError> {
         self.runtime();
         let key = to_origin_form(&mut request)?;
@@ -81,7 +82,7 @@ impl Pool {
                 Some(wire) => wire,
                 None => Box::new(self.connect.connect(address_of(&key)?).await?),
             };
-            *told.lock() = Some(wire.deafness());
+            *told.lock() = Some(wire.way_out());
             let answered = {
                 let mut sending = pin!(unconstrained(wire.sender.try_send_request(request)));
                 poll_fn(|cx| {
@@ -150,6 +151,11 @@ impl Pool {
             !of_key.is_empty()
         });
     }
+
+    /// The same of each, however many they are: a task that has looked at many is told otherwise that none has news.
+    async fn sweep_all(&self) {
+        unconstrained(async { self.sweep_once(Instant::now()) }).await;
+    }
 }
 
 async fn sweep(pool: Weak<Pool>) {
@@ -158,7 +164,7 @@ async fn sweep(pool: Weak<Pool>) {
     loop {
         tick.tick().await;
         let Some(pool) = pool.upgrade() else { return };
-        pool.sweep_once(Instant::now());
+        pool.sweep_all().await;
     }
 }
 

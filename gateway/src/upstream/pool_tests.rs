@@ -173,6 +173,19 @@ async fn a_connection_that_was_closed_meanwhile_is_not_used() {
 }
 
 #[tokio::test]
+async fn a_sweep_finds_all_that_were_closed() {
+    const MANY: usize = 400;
+    let provider = Provider::start(vec![vec![WHOLE]; MANY]).await;
+    let calls =
+        (0..MANY).map(|_| async { whole(provider.call(Bytes::new()).await.unwrap()).await });
+    futures_util::future::join_all(calls).await;
+    assert_eq!(provider.made(), MANY, "each waited for one of its own");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    provider.pool.sweep_all().await;
+    assert_eq!(provider.waiting(), 0);
+}
+
+#[tokio::test]
 async fn an_answer_that_nobody_wants_to_its_end_closes_its_connection() {
     let begun = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}";
     let mut provider = Provider::start(vec![vec![begun, WHOLE], vec![WHOLE, WHOLE]]).await;

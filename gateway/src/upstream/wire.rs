@@ -7,7 +7,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
@@ -19,7 +18,7 @@ use hyper::rt::{Read, Write};
 
 use super::READ_BYTES;
 use super::pool::Pool;
-use crate::patient::Patient;
+use crate::patient::{Patient, WayOut};
 use crate::upload::Sent;
 
 /// A connection. Drop closes it.
@@ -27,8 +26,7 @@ pub(crate) struct Wire {
     pub(super) sender: SendRequest<Sent>,
     /// Reads and writes. Done when the connection is over; not polled after that.
     driver: Option<BoxFuture<'static, ()>>,
-    /// The other side takes nothing any more.
-    is_deaf: Arc<AtomicBool>,
+    way_out: Arc<WayOut>,
 }
 
 impl Wire {
@@ -37,7 +35,7 @@ impl Wire {
     where
         S: Read + Write + Unpin + Send + 'static,
     {
-        let is_deaf = stream.deafness();
+        let way_out = stream.way_out();
         let mut builder = http1::Builder::new();
         builder.max_buf_size(READ_BYTES);
         let (sender, connection) = builder.handshake(stream).await?;
@@ -50,7 +48,7 @@ impl Wire {
         Ok(Self {
             sender,
             driver: Some(Box::pin(driver)),
-            is_deaf,
+            way_out,
         })
     }
 
@@ -70,27 +68,27 @@ impl Wire {
 
     /// The same, and it is ready too when the connection can take a request.
     fn drive_to_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.drive(cx).is_pending() && !self.sender.is_ready() {
-            return Poll::Pending;
+        // What is written last may be gone before it is said that another request is welcome: that is said when it is asked again.
+        for _ in 0..2 {
+            let is_at_rest = self.drive(cx).is_ready() || self.sender.is_ready();
+            if self.is_over() || is_at_rest && !self.way_out.is_writing() {
+                return Poll::Ready(());
+            }
         }
-        Poll::Ready(())
+        Poll::Pending
     }
 
     /// Whether it can take a request. Looks at what the other side did meanwhile.
     pub(super) fn is_good(&mut self, cx: &mut Context<'_>) -> bool {
-        self.drive_to_rest(cx).is_ready() && !self.is_over() && !self.is_deaf()
+        self.drive_to_rest(cx).is_ready() && !self.is_over() && !self.way_out.is_deaf()
     }
 
     pub(super) fn is_over(&self) -> bool {
         self.driver.is_none()
     }
 
-    fn is_deaf(&self) -> bool {
-        self.is_deaf.load(Ordering::Acquire)
-    }
-
-    pub(super) fn deafness(&self) -> Arc<AtomicBool> {
-        self.is_deaf.clone()
+    pub(super) fn way_out(&self) -> Arc<WayOut> {
+        self.way_out.clone()
     }
 }
 
