@@ -1,6 +1,6 @@
 //! A column of a block while rows are added to it, by its type in the table.
 
-use clickhouse::native::{DataTypeNode as Kind, DateTimePrecision};
+use clickhouse::native::DataTypeNode as Kind;
 
 use super::dictionary::Dictionary;
 use super::out::{Out, put_text};
@@ -65,11 +65,13 @@ impl Column {
             Kind::Int8 => fixed(Family::Signed, 1),
             Kind::Int16 => fixed(Family::Signed, 2),
             Kind::Int32 => fixed(Family::Signed, 4),
+            Kind::Int64 => fixed(Family::Signed, 8),
             // Times are microseconds here: those of another precision would be other times.
-            Kind::Int64 | Kind::DateTime64(DateTimePrecision::Precision6, _) => {
+            Kind::DateTime64(precision, _) if precision.to_string() == "6" => {
                 fixed(Family::Signed, 8)
             }
-            Kind::Int128 => fixed(Family::Signed, 16),
+            // Money has 27 places.
+            Kind::Int128 | Kind::Decimal(38, 27, _) => fixed(Family::Signed, 16),
             Kind::UInt8 => fixed(Family::Unsigned, 1),
             Kind::UInt16 => fixed(Family::Unsigned, 2),
             Kind::UInt32 | Kind::DateTime(_) => fixed(Family::Unsigned, 4),
@@ -81,8 +83,6 @@ impl Column {
                 listed: listed(names.keys())?,
                 numbers: Vec::new(),
             },
-            // Money has 27 places.
-            Kind::Decimal(38, 27, _) => fixed(Family::Signed, 16),
             Kind::String => Self::Text(Texts::default()),
             Kind::Nullable(inner) => Self::Nullable {
                 nulls: Vec::new(),

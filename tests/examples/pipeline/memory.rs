@@ -57,7 +57,7 @@ pub(crate) async fn hold(
     length: Duration,
 ) -> Held {
     let (began, mut sampled) = (Instant::now(), Instant::now());
-    let (mut fed, mut resident) = (0, vec![resident_mib(member.pid())]);
+    let (mut fed, mut resident) = (0_u64, vec![resident_mib(member.pid())]);
     let mut least = None;
     while began.elapsed() < length {
         let committed: i64 = member
