@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use consumer::{Handle, JournalSource, Options, Status};
 use journal::{Journal, RealLayer};
@@ -136,13 +136,16 @@ impl World {
         self.client.query(sql).fetch_one().await.unwrap()
     }
 
+    /// Runs a statement; what changes rows that are there is done when this returns. The engine changes them when it has time for it, which is
+    /// waited for apart: longer than an answer is.
     pub(crate) async fn execute(&self, sql: &str) {
-        self.client
-            .statement(sql)
-            .setting("mutations_sync", "1")
-            .execute()
-            .await
-            .unwrap();
+        self.client.statement(sql).execute().await.unwrap();
+        let under_way = "SELECT count() FROM system.mutations WHERE NOT is_done";
+        let ended = Instant::now() + DEADLINE;
+        while self.count(under_way).await > 0 {
+            assert!(Instant::now() < ended, "not done in time: {sql}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// What the tables say, copies and repair epochs left out: equal content gives equal text.
