@@ -64,7 +64,7 @@ impl Client {
             return Err(rejected);
         }
         if let Some(column) = turned(T::COLUMN_NAMES, &types, &now) {
-            let text = format!("{table}: column `{column}` became a time, or was one");
+            let text = format!("{table}: column `{column}` counts in other units now");
             return Err(StoreError::rejected(text));
         }
         self.insert_as(table, token, rows, &now).await
@@ -128,13 +128,14 @@ fn block_of<'a, T: Row + Serialize + 'a>(
     Ok(block)
 }
 
-/// A column that was a count and is a time now, or the other way round: both are numbers of 64 bits, and mean other things.
+/// A column that was a count and is a time now, or the other way round, or whose amounts have other places: the numbers are as wide, and
+/// mean other things.
 fn turned(columns: &[&'static str], before: &Types, now: &Types) -> Option<&'static str> {
-    let is_time = |types: &Types, name: &str| {
-        let kind = types.get(name);
-        kind.is_some_and(|kind| kind.contains("DateTime64"))
+    let scaled = |types: &Types, name: &str| {
+        let kind = types.get(name).map(ToString::to_string);
+        kind.filter(|kind| kind.contains("DateTime64") || kind.contains("Decimal"))
     };
-    let is_other = |name: &&&'static str| is_time(before, name) != is_time(now, name);
+    let is_other = |name: &&&'static str| scaled(before, name) != scaled(now, name);
     columns.iter().find(is_other).copied()
 }
 

@@ -70,8 +70,8 @@ impl Column {
             Kind::DateTime64(precision, _) if precision.to_string() == "6" => {
                 fixed(Family::Signed, 8)
             }
-            // Money has 27 places.
-            Kind::Int128 | Kind::Decimal(38, 27, _) => fixed(Family::Signed, 16),
+            // Money has 18 places, imported money 27.
+            Kind::Int128 | Kind::Decimal(38, 18 | 27, _) => fixed(Family::Signed, 16),
             Kind::UInt8 => fixed(Family::Unsigned, 1),
             Kind::UInt16 => fixed(Family::Unsigned, 2),
             Kind::UInt32 | Kind::DateTime(_) => fixed(Family::Unsigned, 4),

@@ -334,6 +334,6 @@ async fn what_would_mean_something_else_is_refused() {
         .await;
     let refusal = writer.insert_block("turned", "b", &long()).await;
     let refusal = refusal.expect_err("a refusal").to_string();
-    assert!(refusal.contains("became a time"), "{refusal}");
+    assert!(refusal.contains("counts in other units now"), "{refusal}");
     assert_eq!(engine.text("SELECT count() FROM turned").await, "1");
 }

@@ -61,7 +61,8 @@ fn names_that_are_not_plain_are_refused() {
 async fn the_real_parser_takes_every_statement() {
     let store = StoreUnderTest::start().await;
     let statements = statements(&printed(&["--cluster", "main"]));
-    assert!(statements.len() > 2 * schemas::migrations::ALL.len());
+    // One of each at the least, and the tables that lead to the shards.
+    assert!(statements.len() > schemas::migrations::ALL.len());
     for statement in statements {
         let tree = store.text(&format!("EXPLAIN AST {statement}")).await;
         assert!(tree.contains("Query"), "{statement}: {tree}");
