@@ -60,10 +60,16 @@ fn names_that_are_not_plain_are_refused() {
 #[tokio::test]
 async fn the_real_parser_takes_every_statement() {
     let store = StoreUnderTest::start().await;
-    let statements = statements(&printed(&["--cluster", "main"]));
-    // One of each at the least, and the tables that lead to the shards.
+    let printed = printed(&["--cluster", "main"]);
+    let statements = statements(&printed);
+    // One of each at the least, and the tables that lead to the shards; each says once that it is for the cluster.
     assert!(statements.len() > schemas::migrations::ALL.len());
+    assert_eq!(
+        statements.len(),
+        printed.matches(" ON CLUSTER 'main'").count()
+    );
     for statement in statements {
+        assert_eq!(statement.matches(" ON CLUSTER 'main'").count(), 1);
         let tree = store.text(&format!("EXPLAIN AST {statement}")).await;
         assert!(tree.contains("Query"), "{statement}: {tree}");
     }
