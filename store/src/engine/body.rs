@@ -48,6 +48,10 @@ fn no_memory(error: &dyn std::fmt::Display) -> Refusal {
 /// How long a client may take to send a whole body.
 const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// What is read of a body beyond its cap, and dropped: a client that is still writing when its connection is closed may never
+/// see why it was refused.
+const DROPPED_BYTES: u64 = 8 << 20;
+
 async fn in_time<T>(reading: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
     let late = |_| Refusal::bad_arguments("the request's body did not come in time");
     tokio::time::timeout(BODY_TIMEOUT, reading)
@@ -66,16 +70,30 @@ async fn next_piece(
         let Ok(piece) = frame.into_data() else {
             continue;
         };
-        *left = left
-            .checked_sub(piece.remaining() as u64)
-            .ok_or_else(|| Refusal::too_large(cap))?;
+        let length = piece.remaining() as u64;
+        let Some(rest) = left.checked_sub(length) else {
+            return Err(refuse(body, length - *left, cap).await);
+        };
+        *left = rest;
         return Ok(Some(piece));
     }
     Ok(None)
 }
 
+/// Too large by `over` bytes so far: reads the rest, if it is little, and says so.
+async fn refuse(body: &mut Incoming, mut over: u64, cap: u64) -> Refusal {
+    while over <= DROPPED_BYTES {
+        match body.frame().await {
+            Some(Ok(frame)) => over += frame.data_ref().map_or(0, Bytes::len) as u64,
+            Some(Err(_)) | None => break,
+        }
+    }
+    Refusal::too_large(cap)
+}
+
+/// A body that says it is much too large is refused unread.
 fn check_announced(body: &Incoming, cap: u64) -> Result<(), Refusal> {
-    if body.size_hint().lower() > cap {
+    if body.size_hint().lower() > cap + DROPPED_BYTES {
         Err(Refusal::too_large(cap))
     } else {
         Ok(())
