@@ -65,6 +65,16 @@ pub const ALL: &[(u32, &str, &str)] = &[
         "usage_events_merges",
         include_str!("../migrations/0013_usage_events_merges.sql"),
     ),
+    (
+        14,
+        "usage_rated",
+        include_str!("../migrations/0014_usage_rated.sql"),
+    ),
+    (
+        15,
+        "usage_months",
+        include_str!("../migrations/0015_usage_months.sql"),
+    ),
 ];
 
 #[cfg(test)]

@@ -17,4 +17,4 @@ pub use convert::{rows_of, rows_of_shared};
 pub use digest::{BatchDigest, leaf_hash};
 pub use parts::{Columns, Fate, Raw, Source, UuidHalves};
 pub use producer::{ProducerRow, Unreadable};
-pub use usage::{UsageHead, UsageRow};
+pub use usage::{UsageHead, UsageRated, UsageRow};

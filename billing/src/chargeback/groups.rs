@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use schemas::units::Side;
-use schemas::{Billable, Outcome, Unit, UsageQuality, UsageSource};
+use schemas::{Billable, Outcome, Unit, UsageQuality, UsageSource, rated};
 use serde::Deserialize;
 
 use crate::BillingError;
+use crate::chargeback::plain::Others;
 use crate::sql::lines;
 
 /// One group as the store writes it; sums are text, because they may be wider than 64 bits.
@@ -37,6 +37,8 @@ pub(crate) struct RawGroup {
     unit_sums: Vec<String>,
     extra_sums: Vec<String>,
     estimated_sums: Vec<String>,
+    rows: u64,
+    mark: u64,
 }
 
 /// A later line of an event, as its first line's group names it.
@@ -148,8 +150,7 @@ pub(crate) fn context_of<'a>(model: &str, lines: impl Iterator<Item = (&'a str, 
 impl Group {
     /// Whether the provider said nothing whole about requests that it may bill: then only the reservation bounds them.
     pub(crate) fn is_bounded_by_reservation(&self) -> bool {
-        let is_reported = matches!(self.source, UsageSource::Provider | UsageSource::Drained);
-        self.outcome == Outcome::Unknown || (self.billable == Billable::Unclear && !is_reported)
+        rated::is_bounded_by_reservation(self.outcome, self.billable, self.source)
     }
 
     /// Takes what each of its requests reserved, as often as it bounds something. What was counted of a request may be more
@@ -159,26 +160,18 @@ impl Group {
         reserved: &BTreeMap<Unit, i128>,
         counted: &BTreeMap<Unit, i128>,
     ) {
-        let calls = i128::from(self.doubtful_calls);
         let is_bounded = self.is_bounded_by_reservation();
-        if calls == 0 && !is_bounded {
+        if self.doubtful_calls == 0 && !is_bounded {
             return;
         }
         self.is_reserved = reserved.values().any(|count| *count > 0);
         let of = |units: &BTreeMap<Unit, i128>, unit: Unit| units.get(&unit).copied().unwrap_or(0);
-        let bound = |unit: Unit| {
-            let (reserved_of, counted_of) = (of(reserved, unit), of(counted, unit));
-            match unit.side() {
-                Side::Apart => reserved_of.max(counted_of),
-                side if total(counted, side) > total(reserved, side) => counted_of,
-                _ => reserved_of,
-            }
-        };
-        // A reservation is a 64-bit count and the calls are few.
-        let all = Unit::ALL.iter().map(|unit| {
-            let last = if is_bounded { bound(*unit) } else { 0 };
-            (*unit, of(reserved, *unit) * calls + last)
-        });
+        let all = rated::bounds(
+            self.doubtful_calls,
+            is_bounded,
+            |unit| of(reserved, unit),
+            |unit| of(counted, unit),
+        );
         self.estimated = all.filter(|(_, count)| *count != 0).collect();
     }
 
@@ -186,11 +179,6 @@ impl Group {
     pub(crate) fn is_all_zero(&self) -> bool {
         self.units.is_empty() && self.others.iter().all(|other| other.used.is_empty())
     }
-}
-
-fn total(units: &BTreeMap<Unit, i128>, side: Side) -> i128 {
-    let of_side = units.iter().filter(|(unit, _)| unit.side() == side);
-    of_side.map(|(_, count)| *count).sum()
 }
 
 impl TryFrom<RawGroup> for Group {
@@ -239,10 +227,15 @@ impl TryFrom<RawGroup> for Group {
     }
 }
 
-/// Reads the store's answer, one group a line.
-pub(crate) fn read(answer: &[u8]) -> Result<Vec<Group>, BillingError> {
-    let groups = lines::<RawGroup>(answer)?.into_iter();
-    groups.map(TryInto::try_into).collect()
+/// Reads the store's answer, one group a line, and of which rows they are.
+pub(super) fn read(answer: &[u8]) -> Result<(Vec<Group>, Others), BillingError> {
+    let (mut groups, mut of) = (Vec::new(), Others::default());
+    for raw in lines::<RawGroup>(answer)? {
+        of.rows += raw.rows;
+        of.mark ^= raw.mark;
+        groups.push(raw.try_into()?);
+    }
+    Ok((groups, of))
 }
 
 /// The units of a set of bits, in the order of the unit numbers.

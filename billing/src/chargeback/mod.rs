@@ -1,6 +1,6 @@
 //! The chargeback report: who used what in a period, and what it costs.
 //!
-//! One query adds the units up over the *set* of events, per column of the report and per everything that decides
+//! The store adds the units up over the *set* of events, per column of the report and per everything that decides
 //! a price; the rest is pure: each sum is multiplied once, exactly, and added. Nothing here rounds.
 
 mod coverage;
@@ -8,6 +8,8 @@ mod dimension;
 mod exposure;
 mod figures;
 pub(crate) mod groups;
+mod ledger;
+mod plain;
 pub(crate) mod pricing;
 pub(crate) mod rate;
 pub(crate) mod report;

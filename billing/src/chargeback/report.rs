@@ -1,7 +1,6 @@
 //! The report: rows in a fixed order, totals, where the log stood, and a digest that says whether two are alike.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use schemas::{Money, PriceBook};
 use serde::{Deserialize, Serialize};
@@ -9,15 +8,12 @@ use sha2::{Digest, Sha256};
 use store::Client;
 
 use crate::BillingError;
-use crate::chargeback::groups::{self, Group};
-use crate::chargeback::{Amount, Figures, Request, Synthetic, rate, sql};
+use crate::chargeback::groups::Group;
+use crate::chargeback::{Amount, Figures, Request, Synthetic, ledger, rate};
 use crate::sql::lines;
 
 /// The shape of the report; a field is added without, removed or changed with, a new number.
 const FORMAT_VERSION: u32 = 2;
-/// How long the store may take to add a period up.
-const QUERY_TIMEOUT: Duration = Duration::from_mins(5);
-const QUERY_TIMEOUT_SECONDS: &str = "290";
 
 /// A chargeback report.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -106,35 +102,9 @@ pub async fn report(
 ) -> Result<Report, BillingError> {
     // Read first: all that is written by then is in the sums, whatever is written meanwhile.
     let position = position(client).await?;
-    let (text, bound) = sql::query(request, book)?;
-    let mut query = client.query(&text);
-    for value in &bound {
-        query = query.bind(value.as_str());
-    }
-    let answer = query
-        .timeout(QUERY_TIMEOUT)
-        .setting("max_execution_time", QUERY_TIMEOUT_SECONDS)
-        .setting("output_format_json_named_tuples_as_objects", "1")
-        .bytes("JSONEachRow")
-        .await?;
-    let groups = groups::read(&answer)?;
-    let unreadable = unreadable(client, request).await?;
-    if groups.len() > sql::MAX_GROUPS {
-        return Err(BillingError::TooManyGroups(sql::MAX_GROUPS));
-    }
+    let groups = ledger::groups(client, request, book).await?;
+    let unreadable = ledger::unreadable(client, request).await?;
     assemble(&groups, book, request, position, unreadable)
-}
-
-async fn unreadable(client: &Client, request: &Request) -> Result<i128, BillingError> {
-    let answer = client
-        .query(&sql::unreadable(request))
-        .timeout(QUERY_TIMEOUT)
-        .setting("max_execution_time", QUERY_TIMEOUT_SECONDS)
-        .bytes("TabSeparated")
-        .await?;
-    let text = String::from_utf8_lossy(&answer);
-    let number = text.trim().parse();
-    number.map_err(|_| BillingError::Answer(format!("`{}` is not a count", text.trim())))
 }
 
 async fn position(client: &Client) -> Result<Vec<LogPosition>, BillingError> {

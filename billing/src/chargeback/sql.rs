@@ -1,4 +1,4 @@
-//! The one query of the report. It knows columns and sums; it knows no price.
+//! The query of the report that reads any row. It knows columns and sums; it knows no price.
 //!
 //! Over `FINAL`, so a copy of an event counts once. The first line of an event stands in columns, later ones in
 //! arrays; `ARRAY JOIN` makes a row of each. Sums are taken in 128 bits: 2⁶⁴ events would not fill them.
@@ -10,6 +10,7 @@ use schemas::units::Side;
 use schemas::{Outcome, PriceBook, Unit};
 
 use crate::BillingError;
+use crate::chargeback::plain::MARK;
 use crate::chargeback::{Dimension, Request};
 use crate::sql::instant;
 
@@ -30,10 +31,29 @@ pub(crate) const CALLED: &str = "arraySort(arrayDistinct(arrayMap(c -> CAST(tupl
      arrayFilter(c -> c.3 = 'unclear' AND c.2 != '', arraySlice(arrayMap((p, m, b) -> tuple(toString(p), toString(m), toString(b)), \
      attempt_providers, attempt_priced_as, attempt_billables), 1, -1)))))";
 
+/// Which rows are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rows {
+    All,
+    /// Those that are not in [`super::plain`].
+    Unrated,
+}
+
+/// A condition on the tenant, if only one is asked for.
+pub(crate) fn of_tenant(request: &Request, bound: &mut Vec<String>) -> &'static str {
+    bound.extend(request.tenant.clone());
+    if request.tenant.is_some() {
+        " AND tenant = ?"
+    } else {
+        ""
+    }
+}
+
 /// The query, and the values for its question marks in their order.
 pub(crate) fn query(
     request: &Request,
     book: &PriceBook,
+    rows: Rows,
 ) -> Result<(String, Vec<String>), BillingError> {
     let mut bound = Vec::new();
     let mut columns = Vec::new();
@@ -57,12 +77,23 @@ pub(crate) fn query(
     } else {
         format!("[{}]", outer.join(", "))
     };
-    let tenant = if request.tenant.is_some() {
-        " AND tenant = ?"
-    } else {
-        ""
+    let (start, end) = (
+        instant(request.period.start()),
+        instant(request.period.end()),
+    );
+    // What stands before FINAL may only look at the key: it must keep all copies of an event or none.
+    let (before, unrated) = match rows {
+        Rows::All => (String::new(), ""),
+        Rows::Unrated => {
+            let tenant = of_tenant(request, &mut bound);
+            let before = format!(
+                "PREWHERE event_id IN (SELECT event_id FROM usage_events FINAL \
+                 WHERE received >= {start} AND received < {end}{tenant} AND rated_as = '') "
+            );
+            (before, " AND rated_as = ''")
+        }
     };
-    bound.extend(request.tenant.clone());
+    let tenant = of_tenant(request, &mut bound);
     let sql = format!(
         "SELECT {dims} AS dims, \
          CAST(tuple(x_provider, l.model, l.tier, l.speed, l.geography, x_zone, x_region, x_capacity), \
@@ -73,7 +104,8 @@ pub(crate) fn query(
          toString(sumIf(toInt128(count), l.is_first)) AS request_count, \
          [{first_sums}] AS unit_sums, \
          arrayMap(n -> toString(n), sumForEach(l.extra)) AS extra_sums, \
-         arrayMap(n -> toString(n), sumForEachIf(x_estimated, l.is_first)) AS estimated_sums \
+         arrayMap(n -> toString(n), sumForEachIf(x_estimated, l.is_first)) AS estimated_sums, \
+         countIf(l.is_first) AS rows, groupBitXorIf({MARK}, l.is_first) AS mark \
          FROM (SELECT *, {inner}ifNull(toString(provider), '') AS x_provider, ifNull(toString(data_zone), '') AS x_zone, {region} AS x_region, \
          ifNull(toString(capacity), '') AS x_capacity, {at} AS x_at, {contexts}, {has_units} AS x_has_units, coalesce(model, priced_as, model_served) IS NOT NULL AS x_names_model, \
          toUInt8(arrayCount(b -> b = 'unclear', arraySlice(attempt_billables, 1, -1))) AS doubtful_calls, \
@@ -82,8 +114,8 @@ pub(crate) fn query(
          {bounds}, {later} AS x_later, \
          arrayMap(l -> CAST(tuple(l.model, l.tier, l.speed, l.geography, l.context, l.used), {OTHERS}), x_later) AS x_others, \
          arrayConcat([{first}], x_later) AS x_lines \
-         FROM usage_events FINAL \
-         WHERE received >= {start} AND received < {end}{tenant}) \
+         FROM usage_events FINAL {before}\
+         WHERE received >= {start} AND received < {end}{tenant}{unrated}) \
          ARRAY JOIN x_lines AS l GROUP BY ALL ORDER BY ALL LIMIT {limit}",
         first_sums = first_sums(),
         region = region(book),
@@ -95,64 +127,85 @@ pub(crate) fn query(
         bounds = bounds(),
         first = first_line(),
         later = later_lines(),
-        start = instant(request.period.start()),
-        end = instant(request.period.end()),
         limit = MAX_GROUPS + 1,
     );
     Ok((sql, bound))
 }
 
+/// How many batches have records that could not be read.
+pub(crate) const BATCHES_WITH_DEAD_LETTERS: &str =
+    "SELECT count() FROM cuts FINAL WHERE dead_letters > 0";
+
 /// How many records that could not be read belong to the period. Such a record has no time of its own: it stands in a
 /// batch, and has that of the batch's last event. A batch without any event belongs to every period.
 ///
-/// Only places between the first and the last batch are looked at that may belong to the period, and each place counts once,
-/// however often it was written.
-pub(crate) fn unreadable(request: &Request) -> String {
+/// Each place counts once, however often it was written. Where batches with such records are many, only those are looked at that
+/// stand between the first and the last event of the period.
+pub(crate) fn unreadable(request: &Request, are_few: bool) -> String {
     let (start, end) = (
         instant(request.period.start()),
         instant(request.period.end()),
     );
+    let batches = if are_few {
+        "batches AS (SELECT topic, partition, first, last FROM cuts FINAL WHERE dead_letters > 0)"
+            .to_owned()
+    } else {
+        format!(
+            "spans AS (SELECT topic, partition, min(offset) AS low, max(offset) AS high, 1 AS has_events FROM audit_log \
+             WHERE fate = 'event' AND received >= {start} AND received < {end} GROUP BY topic, partition), \
+             batches AS (SELECT topic, partition, first, last FROM (SELECT * FROM cuts FINAL WHERE dead_letters > 0) AS all_batches \
+             LEFT JOIN spans USING (topic, partition) WHERE events = 0 OR (has_events = 1 AND last >= low AND first <= high))"
+        )
+    };
     format!(
-        "WITH spans AS (SELECT topic, partition, min(offset) AS low, max(offset) AS high, 1 AS has_events FROM audit_log \
-         WHERE fate = 'event' AND received >= {start} AND received < {end} GROUP BY topic, partition), \
-         batches AS (SELECT topic, partition, first, last FROM (SELECT * FROM cuts FINAL WHERE dead_letters > 0) AS all_batches \
-         LEFT JOIN spans USING (topic, partition) WHERE events = 0 OR (has_events = 1 AND last >= low AND first <= high)), \
+        "WITH {batches}, \
          (SELECT min(first) FROM batches) AS lowest, (SELECT max(last) FROM batches) AS highest \
          SELECT toString(sum(dead)) FROM (\
          SELECT uniqExactIf(a.offset, a.fate = 'dead_letter') AS dead, countIf(a.fate = 'event') AS events, \
          maxIf(a.received, a.fate = 'event') AS latest \
          FROM (SELECT topic, partition, offset, fate, received FROM audit_log \
-         WHERE offset >= lowest AND offset <= highest AND (topic, partition) IN (SELECT topic, partition FROM batches)) AS a \
+         WHERE {near}) AS a \
          ASOF INNER JOIN batches AS c \
          ON a.topic = c.topic AND a.partition = c.partition AND a.offset >= c.first \
          WHERE a.offset <= c.last GROUP BY c.topic, c.partition, c.first) \
-         WHERE events = 0 OR (latest >= {start} AND latest < {end})"
+         WHERE events = 0 OR (latest >= {start} AND latest < {end})",
+        near = "offset >= lowest AND offset <= highest AND (topic, partition) IN (SELECT topic, partition FROM batches)"
     )
 }
 
-/// The expression of a column over an event; `None` for what only a line knows.
+/// The text of a column over an event; `None` for what only a line knows.
 fn column(
     dimension: &Dimension,
     request: &Request,
     bound: &mut Vec<String>,
 ) -> Result<Option<String>, BillingError> {
-    let nullable = |name: &str| format!("ifNull(toString({name}), '')");
-    Ok(Some(match dimension {
-        Dimension::Tenant => "toString(tenant)".to_owned(),
-        Dimension::Project => "toString(project)".to_owned(),
-        Dimension::Key => "toString(key_id)".to_owned(),
+    let raw = raw_column(dimension, request, bound)?;
+    Ok(raw.map(|raw| format!("ifNull(toString({raw}), '')")))
+}
+
+/// A column as the store has it.
+pub(crate) fn raw_column(
+    dimension: &Dimension,
+    request: &Request,
+    bound: &mut Vec<String>,
+) -> Result<Option<String>, BillingError> {
+    let name = match dimension {
+        Dimension::Tenant => "tenant",
+        Dimension::Project => "project",
+        Dimension::Key => "key_id",
         Dimension::Model => return Ok(None),
-        Dimension::Provider => nullable("provider"),
-        Dimension::Deployment => nullable("deployment"),
-        Dimension::Route => nullable("route"),
-        Dimension::Api => "toString(api)".to_owned(),
-        Dimension::Outcome => "toString(outcome)".to_owned(),
-        Dimension::Day => day(request)?,
+        Dimension::Provider => "provider",
+        Dimension::Deployment => "deployment",
+        Dimension::Route => "route",
+        Dimension::Api => "api",
+        Dimension::Outcome => "outcome",
+        Dimension::Day => return day(request).map(Some),
         Dimension::Label(name) => {
             bound.push(name.clone());
-            "toString(labels[?])".to_owned()
+            "labels[?]"
         }
-    }))
+    };
+    Ok(Some(name.to_owned()))
 }
 
 /// The day's date, from instants computed here: the store's own time zones are not asked.
@@ -172,7 +225,7 @@ fn day(request: &Request) -> Result<String, BillingError> {
 }
 
 /// An instant at which everything is priced as at the event's: the same hours of two days give the same.
-fn at(request: &Request, book: &PriceBook) -> Result<String, BillingError> {
+pub(crate) fn at(request: &Request, book: &PriceBook) -> Result<String, BillingError> {
     let (start, end) = (request.period.start(), request.period.end());
     let intervals = book
         .intervals(start, end, MAX_INTERVALS)
@@ -253,6 +306,16 @@ fn was_routed() -> String {
     )
 }
 
+/// The smallest count of each context band of the book, if it has any.
+pub(crate) fn band_starts(book: &PriceBook) -> Option<Vec<i64>> {
+    let bands = book.bands();
+    if bands.is_empty() {
+        return None;
+    }
+    let starts = std::iter::once(0).chain(bands.into_iter().map(|bound| bound + 1));
+    Some(starts.collect())
+}
+
 /// For each line the smallest count of its context band, from all input units of its model: `context_of` says the same.
 fn contexts(book: &PriceBook) -> String {
     let names = format!(
@@ -260,12 +323,11 @@ fn contexts(book: &PriceBook) -> String {
          arrayMap(m -> toString(m), extra_models) AS x_models",
         was_routed()
     );
-    let bands = book.bands();
-    if bands.is_empty() {
+    let Some(starts) = band_starts(book) else {
         return format!(
             "{names}, toInt64(0) AS x_context, arrayMap(m -> toInt64(0), x_models) AS x_contexts"
         );
-    }
+    };
     let is_input = |unit: &&Unit| unit.side() == Side::Input;
     let inputs: Vec<_> = Unit::ALL.iter().filter(is_input).collect();
     let counts: Vec<_> = inputs
@@ -273,9 +335,6 @@ fn contexts(book: &PriceBook) -> String {
         .map(|unit| format!("toInt128(ifNull({unit}, 0))"))
         .collect();
     let keys: Vec<_> = inputs.iter().map(|unit| format!("'{unit}'")).collect();
-    let starts: Vec<_> = std::iter::once(0)
-        .chain(bands.into_iter().map(|bound| bound + 1))
-        .collect();
     let band_of = |model: &str| {
         let total = format!(
             "if(x_model = {model}, x_input, toInt128(0)) \
@@ -355,7 +414,7 @@ fn counts_of(map: &str) -> String {
     format!("arrayMap(n -> toInt128({map}[n]), [{}])", names.join(", "))
 }
 
-fn rounded_down(expression: &str, starts: &[i64]) -> String {
+pub(crate) fn rounded_down(expression: &str, starts: &[i64]) -> String {
     format!("roundDown({expression}, {})", numbers(starts))
 }
 

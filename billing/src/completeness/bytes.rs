@@ -13,7 +13,7 @@ use super::model::{Finding, PartitionReport, Range, Verdict};
 use super::places::{Cut, Piece, Stretch, pieces};
 use super::read::{self, Stored};
 use super::row_bytes::row_bytes;
-use super::rows::{self, Sums};
+use super::rows::Expectations;
 use crate::BillingError;
 use crate::sql::quoted;
 
@@ -78,7 +78,7 @@ pub(super) struct Reading {
     pub(super) findings: Findings,
     /// Batches that are not whole: their digest shows nothing.
     pub(super) not_whole: i64,
-    pub(super) sums: Sums,
+    pub(super) expected: Expectations,
     pub(super) events: i64,
     seen: Seen,
     tree: Tree,
@@ -269,7 +269,7 @@ impl Reading {
             .is_new(&event.producer, &audit.boot, event.producer_seq)
         {
             self.events += 1;
-            self.sums.add(event.received_us.0, rows::hash(&usage));
+            self.expected.add(event.received_us.0, &usage);
         }
     }
 

@@ -262,8 +262,8 @@ async fn compare_rows(
         below: ends,
     };
     let stored = rows::sums(client, &which).await?;
-    let parts = stored.differing(&reading.sums);
-    let (findings, left_out) = rows::differences(client, &which, &parts).await?;
+    let (findings, left_out) =
+        rows::differences(client, &which, (&stored, &reading.expected)).await?;
     for finding in findings {
         reading.findings.push(finding);
     }

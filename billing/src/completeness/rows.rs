@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use schemas::rows::{Columns, Source, UsageRow, rows_of};
+use schemas::rows::{Columns, Source, UsageRated, UsageRow, rows_of};
 use schemas::{Decoded, RecordKind, decode};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -42,39 +42,78 @@ pub(super) const SURPLUS: &str = "its row is in usage_events, and no record of a
 /// A part of an hour.
 pub(super) type Part = (i64, i64);
 
-/// How many rows, and the exclusive or of their hashes.
+/// How many rows, how many of them are rated (see `schemas::rated`), and the exclusive or of their hashes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sum {
-    pub(super) rows: u64,
-    pub(super) hash: u128,
+struct Sum {
+    rows: u64,
+    rated: u64,
+    hash: u128,
 }
 
-impl Sum {
-    fn add(&mut self, rows: u64, hash: u128) {
-        self.rows += rows;
-        self.hash ^= hash;
+/// What the records of a part give, in either form of their rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Expected {
+    rows: u64,
+    rated: u64,
+    hash: u128,
+    /// Of rows as a version wrote them that did not rate.
+    unrated: u128,
+}
+
+impl Expected {
+    /// Whether the rows are these. Where some are rated and others could be, only a look at each can tell.
+    fn is(&self, found: &Sum) -> bool {
+        let hash = match found.rated {
+            0 => self.unrated,
+            some if some == self.rated => self.hash,
+            _ => return false,
+        };
+        (found.rows, found.hash) == (self.rows, hash)
     }
 }
 
-/// Sums by part.
+/// What the records give, by part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Expectations(BTreeMap<Part, Expected>);
+
+impl Expectations {
+    pub(super) fn add(&mut self, received: i64, row: &UsageRow) {
+        let hashes = hashes(row);
+        let part = self.0.entry(part_of(received)).or_default();
+        part.rows += 1;
+        part.rated += u64::from(!row.rated.rated_as.is_empty());
+        part.hash ^= hashes.whole;
+        part.unrated ^= hashes.unrated;
+    }
+}
+
+/// What is in the table, by part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sums(BTreeMap<Part, Sum>);
 
 impl Sums {
-    pub(super) fn add(&mut self, received: i64, hash: u128) {
-        self.0.entry(part_of(received)).or_default().add(1, hash);
-    }
-
-    /// The parts in which two sides differ.
-    pub(super) fn differing(&self, other: &Self) -> Vec<Part> {
-        let all = self.0.keys().chain(other.0.keys());
-        let mut parts: Vec<Part> = all
-            .filter(|part| self.0.get(*part) != other.0.get(*part))
-            .copied()
-            .collect();
+    /// The parts that are not what they should be.
+    pub(super) fn differing(&self, expected: &Expectations) -> Vec<Part> {
+        let nothing = (Sum::default(), Expected::default());
+        let of = |part: &Part| {
+            let found = self.0.get(part).unwrap_or(&nothing.0);
+            expected.0.get(part).unwrap_or(&nothing.1).is(found)
+        };
+        let all = self.0.keys().chain(expected.0.keys());
+        let mut parts: Vec<Part> = all.filter(|part| !of(part)).copied().collect();
         parts.sort_unstable();
         parts.dedup();
         parts
+    }
+
+    /// Whether rows of a part were written by a version that did not rate, beside others.
+    pub(super) fn is_mixed(&self, part: &Part, expected: &Expectations) -> bool {
+        let rated = self.0.get(part).map_or(0, |sum| sum.rated);
+        rated != 0
+            && expected
+                .0
+                .get(part)
+                .is_some_and(|expected| rated < expected.rated)
     }
 }
 
@@ -82,16 +121,31 @@ fn part_of(received: i64) -> Part {
     (received.div_euclid(HOUR_US), received.rem_euclid(PARTS))
 }
 
-/// The hash of a row of `usage_events`, without its place.
-pub(super) fn hash(row: &UsageRow) -> u128 {
+/// The hashes of a row of `usage_events`, without its place.
+struct Hashes {
+    whole: u128,
+    /// As a version wrote it that did not rate.
+    unrated: u128,
+}
+
+fn hashes(row: &UsageRow) -> Hashes {
     let bytes = row_bytes(row);
     let mut rest = bytes.as_slice();
     // topic, partition, offset
     let topic = take_length(&mut rest).unwrap_or(0);
     let rest = rest.get(topic + 4 + 8..).unwrap_or_default();
-    let digest = Sha256::digest(rest);
-    let (first, _) = digest.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
-    u128::from_le_bytes(*first)
+    let rated = row_bytes(&row.rated);
+    let said = &rest[..rest.len().saturating_sub(rated.len())];
+    let said = Sha256::new_with_prefix(said);
+    let with = |rated: &[u8]| {
+        let digest = said.clone().chain_update(rated).finalize();
+        let (first, _) = digest.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
+        u128::from_le_bytes(*first)
+    };
+    Hashes {
+        whole: with(&rated),
+        unrated: with(&row_bytes(&UsageRated::default())),
+    }
 }
 
 fn hash_sql() -> String {
@@ -159,26 +213,27 @@ pub(super) async fn sums(client: &Client, which: &Which<'_>) -> Result<Sums, Bil
         hour: i64,
         part: i64,
         rows: u64,
+        rated: u64,
         hash: String,
     }
     let mut sums = Sums::default();
     for (from, to) in spans(client, which).await? {
         let sql = format!(
             "SELECT intDiv(toUnixTimestamp64Micro(received), {HOUR_US}) AS hour, toUnixTimestamp64Micro(received) % {PARTS} AS part, \
-                count() AS rows, toString(groupBitXor({})) AS hash FROM usage_events FINAL WHERE {}{} GROUP BY hour, part",
+                count() AS rows, countIf(rated_as != '') AS rated, toString(groupBitXor({})) AS hash FROM usage_events FINAL WHERE {}{} GROUP BY hour, part",
             hash_sql(),
             which.condition(from, to),
             which.written()
         );
         for row in json_rows::<Row>(client, &sql, TIMEOUT).await? {
-            let hash = row
+            let hash: u128 = row
                 .hash
                 .parse()
                 .map_err(|error| BillingError::Answer(format!("a sum of hashes: {error}")))?;
-            sums.0
-                .entry((row.hour, row.part))
-                .or_default()
-                .add(row.rows, hash);
+            let part = sums.0.entry((row.hour, row.part)).or_default();
+            part.rows += row.rows;
+            part.rated += row.rated;
+            part.hash ^= hash;
         }
     }
     Ok(sums)
@@ -214,7 +269,7 @@ struct Given {
     /// Another record of the event gives another row.
     is_disputed: bool,
     version: u64,
-    hash: u128,
+    hashes: Hashes,
     producer: String,
     boot: String,
     number: i64,
@@ -233,8 +288,9 @@ struct Has {
 pub(super) async fn differences(
     client: &Client,
     which: &Which<'_>,
-    parts: &[Part],
+    (stored, expected): (&Sums, &Expectations),
 ) -> Result<(Vec<Finding>, usize), BillingError> {
+    let parts = stored.differing(expected);
     let mut findings = Vec::new();
     for part in parts.iter().take(MAX_PARTS) {
         let condition = format!(
@@ -249,10 +305,11 @@ pub(super) async fn differences(
         let has = has(client, &condition).await?;
         let is_disputed = given.values().any(|given| given.is_disputed);
         let growing = which.below.is_some();
+        let is_mixed = stored.is_mixed(part, expected);
         let before = findings.len();
         compare(given, has, growing, &mut findings);
         // A part in which nothing differs any more has been written to while it was read, or something is not seen.
-        if findings.len() == before && !is_disputed && !growing {
+        if findings.len() == before && !is_disputed && !growing && !is_mixed {
             findings.push(of_part(*part));
         }
     }
@@ -287,14 +344,14 @@ async fn given(
         let mut new = Given {
             is_disputed: false,
             version: row.head.version,
-            hash: hash(&row),
+            hashes: hashes(&row),
             producer: event.producer.to_string(),
             boot: event.boot.to_string(),
             number: event.producer_seq,
         };
         let id = event.event_id.to_string();
         match given.get_mut(&id) {
-            Some(old) if old.hash != new.hash => {
+            Some(old) if old.hashes.whole != new.hashes.whole => {
                 old.is_disputed = true;
                 new.is_disputed = true;
                 if old.version < new.version {
@@ -334,8 +391,9 @@ fn compare(
 ) {
     for (id, given) in given {
         let mut rows = has.remove(&id).unwrap_or_default();
-        let hash = given.hash.to_string();
-        let (verdict, what) = match rows.iter().position(|row| row.hash == hash) {
+        let hashes = [given.hashes.whole, given.hashes.unrated].map(|hash| hash.to_string());
+        let is_given = |row: &Has| hashes.contains(&row.hash);
+        let (verdict, what) = match rows.iter().position(is_given) {
             Some(at) => {
                 rows.remove(at);
                 findings.extend(rows.into_iter().map(|row| of_row(row, BESIDE)));

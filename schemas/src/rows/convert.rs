@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::audit::AuditRow;
 use super::digest::leaf_hash;
 use super::parts::{Fate, Raw, Source, halves};
-use super::usage::{UsageHead, UsageRow};
+use super::usage::{UsageHead, UsageRated, UsageRow};
 use crate::decode::Decoded;
 use crate::event::{Attempt, Line, UsageEvent};
 use crate::name::Text;
@@ -176,6 +176,7 @@ fn usage_row(source: &Source, offset: i64, leaf: &[u8; 32], event: &UsageEvent) 
     UsageRow {
         head,
         units: first.map(|line| line.units.clone()).unwrap_or_default(),
+        rated: UsageRated::of(event),
     }
 }
 

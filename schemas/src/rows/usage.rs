@@ -5,7 +5,9 @@ use serde::ser::{SerializeStruct, Serializer};
 
 use super::macros::row;
 use super::parts::{Columns, UuidHalves};
+use crate::event::UsageEvent;
 use crate::name::Text;
+use crate::rated::{Rated, rated};
 use crate::units::{Unit, Units};
 
 /// One usage event as a row of `usage_events`.
@@ -15,6 +17,8 @@ pub struct UsageRow {
     pub head: UsageHead,
     /// The unit counts of the first line.
     pub units: Units,
+    /// The same and more, as billing adds it up.
+    pub rated: UsageRated,
 }
 
 row! {
@@ -167,11 +171,71 @@ row! {
     }
 }
 
+row! {
+    /// The columns of `usage_events` behind the unit counts: see [`crate::rated`]. All empty where an event does not fit.
+    #[derive(Default, Eq)]
+    UsageRated in "usage_events" {
+        /// Everything a price depends on but the time and the counts.
+        rated_as: String,
+        /// Units of the input side.
+        rated_input: u32,
+        /// The first count; so on.
+        rated_1: u32,
+        /// The second.
+        rated_2: u32,
+        /// The third.
+        rated_3: u32,
+        /// The fourth.
+        rated_4: u32,
+        /// The fifth.
+        rated_5: u32,
+        /// The sixth.
+        rated_6: u32,
+        /// The seventh.
+        rated_7: u32,
+        /// The eighth.
+        rated_8: u32,
+    }
+}
+
+impl UsageRated {
+    /// The columns of an event.
+    #[must_use]
+    pub fn of(event: &UsageEvent) -> Self {
+        let Some(Rated { key, input, counts }) = rated(event) else {
+            return Self::default();
+        };
+        let [
+            rated_1,
+            rated_2,
+            rated_3,
+            rated_4,
+            rated_5,
+            rated_6,
+            rated_7,
+            rated_8,
+        ] = counts;
+        Self {
+            rated_as: key.text(),
+            rated_input: input,
+            rated_1,
+            rated_2,
+            rated_3,
+            rated_4,
+            rated_5,
+            rated_6,
+            rated_7,
+            rated_8,
+        }
+    }
+}
+
+const RATED_COUNT: usize = UsageRated::COLUMNS.len();
 const UNIT_COUNT: usize = Unit::ALL.len();
 const HEAD_COUNT: usize = UsageHead::COLUMNS.len();
 
-const USAGE_COLUMNS: [&str; HEAD_COUNT + UNIT_COUNT] = {
-    let mut columns = [""; HEAD_COUNT + UNIT_COUNT];
+const USAGE_COLUMNS: [&str; HEAD_COUNT + UNIT_COUNT + RATED_COUNT] = {
+    let mut columns = [""; HEAD_COUNT + UNIT_COUNT + RATED_COUNT];
     let mut at = 0;
     while at < HEAD_COUNT {
         columns[at] = UsageHead::COLUMNS[at];
@@ -181,6 +245,11 @@ const USAGE_COLUMNS: [&str; HEAD_COUNT + UNIT_COUNT] = {
     while unit < UNIT_COUNT {
         columns[HEAD_COUNT + unit] = Unit::ALL[unit].as_str();
         unit += 1;
+    }
+    let mut rated = 0;
+    while rated < RATED_COUNT {
+        columns[HEAD_COUNT + UNIT_COUNT + rated] = UsageRated::COLUMNS[rated];
+        rated += 1;
     }
     columns
 };
@@ -197,6 +266,7 @@ impl Serialize for UsageRow {
         for unit in Unit::ALL {
             row.serialize_field(unit.as_str(), &self.units.get(*unit))?;
         }
+        self.rated.serialize_into(&mut row)?;
         row.end()
     }
 }

@@ -1,0 +1,119 @@
+//! A period's sums, read from the ledger: fast where the rows allow it, and each row once.
+//!
+//! Two queries see two moments. Rows that the first leaves to the second are marked by it, and the second says which it took: where
+//! they are not the same, something was written between them, and both are asked again.
+
+use std::time::Duration;
+
+use schemas::PriceBook;
+use store::Client;
+
+use crate::BillingError;
+use crate::chargeback::Request;
+use crate::chargeback::groups::{self, Group};
+use crate::chargeback::plain::{self, Plain};
+use crate::chargeback::sql::{self, Rows};
+
+/// How long the store may take to add a period up.
+const TIMEOUT: Duration = Duration::from_mins(5);
+const TIMEOUT_SECONDS: &str = "290";
+/// So often both queries are asked before all is read by the slow one.
+const ATTEMPTS: usize = 3;
+/// So many batches with dead letters are looked at each on its own.
+const FEW_BATCHES: u64 = 256;
+
+/// The sums of a period.
+pub(super) async fn groups(
+    client: &Client,
+    request: &Request,
+    book: &PriceBook,
+) -> Result<Vec<Group>, BillingError> {
+    for _ in 0..ATTEMPTS {
+        let Plain {
+            mut groups,
+            rows,
+            others,
+        } = plain(client, request, book).await?;
+        if others.rows == 0 {
+            return few(groups);
+        }
+        // Mostly rows that an older version wrote: to pick them out costs more than to read them all.
+        if others.rows > rows / 4 {
+            break;
+        }
+        let (more, taken) = slow(client, request, book, Rows::Unrated).await?;
+        if taken == others {
+            groups.extend(more);
+            return few(groups);
+        }
+    }
+    let (groups, _) = slow(client, request, book, Rows::All).await?;
+    few(groups)
+}
+
+fn few(groups: Vec<Group>) -> Result<Vec<Group>, BillingError> {
+    if groups.len() > sql::MAX_GROUPS {
+        return Err(BillingError::TooManyGroups(sql::MAX_GROUPS));
+    }
+    Ok(groups)
+}
+
+async fn plain(
+    client: &Client,
+    request: &Request,
+    book: &PriceBook,
+) -> Result<Plain, BillingError> {
+    let (text, bound) = plain::query(request, book)?;
+    let answer = ask(client, &text, &bound, "JSONEachRow").await?;
+    plain::read(&answer, &request.by)
+}
+
+async fn slow(
+    client: &Client,
+    request: &Request,
+    book: &PriceBook,
+    rows: Rows,
+) -> Result<(Vec<Group>, plain::Others), BillingError> {
+    let (text, bound) = sql::query(request, book, rows)?;
+    let answer = ask(client, &text, &bound, "JSONEachRow").await?;
+    groups::read(&answer)
+}
+
+async fn ask(
+    client: &Client,
+    text: &str,
+    bound: &[String],
+    format: &str,
+) -> Result<bytes::Bytes, BillingError> {
+    let mut query = client.query(text);
+    for value in bound {
+        query = query.bind(value.as_str());
+    }
+    let answer = query
+        .timeout(TIMEOUT)
+        .setting("max_execution_time", TIMEOUT_SECONDS)
+        .setting("output_format_json_named_tuples_as_objects", "1")
+        .setting("output_format_json_quote_64bit_integers", "0")
+        // Rows that replace each other have one hour of receipt, so one month.
+        .setting("do_not_merge_across_partitions_select_final", "1")
+        .bytes(format)
+        .await?;
+    Ok(answer)
+}
+
+/// Records of the period that could not be read: see [`sql::unreadable`].
+pub(super) async fn unreadable(client: &Client, request: &Request) -> Result<i128, BillingError> {
+    let batches = number(client, sql::BATCHES_WITH_DEAD_LETTERS).await?;
+    if batches == 0 {
+        return Ok(0);
+    }
+    let are_few = batches <= i128::from(FEW_BATCHES);
+    number(client, &sql::unreadable(request, are_few)).await
+}
+
+async fn number(client: &Client, text: &str) -> Result<i128, BillingError> {
+    let answer = ask(client, text, &[], "TabSeparated").await?;
+    let text = String::from_utf8_lossy(&answer);
+    let number = text.trim().parse();
+    number.map_err(|_| BillingError::Answer(format!("`{}` is not a count", text.trim())))
+}

@@ -1,0 +1,3 @@
+-- A month that nobody writes to any more becomes one part: reading the set of its events costs no merge then.
+ALTER TABLE usage_events
+    MODIFY SETTING min_age_to_force_merge_seconds = 21600, min_age_to_force_merge_on_partition_only = 1
