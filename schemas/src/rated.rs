@@ -260,3 +260,7 @@ pub fn bounds(
         (*unit, reserved * i128::from(doubtful_calls) + last)
     })
 }
+
+#[cfg(test)]
+#[path = "rated_tests.rs"]
+mod tests;

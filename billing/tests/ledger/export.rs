@@ -35,7 +35,7 @@ pub(crate) async fn exported(
     (path, manifest)
 }
 
-fn random(draw: &mut Draw, number: usize) -> UsageEvent {
+pub(crate) fn random(draw: &mut Draw, number: usize) -> UsageEvent {
     let mut event = draw.event(number);
     let reserved = [
         "{}",

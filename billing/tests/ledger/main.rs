@@ -12,6 +12,7 @@ mod export_files;
 mod fractions;
 mod import;
 mod mispricing;
+mod rated;
 mod recompute;
 mod replay;
 mod retried;

@@ -140,6 +140,15 @@ async fn a_changed_byte_or_column_is_named_and_nothing_is_missing() {
             format!("{number_15}its row in usage_events is not what its bytes in audit_log give"),
         ),
         (
+            "ALTER TABLE usage_events UPDATE rated_1 = 11 WHERE producer_seq = 15",
+            format!("{number_15}its row in usage_events is not what its bytes in audit_log give"),
+        ),
+        (
+            // Beside a row as an older version wrote it.
+            "ALTER TABLE usage_events UPDATE rated_1 = 11, rated_as = if(producer_seq = 15, rated_as, '') WHERE producer_seq IN (15, 16)",
+            format!("{number_15}its row in usage_events is not what its bytes in audit_log give"),
+        ),
+        (
             "ALTER TABLE usage_events UPDATE labels = map('team', 'x') WHERE producer_seq = 15",
             format!("{number_15}its row in usage_events is not what its bytes in audit_log give"),
         ),
@@ -164,6 +173,26 @@ async fn a_changed_byte_or_column_is_named_and_nothing_is_missing() {
             report.findings
         );
         books.restore().await;
+    }
+}
+
+/// Versions that did not rate left rows without what they are rated by. Whether these are some or all, they are no change.
+#[tokio::test]
+async fn rows_that_an_older_version_wrote_are_no_change() {
+    const UNRATED: &str = "rated_as = '', rated_input = 0, rated_1 = 0, rated_2 = 0";
+    let books = Books::open().await;
+    books.quiet_day().await;
+    for which in ["producer_seq = 15", "producer_seq % 3 = 0", "1"] {
+        let change = format!("ALTER TABLE usage_events UPDATE {UNRATED} WHERE {which}");
+        books.change(&change).await;
+        let report = books.check("2026-11-24").await;
+        let expected = (Completeness::Complete, Integrity::Intact);
+        assert_eq!(
+            verdicts(&report),
+            expected,
+            "{which}: {:#?}",
+            report.findings
+        );
     }
 }
 
