@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup run test chaos check lint fmt clippy deny advisories bench bench-aims bench-growth bench-allocations
-.PHONY: bench-pipeline bench-stream trace fuzz
+.PHONY: bench-pipeline bench-stream bench-ledger trace fuzz
 
 TOLLGATE := ./target/release/tollgate
 # Seconds of sample traffic that `make run` sends to the simulator.
@@ -79,6 +79,13 @@ bench-pipeline: ## measure publisher and consumer at their fastest, and memory o
 	@scripts/setup.sh run
 	cargo build --release --locked
 	TOLLGATE_TEST_BINARY=$(TOLLGATE) cargo run --release --locked --package tests --example pipeline -- 1000000 600 bench/pipeline.toml
+
+bench-ledger: ## measure how long a chargeback of a month of 10,000,000 events takes, and of more and more months
+	@scripts/setup.sh run
+	cargo build --release --locked
+	@mkdir -p bench/growth
+	TOLLGATE_TEST_BINARY=$(TOLLGATE) cargo run --release --locked --package tests --example ledger -- 10000000 5 bench/ledger.toml bench/growth/months.csv
+	cargo run --release --locked --package tests --example plots
 
 trace: ## replay a real trace through the official client: make trace TRACE=file.csv
 	@test -r "$(TRACE)" || { echo 'trace: name a readable trace: make trace TRACE=file.csv' >&2; exit 2; }

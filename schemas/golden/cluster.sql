@@ -281,3 +281,33 @@ ALTER TABLE tollgate.audit_log ON CLUSTER 'main'
 -- The same for events, whose merge takes a row and a column at a time.
 ALTER TABLE tollgate.usage_events ON CLUSTER 'main'
     MODIFY SETTING merge_selector_base = 20;
+
+-- What an event's cost depends on, as one text and a few counts: billing adds these up. Rows written before this have none, and
+-- are read from their other columns.
+ALTER TABLE tollgate.usage_events ON CLUSTER 'main'
+    ADD COLUMN IF NOT EXISTS rated_as LowCardinality(String) AFTER code_interpreter_sessions,
+    ADD COLUMN IF NOT EXISTS rated_input UInt32 AFTER rated_as,
+    ADD COLUMN IF NOT EXISTS rated_1 UInt32 AFTER rated_input,
+    ADD COLUMN IF NOT EXISTS rated_2 UInt32 AFTER rated_1,
+    ADD COLUMN IF NOT EXISTS rated_3 UInt32 AFTER rated_2,
+    ADD COLUMN IF NOT EXISTS rated_4 UInt32 AFTER rated_3,
+    ADD COLUMN IF NOT EXISTS rated_5 UInt32 AFTER rated_4,
+    ADD COLUMN IF NOT EXISTS rated_6 UInt32 AFTER rated_5,
+    ADD COLUMN IF NOT EXISTS rated_7 UInt32 AFTER rated_6,
+    ADD COLUMN IF NOT EXISTS rated_8 UInt32 AFTER rated_7;
+
+ALTER TABLE tollgate_all.usage_events ON CLUSTER 'main'
+    ADD COLUMN IF NOT EXISTS rated_as LowCardinality(String) AFTER code_interpreter_sessions,
+    ADD COLUMN IF NOT EXISTS rated_input UInt32 AFTER rated_as,
+    ADD COLUMN IF NOT EXISTS rated_1 UInt32 AFTER rated_input,
+    ADD COLUMN IF NOT EXISTS rated_2 UInt32 AFTER rated_1,
+    ADD COLUMN IF NOT EXISTS rated_3 UInt32 AFTER rated_2,
+    ADD COLUMN IF NOT EXISTS rated_4 UInt32 AFTER rated_3,
+    ADD COLUMN IF NOT EXISTS rated_5 UInt32 AFTER rated_4,
+    ADD COLUMN IF NOT EXISTS rated_6 UInt32 AFTER rated_5,
+    ADD COLUMN IF NOT EXISTS rated_7 UInt32 AFTER rated_6,
+    ADD COLUMN IF NOT EXISTS rated_8 UInt32 AFTER rated_7;
+
+-- A month that nobody writes to any more becomes one part: reading the set of its events costs no merge then.
+ALTER TABLE tollgate.usage_events ON CLUSTER 'main'
+    MODIFY SETTING min_age_to_force_merge_seconds = 21600, min_age_to_force_merge_on_partition_only = 1;

@@ -29,11 +29,14 @@ pub(super) async fn groups(
     book: &PriceBook,
 ) -> Result<Vec<Group>, BillingError> {
     for _ in 0..ATTEMPTS {
+        let Some(plain) = plain(client, request, book).await? else {
+            continue;
+        };
         let Plain {
             mut groups,
             rows,
             others,
-        } = plain(client, request, book).await?;
+        } = plain;
         if others.rows == 0 {
             return few(groups);
         }
@@ -58,14 +61,16 @@ fn few(groups: Vec<Group>) -> Result<Vec<Group>, BillingError> {
     Ok(groups)
 }
 
+/// `None` where the two answers are not of the same texts.
 async fn plain(
     client: &Client,
     request: &Request,
     book: &PriceBook,
-) -> Result<Plain, BillingError> {
-    let (text, bound) = plain::query(request, book)?;
-    let answer = ask(client, &text, &bound, "JSONEachRow").await?;
-    plain::read(&answer, &request.by)
+) -> Result<Option<Plain>, BillingError> {
+    let plain::Queries { sums, texts } = plain::queries(request, book)?;
+    let sums = ask(client, &sums.0, &sums.1, "JSONEachRow").await?;
+    let texts = ask(client, &texts.0, &texts.1, "JSONEachRow").await?;
+    plain::read(&sums, &texts, request)
 }
 
 async fn slow(

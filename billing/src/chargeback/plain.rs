@@ -1,9 +1,12 @@
 //! The fast way to add a period up: over the few columns that most events are rated by. See `schemas::rated`.
 //!
-//! Rows without a text there are only counted here, with a mark of which they are, so that what is read of them another way can
-//! be checked to be of the same rows.
+//! Groups are formed by numbers, for a store compares those many times faster than texts: of a text its hash. A second query gives
+//! the texts of all hashes, and shows that no two have the same.
+//!
+//! Rows without a text to be rated by are only counted here, with a mark of which they are, so that what is read of them another
+//! way can be checked to be of the same rows.
 
-use std::fmt::Write as _;
+use std::collections::HashMap;
 
 use schemas::PriceBook;
 use schemas::rated::{MAX_COUNTS, RatedAs};
@@ -11,8 +14,9 @@ use serde::Deserialize;
 
 use crate::BillingError;
 use crate::chargeback::groups::{Called, Group, Sku};
+use crate::chargeback::sql::Expression::{self, Constant, OfRow};
 use crate::chargeback::{Dimension, Request, sql};
-use crate::sql::{instant, lines};
+use crate::sql::lines;
 
 /// A sum of more rows than this might not fit 64 bits: each of its counts has 32.
 const MAX_ROWS: u64 = 1 << 31;
@@ -40,76 +44,132 @@ pub(super) struct Others {
 /// The mark of one row.
 pub(super) const MARK: &str = "cityHash64(event_id, version)";
 
-/// The query, and the values for its question marks in their order.
-pub(super) fn query(
-    request: &Request,
-    book: &PriceBook,
-) -> Result<(String, Vec<String>), BillingError> {
-    let mut bound = Vec::new();
-    let (mut inner, mut keys, mut texts) = (String::new(), String::new(), Vec::new());
-    for (at, dimension) in request.by.iter().enumerate() {
-        if of_text(dimension).is_some() {
-            continue;
-        }
-        let Some(expression) = sql::raw_column(dimension, request, &mut bound)? else {
-            continue;
+/// Where the text of a column of the report comes from.
+#[derive(Clone, Debug)]
+enum Origin {
+    /// What the event is rated by says it.
+    Rated(fn(&RatedAs<'_>) -> String),
+    /// Groups have its hash.
+    Hash,
+    /// Groups have it.
+    Itself,
+    /// Groups have the day's first instant.
+    Day(HashMap<i64, String>),
+}
+
+/// The number of the text that an event is rated by; those of the report's columns follow.
+const RATED: usize = 0;
+
+fn origins(request: &Request) -> Result<Vec<Origin>, BillingError> {
+    let origin = |dimension: &Dimension| {
+        Ok(match dimension {
+            Dimension::Model => Origin::Rated(|rated| rated.model.to_string()),
+            Dimension::Provider => Origin::Rated(|rated| rated.provider.to_string()),
+            Dimension::Outcome => Origin::Rated(|rated| rated.outcome.to_string()),
+            Dimension::Api => Origin::Itself,
+            Dimension::Day => {
+                let days = sql::days(request)?.into_iter();
+                Origin::Day(days.map(|(at, day)| (at.0, day.to_string())).collect())
+            }
+            Dimension::Tenant
+            | Dimension::Project
+            | Dimension::Key
+            | Dimension::Deployment
+            | Dimension::Route
+            | Dimension::Label(_) => Origin::Hash,
+        })
+    };
+    request.by.iter().map(origin).collect()
+}
+
+/// A query, and the values for its question marks in their order.
+type Query = (String, Vec<String>);
+
+/// What is asked, in this order: a text that comes in between is among the texts.
+#[derive(Debug)]
+pub(super) struct Queries {
+    pub(super) sums: Query,
+    pub(super) texts: Query,
+}
+
+/// The queries of a report.
+pub(super) fn queries(request: &Request, book: &PriceBook) -> Result<Queries, BillingError> {
+    let (mut bound, mut bound_of_texts) = (Vec::new(), Vec::new());
+    let mut columns = vec![format!("{} AS rated", hash("rated_as"))];
+    let mut texts = vec![texts_of(RATED, "rated_as", request, &mut bound_of_texts)];
+    let (mut keys, mut dims) = (vec!["rated".to_owned()], Vec::new());
+    let each = (RATED + 1..).zip(request.by.iter().zip(origins(request)?));
+    for (column, (dimension, origin)) in each {
+        let expression = match origin {
+            Origin::Rated(_) => continue,
+            Origin::Day(_) => sql::day_began(request)?,
+            Origin::Itself => sql::column(dimension, request, &mut bound)?.unwrap_or_default(),
+            Origin::Hash => {
+                let text = sql::column(dimension, request, &mut bound)?.unwrap_or_default();
+                // A label's name stands in front of the tenant in both queries.
+                sql::column(dimension, request, &mut bound_of_texts)?;
+                texts.push(texts_of(column, &text, request, &mut bound_of_texts));
+                hash(&text)
+            }
         };
-        write!(inner, ", {expression} AS d{at}")
-            .and_then(|()| write!(keys, ", d{at}"))
-            .map_err(|_| BillingError::TooManyGroups(at))?;
-        texts.push(format!("ifNull(toString(d{at}), '')"));
+        columns.push(format!("{expression} AS d{column}"));
+        keys.push(format!("d{column}"));
+        dims.push(format!("toString(d{column})"));
+    }
+    let mut selected = Vec::new();
+    for (name, expression) in [("at", sql::at(request, book)?), ("context", context(book))] {
+        match expression {
+            Constant(number) => selected.push(format!("toInt64({number}) AS {name}")),
+            OfRow(expression) => {
+                columns.push(format!("{expression} AS {name}"));
+                keys.push(name.to_owned());
+                selected.push(name.to_owned());
+            }
+        }
     }
     let tenant = sql::of_tenant(request, &mut bound);
-    let sums: Vec<_> = (1..=MAX_COUNTS)
-        .map(|at| format!("sum(rated_{at})"))
-        .collect();
-    let texts = if texts.is_empty() {
-        "CAST([] AS Array(String))".to_owned()
-    } else {
-        format!("[{}]", texts.join(", "))
-    };
-    let sql = format!(
-        "SELECT rated_as, {texts} AS dims, at, context, count() AS rows, sum(count) AS request_count, [{sums}] AS sums, \
-         groupBitXor(if(rated_as = '', {MARK}, 0)) AS mark \
-         FROM (SELECT rated_as, event_id, version, count, {counts}, {at} AS at, {context} AS context{inner} \
-         FROM usage_events FINAL WHERE received >= {start} AND received < {end}{tenant}) \
-         GROUP BY rated_as, at, context{keys} LIMIT {limit}",
+    let counts: Vec<_> = (1..=MAX_COUNTS).map(|at| format!("rated_{at}")).collect();
+    let sums: Vec<_> = counts.iter().map(|count| format!("sum({count})")).collect();
+    let sums = format!(
+        "SELECT rated, CAST([{dims}], 'Array(String)') AS dims, {selected}, count() AS rows, \
+         sum(count) AS request_count, [{sums}] AS sums, groupBitXor(if(rated_as = '', {MARK}, 0)) AS mark \
+         FROM (SELECT rated_as, event_id, version, count, {counts}, {columns} \
+         FROM usage_events FINAL WHERE {period}{tenant}) GROUP BY {keys} LIMIT {limit}",
+        dims = dims.join(", "),
+        selected = selected.join(", "),
         sums = sums.join(", "),
-        counts = (1..=MAX_COUNTS)
-            .map(|at| format!("rated_{at}"))
-            .collect::<Vec<_>>()
-            .join(", "),
-        at = sql::at(request, book)?,
-        context = context(book),
-        start = instant(request.period.start()),
-        end = instant(request.period.end()),
+        counts = counts.join(", "),
+        columns = columns.join(", "),
+        keys = keys.join(", "),
+        period = sql::of_period(request),
         limit = sql::MAX_GROUPS + 1,
     );
-    Ok((sql, bound))
+    Ok(Queries {
+        sums: (sums, bound),
+        texts: (texts.join(" UNION ALL "), bound_of_texts),
+    })
+}
+
+fn hash(text: &str) -> String {
+    format!("sipHash64({text})")
+}
+
+/// All texts of a column, each with its hash; also of copies that do not count.
+fn texts_of(column: usize, text: &str, request: &Request, bound: &mut Vec<String>) -> String {
+    let tenant = sql::of_tenant(request, bound);
+    format!(
+        "SELECT {column} AS column, {hash} AS hash, text FROM (SELECT {text} AS text FROM usage_events WHERE {period}{tenant}) \
+         GROUP BY text",
+        hash = hash("text"),
+        period = sql::of_period(request),
+    )
 }
 
 /// The smallest count of the context band of an event's only line.
-fn context(book: &PriceBook) -> String {
+fn context(book: &PriceBook) -> Expression {
     match sql::band_starts(book) {
-        None => "toInt64(0)".to_owned(),
-        Some(starts) => sql::rounded_down("toInt64(rated_input)", &starts),
-    }
-}
-
-/// A column of the report that an event's text says.
-fn of_text(dimension: &Dimension) -> Option<fn(&RatedAs<'_>) -> String> {
-    match dimension {
-        Dimension::Model => Some(|rated| rated.model.to_string()),
-        Dimension::Provider => Some(|rated| rated.provider.to_string()),
-        Dimension::Outcome => Some(|rated| rated.outcome.to_string()),
-        Dimension::Tenant
-        | Dimension::Project
-        | Dimension::Key
-        | Dimension::Deployment
-        | Dimension::Route
-        | Dimension::Api
-        | Dimension::Day
-        | Dimension::Label(_) => None,
+        None => Constant(0),
+        Some(starts) => OfRow(sql::rounded_down("toInt64(rated_input)", &starts)),
     }
 }
 
@@ -117,7 +177,7 @@ fn of_text(dimension: &Dimension) -> Option<fn(&RatedAs<'_>) -> String> {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
-    rated_as: String,
+    rated: u64,
     dims: Vec<String>,
     at: i64,
     context: i64,
@@ -127,50 +187,127 @@ struct Raw {
     mark: u64,
 }
 
-/// Reads the store's answer, one group a line.
-pub(super) fn read(answer: &[u8], by: &[Dimension]) -> Result<Plain, BillingError> {
-    let mut plain = Plain::default();
-    for raw in lines::<Raw>(answer)? {
-        plain.rows += raw.rows;
-        if raw.rated_as.is_empty() {
-            plain.others.rows += raw.rows;
-            plain.others.mark ^= raw.mark;
-        } else {
-            plain.groups.push(group(&raw, by)?);
-        }
-    }
-    Ok(plain)
+/// The text of a hash, of the column of this number.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawText {
+    column: usize,
+    hash: u64,
+    text: String,
 }
 
-fn group(raw: &Raw, by: &[Dimension]) -> Result<Group, BillingError> {
+/// Texts by column and hash.
+#[derive(Debug, Default)]
+struct Texts(HashMap<(usize, u64), String>);
+
+impl Texts {
+    /// `None` where two texts have one hash.
+    fn read(answer: &[u8]) -> Result<Option<Self>, BillingError> {
+        let mut texts = HashMap::new();
+        for RawText { column, hash, text } in lines(answer)? {
+            if let Some(other) = texts.insert((column, hash), text.clone())
+                && other != text
+            {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Self(texts)))
+    }
+
+    fn get(&self, column: usize, hash: u64) -> Option<&str> {
+        self.0.get(&(column, hash)).map(String::as_str)
+    }
+}
+
+/// Reads the store's answers. `None` where the texts are not of the groups, or two have one hash.
+pub(super) fn read(
+    sums: &[u8],
+    texts: &[u8],
+    request: &Request,
+) -> Result<Option<Plain>, BillingError> {
+    let Some(texts) = Texts::read(texts)? else {
+        return Ok(None);
+    };
+    let origins = origins(request)?;
+    let mut plain = Plain::default();
+    for raw in lines::<Raw>(sums)? {
+        plain.rows += raw.rows;
+        let Some(rated_as) = texts.get(RATED, raw.rated) else {
+            return Ok(None);
+        };
+        if rated_as.is_empty() {
+            plain.others.rows += raw.rows;
+            plain.others.mark ^= raw.mark;
+            continue;
+        }
+        let rated = RatedAs::parse(rated_as)
+            .map_err(|error| BillingError::Answer(format!("rated_as: {error}")))?;
+        let Some(dims) = dims(&raw, &rated, &origins, &texts)? else {
+            return Ok(None);
+        };
+        plain.groups.push(group(&raw, &rated, dims)?);
+    }
+    Ok(Some(plain))
+}
+
+/// The texts of a group's columns.
+fn dims(
+    raw: &Raw,
+    rated: &RatedAs<'_>,
+    origins: &[Origin],
+    texts: &Texts,
+) -> Result<Option<Vec<String>>, BillingError> {
+    let mut given = raw.dims.iter();
+    let mut dims = Vec::with_capacity(origins.len());
+    for (column, origin) in (RATED + 1..).zip(origins) {
+        if let Origin::Rated(text) = origin {
+            dims.push(text(rated));
+            continue;
+        }
+        let given = given.next().map_or("", String::as_str);
+        let number = || given.parse().map_err(|_| no_number(given));
+        let text = match origin {
+            Origin::Rated(_) | Origin::Itself => Some(given),
+            Origin::Hash => texts.get(column, number()?),
+            Origin::Day(days) => {
+                let began: i64 = given.parse().map_err(|_| no_number(given))?;
+                days.get(&began).map(String::as_str)
+            }
+        };
+        let Some(text) = text else {
+            return Ok(None);
+        };
+        dims.push(text.to_owned());
+    }
+    Ok(Some(dims))
+}
+
+fn no_number(text: &str) -> BillingError {
+    BillingError::Answer(format!("`{text}` is not the number of a column"))
+}
+
+fn group(raw: &Raw, rated: &RatedAs<'_>, dims: Vec<String>) -> Result<Group, BillingError> {
     if raw.rows > MAX_ROWS {
         return Err(BillingError::TooLarge(format!("{} events", raw.rows)));
     }
-    let wrong = |what: String| BillingError::Answer(format!("rated_as: {what}"));
-    let rated = RatedAs::parse(&raw.rated_as).map_err(|error| wrong(error.to_string()))?;
     let counts = rated.used.len() + rated.estimated.len();
     let is_whole = counts <= MAX_COUNTS
         && raw.sums[..counts].iter().all(|sum| *sum > 0)
         && raw.sums[counts..].iter().all(|sum| *sum == 0);
     if !is_whole {
-        return Err(wrong("counts of other units than it names".to_owned()));
+        let text = "rated_as: counts of other units than it names";
+        return Err(BillingError::Answer(text.to_owned()));
     }
     let sums = |skipped: usize| raw.sums[skipped..].iter().map(|sum| i128::from(*sum));
     let units = rated.used.iter().copied().zip(sums(0)).collect();
     let estimated = rated.estimated.iter().copied();
     let estimated = estimated.zip(sums(rated.used.len())).collect();
-    let mut rest = raw.dims.iter().cloned();
-    let dim = |dimension| match of_text(dimension) {
-        Some(text) => Some(text(&rated)),
-        None => rest.next(),
-    };
-    let dims: Option<Vec<_>> = by.iter().map(dim).collect();
     let called = rated.called.iter().map(|(provider, model)| Called {
         provider: provider.to_string(),
         model: model.to_string(),
     });
     Ok(Group {
-        dims: dims.ok_or_else(|| wrong("a column of the report is missing".to_owned()))?,
+        dims,
         sku: Sku {
             provider: rated.provider.to_string(),
             model: rated.model.to_string(),
@@ -198,4 +335,78 @@ fn group(raw: &Raw, by: &[Dimension]) -> Result<Group, BillingError> {
         called: called.collect(),
         estimated,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Period;
+    use crate::chargeback::Synthetic;
+
+    const RATED_AS: &str = r#"{\"outcome\":\"completed\",\"billable\":\"yes\",\"source\":\"provider\",\"quality\":\"ok\",\"used\":[\"images\"]}"#;
+
+    fn by(columns: &str) -> Request {
+        let zone = crate::period::zone("UTC").unwrap();
+        Request {
+            period: Period::parse("2026-11", zone).unwrap(),
+            by: Dimension::parse_list(columns).unwrap(),
+            synthetic: Synthetic::Exclude,
+            tenant: None,
+        }
+    }
+
+    fn sum(rated: u64, dims: &str, sums: &str) -> String {
+        format!(
+            r#"{{"rated":{rated},"dims":{dims},"at":0,"context":0,"rows":2,"request_count":2,"sums":{sums},"mark":6}}"#
+        )
+    }
+
+    fn text(column: usize, hash: u64, text: &str) -> String {
+        format!(r#"{{"column":{column},"hash":{hash},"text":"{text}"}}"#)
+    }
+
+    const ONE: &str = "[5,0,0,0,0,0,0,0]";
+
+    #[test]
+    fn hashes_become_their_texts_and_rows_without_a_text_are_counted() {
+        let request = by("tenant,outcome,day");
+        let day = crate::Period::parse("2026-11-02", request.period.zone()).unwrap();
+        let day = day.start().0;
+        let dims = format!(r#"["77","{day}"]"#);
+        let sums = [sum(9, &dims, ONE), sum(8, &dims, "[0,0,0,0,0,0,0,0]")].join("\n");
+        let texts = [text(0, 9, RATED_AS), text(0, 8, ""), text(1, 77, "acme")].join("\n");
+        let plain = read(sums.as_bytes(), texts.as_bytes(), &request);
+        let plain = plain.unwrap().unwrap();
+        assert_eq!(plain.rows, 4);
+        assert_eq!(plain.others, Others { rows: 2, mark: 6 });
+        let [group] = plain.groups.as_slice() else {
+            panic!("{:?}", plain.groups)
+        };
+        assert_eq!(group.dims, ["acme", "completed", "2026-11-02"]);
+        assert_eq!(group.units[&schemas::Unit::Images], 5);
+    }
+
+    #[test]
+    fn texts_of_one_hash_and_hashes_without_a_text_are_no_answer() {
+        let request = by("tenant");
+        let sums = sum(9, r#"["77"]"#, ONE);
+        let [rated, acme] = [text(0, 9, RATED_AS), text(1, 77, "acme")];
+        for texts in [
+            vec![acme.clone(), rated.clone(), text(1, 77, "globex")],
+            vec![rated.clone()],
+            vec![acme, text(1, 9, RATED_AS)],
+        ] {
+            let read = read(sums.as_bytes(), texts.join("\n").as_bytes(), &request);
+            assert!(read.unwrap().is_none(), "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn counts_of_other_units_are_refused() {
+        let texts = text(0, 9, RATED_AS);
+        for sums in ["[0,0,0,0,0,0,0,0]", "[5,1,0,0,0,0,0,0]"] {
+            let sums = sum(9, "[]", sums);
+            assert!(read(sums.as_bytes(), texts.as_bytes(), &by("")).is_err());
+        }
+    }
 }

@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use chrono::NaiveDate;
 use schemas::units::Side;
-use schemas::{Outcome, PriceBook, Unit};
+use schemas::{Micros, Outcome, PriceBook, Unit};
 
 use crate::BillingError;
 use crate::chargeback::plain::MARK;
@@ -37,6 +38,16 @@ pub(crate) enum Rows {
     All,
     /// Those that are not in [`super::plain`].
     Unrated,
+}
+
+/// The condition on the period.
+pub(crate) fn of_period(request: &Request) -> String {
+    let (start, end) = (request.period.start(), request.period.end());
+    format!(
+        "received >= {} AND received < {}",
+        instant(start),
+        instant(end)
+    )
 }
 
 /// A condition on the tenant, if only one is asked for.
@@ -77,10 +88,7 @@ pub(crate) fn query(
     } else {
         format!("[{}]", outer.join(", "))
     };
-    let (start, end) = (
-        instant(request.period.start()),
-        instant(request.period.end()),
-    );
+    let period = of_period(request);
     // What stands before FINAL may only look at the key: it must keep all copies of an event or none.
     let (before, unrated) = match rows {
         Rows::All => (String::new(), ""),
@@ -88,7 +96,7 @@ pub(crate) fn query(
             let tenant = of_tenant(request, &mut bound);
             let before = format!(
                 "PREWHERE event_id IN (SELECT event_id FROM usage_events FINAL \
-                 WHERE received >= {start} AND received < {end}{tenant} AND rated_as = '') "
+                 WHERE {period}{tenant} AND rated_as = '') "
             );
             (before, " AND rated_as = ''")
         }
@@ -115,7 +123,7 @@ pub(crate) fn query(
          arrayMap(l -> CAST(tuple(l.model, l.tier, l.speed, l.geography, l.context, l.used), {OTHERS}), x_later) AS x_others, \
          arrayConcat([{first}], x_later) AS x_lines \
          FROM usage_events FINAL {before}\
-         WHERE received >= {start} AND received < {end}{tenant}{unrated}) \
+         WHERE {period}{tenant}{unrated}) \
          ARRAY JOIN x_lines AS l GROUP BY ALL ORDER BY ALL LIMIT {limit}",
         first_sums = first_sums(),
         region = region(book),
@@ -174,67 +182,87 @@ pub(crate) fn unreadable(request: &Request, are_few: bool) -> String {
 }
 
 /// The text of a column over an event; `None` for what only a line knows.
-fn column(
+pub(crate) fn column(
     dimension: &Dimension,
     request: &Request,
     bound: &mut Vec<String>,
 ) -> Result<Option<String>, BillingError> {
-    let raw = raw_column(dimension, request, bound)?;
-    Ok(raw.map(|raw| format!("ifNull(toString({raw}), '')")))
-}
-
-/// A column as the store has it.
-pub(crate) fn raw_column(
-    dimension: &Dimension,
-    request: &Request,
-    bound: &mut Vec<String>,
-) -> Result<Option<String>, BillingError> {
-    let name = match dimension {
-        Dimension::Tenant => "tenant",
-        Dimension::Project => "project",
-        Dimension::Key => "key_id",
+    let nullable = |name: &str| format!("ifNull(toString({name}), '')");
+    Ok(Some(match dimension {
+        Dimension::Tenant => "toString(tenant)".to_owned(),
+        Dimension::Project => "toString(project)".to_owned(),
+        Dimension::Key => "toString(key_id)".to_owned(),
         Dimension::Model => return Ok(None),
-        Dimension::Provider => "provider",
-        Dimension::Deployment => "deployment",
-        Dimension::Route => "route",
-        Dimension::Api => "api",
-        Dimension::Outcome => "outcome",
-        Dimension::Day => return day(request).map(Some),
+        Dimension::Provider => nullable("provider"),
+        Dimension::Deployment => nullable("deployment"),
+        Dimension::Route => nullable("route"),
+        Dimension::Api => "toString(api)".to_owned(),
+        Dimension::Outcome => "toString(outcome)".to_owned(),
+        Dimension::Day => day(request)?,
         Dimension::Label(name) => {
             bound.push(name.clone());
-            "labels[?]"
+            "toString(labels[?])".to_owned()
         }
-    };
-    Ok(Some(name.to_owned()))
+    }))
 }
 
-/// The day's date, from instants computed here: the store's own time zones are not asked.
+/// The days of the period, each with its first instant: the store's own time zones are not asked.
+pub(crate) fn days(request: &Request) -> Result<Vec<(Micros, NaiveDate)>, BillingError> {
+    let days = request.period.days(MAX_DAYS);
+    days.ok_or(BillingError::TooManyDays(MAX_DAYS))
+}
+
+const RECEIVED: &str = "toUnixTimestamp64Micro(received)";
+
+/// The first instant of the day.
+pub(crate) fn day_began(request: &Request) -> Result<String, BillingError> {
+    let starts: Vec<_> = days(request)?.iter().map(|(at, _)| at.0).collect();
+    Ok(rounded_down(RECEIVED, &starts))
+}
+
+/// The day's date.
 fn day(request: &Request) -> Result<String, BillingError> {
-    let days = request
-        .period
-        .days(MAX_DAYS)
-        .ok_or(BillingError::TooManyDays(MAX_DAYS))?;
+    let days = days(request)?;
     let starts: Vec<_> = days.iter().map(|(at, _)| at.0).collect();
     let dates: Vec<_> = days.iter().map(|(_, day)| format!("'{day}'")).collect();
-    let begins = rounded_down("toUnixTimestamp64Micro(received)", &starts);
     Ok(format!(
-        "transform({begins}, {}, [{}], '')",
+        "transform({}, {}, [{}], '')",
+        day_began(request)?,
         numbers(&starts),
         dates.join(", ")
     ))
 }
 
+/// A number of a row, or of all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Expression {
+    Constant(i64),
+    OfRow(String),
+}
+
+impl std::fmt::Display for Expression {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Constant(number) => write!(f, "toInt64({number})"),
+            Self::OfRow(expression) => f.write_str(expression),
+        }
+    }
+}
+
 /// An instant at which everything is priced as at the event's: the same hours of two days give the same.
-pub(crate) fn at(request: &Request, book: &PriceBook) -> Result<String, BillingError> {
+pub(crate) fn at(request: &Request, book: &PriceBook) -> Result<Expression, BillingError> {
     let (start, end) = (request.period.start(), request.period.end());
     let intervals = book
         .intervals(start, end, MAX_INTERVALS)
         .ok_or(BillingError::TooManyIntervals(MAX_INTERVALS))?;
     let starts: Vec<_> = intervals.iter().map(|part| part.from.0).collect();
-    let began = rounded_down("toUnixTimestamp64Micro(received)", &starts);
     let distinct: BTreeSet<_> = intervals.iter().map(|part| part.priced_as.0).collect();
+    if let ([only], 1) = (starts.as_slice(), distinct.len()) {
+        return Ok(Expression::Constant(*only));
+    }
+    let began = rounded_down(RECEIVED, &starts);
     if distinct.len() == starts.len() {
-        return Ok(began);
+        return Ok(Expression::OfRow(began));
     }
     let distinct: Vec<_> = distinct.into_iter().collect();
     let number_of = |at: i64| distinct.partition_point(|other| *other <= at);
@@ -242,12 +270,12 @@ pub(crate) fn at(request: &Request, book: &PriceBook) -> Result<String, BillingE
         .iter()
         .map(|part| number_of(part.priced_as.0).to_string())
         .collect();
-    Ok(format!(
+    Ok(Expression::OfRow(format!(
         "transform({began}, {starts}, arrayMap(n -> {distinct}[n], [{chosen}]), toInt64(0))",
         starts = numbers(&starts),
         distinct = numbers(&distinct),
         chosen = chosen.join(", ")
-    ))
+    )))
 }
 
 /// What bounds an event: what was reserved for each doubtful call, and once more, of each side the greater of that and of what
