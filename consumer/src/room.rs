@@ -25,10 +25,10 @@ pub(crate) struct Room {
 }
 
 impl Default for Rooms {
-    /// As many as there are processors.
+    /// One more than there are processors: a batch that waits for the store's disk leaves its processor to another.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(LEAST, usize::from);
-        Self::of(processors.max(LEAST), PATIENCE)
+        Self::of((processors + 1).max(LEAST), PATIENCE)
     }
 }
 

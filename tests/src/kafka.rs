@@ -314,8 +314,16 @@ impl Cluster {
     }
 
     fn signal(&self, id: usize, signal: Signal) {
+        signal_process(self.pid(id), signal);
+    }
+
+    /// The process of a node.
+    ///
+    /// # Panics
+    /// If it was killed.
+    pub fn pid(&self, id: usize) -> u32 {
         let running = self.nodes[id - 1].running.as_ref();
-        signal_process(running.expect("the node runs").broker.id(), signal);
+        running.expect("the node runs").broker.id()
     }
 
     /// What a topic's records take on the first node's disk, in bytes, without indexes.

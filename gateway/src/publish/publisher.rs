@@ -9,9 +9,9 @@ use journal::cursor::Cursor;
 use parking_lot::Mutex;
 use schemas::Topic;
 use schemas::name::Text;
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::cursor::{self, CursorError, Generation, Kept};
 use super::flight::Flight;
@@ -60,12 +60,13 @@ pub struct Publisher {
     shared: Arc<Shared>,
 }
 
-/// One that runs. It is waited for.
+/// One that runs. It is waited for; one that is dropped ends as soon as it can.
 pub struct Publishing {
     shared: Arc<Shared>,
     thread: JoinHandle<()>,
     keeper: tokio::task::JoinHandle<()>,
     ended: CancellationToken,
+    _stops: DropGuard,
 }
 
 /// What thread, task and those who wait share.
@@ -146,11 +147,14 @@ impl Publisher {
     /// Begins to publish.
     ///
     /// # Panics
-    /// If the system has no thread left, as starting a runtime would.
+    /// If the system has no thread or descriptor left, as starting a runtime would.
     #[must_use]
     pub fn begin(self) -> Publishing {
         let shared = self.shared;
-        let (mine, runtime) = (shared.clone(), Handle::current());
+        // Of its own: the one around it may end first, and a wait on that would panic.
+        let runtime = Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.expect("the system has descriptors left at the start");
+        let mine = shared.clone();
         let thread = std::thread::Builder::new()
             .name("tg-publisher".into())
             .spawn(move || publish(&mine, &runtime))
@@ -161,11 +165,13 @@ impl Publisher {
         let keeper = Handle::current().spawn(async {
             tokio::join!(keeping, asking);
         });
+        let stops = shared.stop_now.clone().drop_guard();
         Publishing {
             shared,
             thread,
             keeper,
             ended,
+            _stops: stops,
         }
     }
 }
@@ -191,7 +197,7 @@ impl Publishing {
 }
 
 /// Session after session, until the stop.
-fn publish(shared: &Shared, runtime: &Handle) {
+fn publish(shared: &Shared, runtime: &Runtime) {
     while !shared.stop_now.is_cancelled() {
         // A bug in publishing must not end it unseen: it is a trouble like others.
         let session = std::panic::AssertUnwindSafe(|| session::run(shared, runtime));
@@ -392,4 +398,43 @@ impl Shared {
 
 fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_publisher_outlives_the_runtime_around_it_and_ends_when_it_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let layer = Arc::new(journal::RealLayer);
+        let options = journal::Options::new(folder.path().join("journal"));
+        let (journal, _) = Journal::open(options, layer.clone()).unwrap();
+        // Nobody listens there.
+        let kafka = serde_json::from_str(r#"{"bootstrap":"127.0.0.1:1"}"#).unwrap();
+        let publisher = Publisher::new(Start {
+            kafka,
+            journal,
+            producer: Text::new("gw-1").unwrap(),
+            cursor: Cursor::new(folder.path().join("p.cursor"), layer),
+            metrics: Metrics::default(),
+        });
+        let replicas = publisher.as_ref().map(Publisher::replicas).unwrap();
+        let around = Builder::new_multi_thread()
+            .worker_threads(1)
+            .build()
+            .unwrap();
+        let publishing = around.block_on(async { publisher.unwrap().begin() });
+        drop(around);
+        while !replicas.state().starts_with("not publishing") {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        let Publishing {
+            thread,
+            _stops: stops,
+            ..
+        } = publishing;
+        drop(stops);
+        thread.join().unwrap();
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use journal::{Frame, Item, ReadError};
 use schemas::topics::{Written, envelope};
 use schemas::{Boot, RecordKind, Topic};
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 
 use super::flight::Flight;
 use super::health::State;
@@ -292,13 +292,13 @@ impl<'a> Sender<'a> {
 }
 
 /// Publishes until the stop. `Ok` when everything that was asked for is done.
-pub(crate) fn run(shared: &Shared, runtime: &Handle) -> Result<(), Trouble> {
+pub(crate) fn run(shared: &Shared, runtime: &Runtime) -> Result<(), Trouble> {
     let flight = shared.new_flight();
     let connected = connect(
         &shared.kafka,
         &shared.options,
         flight.clone(),
-        runtime,
+        runtime.handle(),
         |cluster| shared.check_cluster(cluster),
     )?;
     if let Some(lost) = lost_ends(&connected, &flight.ends())? {
@@ -358,7 +358,7 @@ fn publish(
     shared: &Shared,
     connected: &Connected,
     flight: &Flight,
-    runtime: &Handle,
+    runtime: &Runtime,
 ) -> Result<(), Trouble> {
     let start = shared.acked();
     let mut reader = shared.journal.reader(start);
@@ -400,7 +400,7 @@ fn rest(
     shared: &Shared,
     flight: &Flight,
     reader: &journal::Reader,
-    runtime: &Handle,
+    runtime: &Runtime,
 ) -> Result<(), Trouble> {
     if let Some(failure) = flight.failure() {
         return Err(Trouble::Delivery(failure));

@@ -60,9 +60,9 @@ impl Figures {
     }
 }
 
-impl OfKind {
-    /// Tables of a kind; those of full records have plain names.
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Tables of a kind; those of full records have plain names.
+impl fmt::Display for OfKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let prefix = match self.kind {
             Kind::Full => "",
             Kind::Usual => "usual.",
@@ -77,15 +77,18 @@ impl OfKind {
         )?;
         let Rate { a_second, cpu_us } = self.consumed.rate;
         let Consumed {
+            fetch_us,
+            broker_us,
             engine_us,
             merges_us,
             ..
         } = self.consumed;
         writeln!(
             f,
-            "# From a topic into the store, of a backlog; CPU of the consumer's process, of the engine's, and of merges that were left then.\n\
-             [{prefix}consumer]\nrecords_per_second = {a_second:.0}\ncpu_us = {cpu_us:.2}\nengine_cpu_us = {engine_us:.2}\n\
-             merges_left_cpu_us = {merges_us:.2}\n"
+            "# From a topic into the store, of a backlog; CPU of the consumer's process, its threads that fetch, the broker, the engine with what\n\
+             # it merged meanwhile, and merges that were left then.\n\
+             [{prefix}consumer]\nrecords_per_second = {a_second:.0}\ncpu_us = {cpu_us:.2}\nfetch_cpu_us = {fetch_us:.2}\n\
+             broker_cpu_us = {broker_us:.2}\nengine_cpu_us = {engine_us:.2}\nmerges_left_cpu_us = {merges_us:.2}\n"
         )
     }
 }
@@ -98,7 +101,7 @@ impl fmt::Display for Figures {
         )?;
         writeln!(f, "records = {}\n", self.records)?;
         for of in &self.kinds {
-            of.write(f)?;
+            write!(f, "{of}")?;
         }
         writeln!(
             f,

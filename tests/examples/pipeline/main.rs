@@ -65,14 +65,17 @@ async fn main() -> ExitCode {
         let consumed = rates::catch_up(&stand, &member, records, committed).await;
         member.stop().await;
         (from, committed) = (from + records, consumed.committed);
-        kinds.push(OfKind {
+        let of_kind = OfKind {
             kind,
             published,
             consumed,
-        });
+        };
+        eprint!("{of_kind}");
+        kinds.push(of_kind);
     }
 
     eprintln!("feeding a backlog for {seconds} s");
+    memory::begin(&stand, Kind::Full, from).await;
     let member = Member::start(&stand, "one");
     let length = Duration::from_secs(seconds);
     let held = memory::hold(&stand, &member, (Kind::Full, from, committed), length).await;

@@ -2,13 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, setpriority_process};
+
 use crate::kinds::Kind;
 use crate::member::Member;
 use crate::stand::{PARTITIONS, Stand};
 
 /// So many records wait at the least while the backlog lasts.
-const BACKLOG: u64 = 200_000;
+const BACKLOG: u64 = 400_000;
 const PORTION: u64 = 50_000;
+/// How far the consumer steps back for what feeds it, which is on the same processors: it would have no backlog else.
+const STEP_BACK: i32 = 10;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// The last quarter may hold so much more than the first: pages that a small allocation touched first.
@@ -23,7 +27,7 @@ pub(crate) struct Held {
     pub seconds: u64,
     /// The consumer's resident memory, each second, MiB.
     pub resident: Vec<f64>,
-    /// The fewest records that waited, once there was a backlog.
+    /// The fewest records that waited.
     pub least: u64,
 }
 
@@ -49,16 +53,30 @@ impl Held {
     }
 }
 
-/// Feeds events of a kind from the number `from` on, the backlog's first after `before` places that are committed, and looks.
+/// Feeds the first events of a backlog.
+pub(crate) async fn begin(stand: &Stand, kind: Kind, from: u64) {
+    for at in (from..from + BACKLOG).step_by(usize::try_from(PORTION).expect("it is small")) {
+        feed(stand, kind, at).await;
+    }
+}
+
+/// Feeds a portion.
+async fn feed(stand: &Stand, kind: Kind, from: u64) {
+    stand.produce_all((from..from + PORTION).map(|number| kind.event(number)));
+    stand.flush().await;
+}
+
+/// Feeds events of a kind behind a backlog that begins with the number `from`, after `before` places that are committed, and looks.
 pub(crate) async fn hold(
     stand: &Stand,
     member: &Member,
     (kind, from, before): (Kind, u64, i64),
     length: Duration,
 ) -> Held {
+    step_back(member.pid());
     let (began, mut sampled) = (Instant::now(), Instant::now());
-    let (mut fed, mut resident) = (0_u64, vec![resident_mib(member.pid())]);
-    let mut least = None;
+    let (mut fed, mut resident) = (BACKLOG, vec![resident_mib(member.pid())]);
+    let mut least = fed;
     while began.elapsed() < length {
         let committed: i64 = member
             .partitions()
@@ -69,22 +87,20 @@ pub(crate) async fn hold(
         // Cuts are in the log as well, so that this feeds a little early.
         let done = u64::try_from(committed - before).unwrap_or(0);
         let waiting = fed.saturating_sub(done);
-        if least.is_some() || waiting >= BACKLOG {
-            least = Some(least.map_or(waiting, |least: u64| least.min(waiting)));
-        }
-        if fed < done + BACKLOG {
-            let portion = from + fed..from + fed + PORTION;
-            stand.produce_all(portion.map(|number| kind.event(number)));
-            stand.flush().await;
+        least = least.min(waiting);
+        let is_short = fed < done + BACKLOG;
+        if is_short {
+            feed(stand, kind, from + fed).await;
             fed += PORTION;
         }
         if sampled.elapsed() >= SAMPLE_EVERY {
             resident.push(resident_mib(member.pid()));
             sampled = Instant::now();
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        if !is_short {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
-    let least = least.unwrap_or(0);
     assert!(
         least >= PORTION,
         "VOID: no backlog, once only {least} records waited: the consumer is faster than what feeds it"
@@ -120,6 +136,16 @@ pub(crate) async fn whole(stand: &Stand, member: &Member, events: u64) {
     ] {
         assert_eq!(stand.count(sql).await, events, "VOID: {what}");
     }
+}
+
+/// Lowers the priority of all threads that a process has, and with them of those that they start.
+fn step_back(pid: u32) {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let names = threads.filter_map(|thread| thread.ok()?.file_name().into_string().ok());
+    let threads = names.filter_map(|name| Pid::from_raw(name.parse().ok()?));
+    // One that has ended meanwhile needs none.
+    let stepped = threads.filter(|thread| setpriority_process(Some(*thread), STEP_BACK).is_ok());
+    assert!(stepped.count() > 0, "a priority can be lowered");
 }
 
 fn resident_mib(pid: u32) -> f64 {

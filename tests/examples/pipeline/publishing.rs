@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gateway::publish::{Kafka, Metrics, Publisher, Start};
+use gateway::publish::{Kafka, Metrics, Publisher, Replicas, Start};
 use journal::cursor::Cursor;
 use journal::{Journal, Options, RealLayer};
 use schemas::{Boot, RecordKind, Text};
-use tests::eventually;
+use tests::DEADLINE;
 
 use crate::events::encode;
 use crate::kinds::Kind;
@@ -17,6 +17,8 @@ use crate::rates::{Rate, cpu_time};
 use crate::stand::{PARTITIONS, PREFIX, Stand};
 
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// A publisher that says after this that it does not publish is believed.
+const BEGINS_WITHIN: Duration = Duration::from_secs(10);
 /// A sync after so many, so that what waits for it is bounded.
 const SYNC_AFTER: u64 = 50_000;
 
@@ -27,8 +29,9 @@ pub(crate) async fn run(stand: &Stand, kind: Kind, numbers: Range<u64>) -> Rate 
     let records = numbers.end - numbers.start;
     eprintln!("writing a journal of {records} records");
     let journal = filled(&folder, kind, numbers).await;
+    // As they are: topics of this size would not be left to a broker that keeps only so much of them.
     let text = format!(
-        "bootstrap = \"{}\"\ntopic_prefix = \"{PREFIX}\"\npartitions = {PARTITIONS}\nreplication = 1\nmin_in_sync = 1",
+        "bootstrap = \"{}\"\ntopic_prefix = \"{PREFIX}\"\npartitions = {PARTITIONS}\nreplication = 1\nmin_in_sync = 1\ntopics = \"trust\"",
         stand.cluster.servers()
     );
     let kafka: Kafka = toml::from_str(&text).expect("settings");
@@ -44,14 +47,11 @@ pub(crate) async fn run(stand: &Stand, kind: Kind, numbers: Range<u64>) -> Rate 
     eprintln!("publishing {records} records");
     let (replicas, end) = (publisher.replicas(), journal.synced_end());
     let publishing = publisher.begin();
-    let first = eventually("the first record is acknowledged", async || {
-        let acked = replicas.acked();
-        (acked > 1).then_some(acked)
-    })
-    .await;
+    let first = first_acknowledged(&replicas).await;
     // This process does nothing else meanwhile.
     let (began, spent) = (Instant::now(), cpu_time(std::process::id()));
     while replicas.acked() < end {
+        assert_publishing(&replicas);
         tokio::time::sleep(LOOK_EVERY).await;
     }
     let (took, spent) = (
@@ -62,6 +62,32 @@ pub(crate) async fn run(stand: &Stand, kind: Kind, numbers: Range<u64>) -> Rate 
     drop(journal);
     std::fs::remove_dir_all(&folder).expect("a folder can be removed");
     Rate::of(end - first, took, spent)
+}
+
+/// Waits until the publisher has begun, and says where it is then.
+async fn first_acknowledged(replicas: &Replicas) -> u64 {
+    let began = Instant::now();
+    while replicas.acked() <= 1 {
+        // Brokers that have just started may be away for a moment.
+        if began.elapsed() > BEGINS_WITHIN {
+            assert_publishing(replicas);
+        }
+        assert!(
+            began.elapsed() < DEADLINE,
+            "VOID: no record is acknowledged: {}",
+            replicas.state()
+        );
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    replicas.acked()
+}
+
+fn assert_publishing(replicas: &Replicas) {
+    let state = replicas.state();
+    assert!(
+        !state.starts_with("not publishing"),
+        "VOID: the publisher is {state}"
+    );
 }
 
 /// A journal with these records, all synced.

@@ -29,15 +29,39 @@ impl Rate {
     }
 }
 
-/// The consumer's rate, and what the engine spent on a record, in microseconds: until all were committed, and on the merges that were
-/// left then.
+/// The consumer's rate, and what its parts and others spent on a record until all were committed, in microseconds of CPU.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Consumed {
     pub rate: Rate,
+    /// Of the consumer's, threads that fetch, unpack and hand out.
+    pub fetch_us: f64,
+    pub broker_us: f64,
     pub engine_us: f64,
+    /// Of the engine, on merges that were left then.
     pub merges_us: f64,
     /// Up to where everything is committed.
     pub committed: i64,
+}
+
+/// CPU that was spent so far.
+#[derive(Clone, Copy, Debug)]
+struct Spent {
+    consumer: Duration,
+    fetch: Duration,
+    broker: Duration,
+    engine: Duration,
+}
+
+impl Spent {
+    fn by(stand: &Stand, member: &Member) -> Self {
+        let is_fetching = |name: &str| name == "tg-group" || name.starts_with("rdk:");
+        Self {
+            consumer: cpu_time(member.pid()),
+            fetch: cpu_time_of_threads(member.pid(), is_fetching),
+            broker: cpu_time(stand.cluster.pid(1)),
+            engine: cpu_time(stand.engine_pid()),
+        }
+    }
 }
 
 /// Waits until everything that waits beyond `before` is committed. The time counts from the first commit on: before it the group forms.
@@ -47,24 +71,15 @@ pub(crate) async fn catch_up(
     records: u64,
     before: i64,
 ) -> Consumed {
-    let (consumer, engine) = (member.pid(), stand.engine_pid());
     let mut first = None;
     loop {
         let at = member.partitions().await;
         let committed: i64 = at.values().map(|at| at.committed).sum();
         let is_whole = at.len() == PARTITIONS as usize;
-        let now = || {
-            (
-                committed,
-                Instant::now(),
-                cpu_time(consumer),
-                cpu_time(engine),
-            )
-        };
         if is_whole && committed > before && first.is_none() {
-            first = Some(now());
+            first = Some((committed, Instant::now(), Spent::by(stand, member)));
         }
-        if let Some((at_first, began, consumer_spent, engine_spent)) = first
+        if let Some((at_first, began, before_all)) = first
             && is_whole
             && at.values().all(|at| at.committed == at.readable)
         {
@@ -75,13 +90,16 @@ pub(crate) async fn catch_up(
             );
             let done = (committed - at_first).unsigned_abs();
             let took = began.elapsed();
-            let (by_consumer, by_engine) = (cpu_time(consumer), cpu_time(engine));
+            let after = Spent::by(stand, member);
             merged(stand).await;
-            let merges = cpu_time(engine).saturating_sub(by_engine);
+            let merges = cpu_time(stand.engine_pid()).saturating_sub(after.engine);
+            let of = |part: fn(&Spent) -> Duration| part(&after).saturating_sub(part(&before_all));
             let a_record = |spent| Rate::of(done, took, spent).cpu_us;
             return Consumed {
-                rate: Rate::of(done, took, by_consumer.saturating_sub(consumer_spent)),
-                engine_us: a_record(by_engine.saturating_sub(engine_spent)),
+                rate: Rate::of(done, took, of(|spent| spent.consumer)),
+                fetch_us: a_record(of(|spent| spent.fetch)),
+                broker_us: a_record(of(|spent| spent.broker)),
+                engine_us: a_record(of(|spent| spent.engine)),
                 merges_us: a_record(merges),
                 committed,
             };
@@ -103,6 +121,21 @@ async fn merged(stand: &Stand) {
 /// CPU time of a process so far, its own and the kernel's for it.
 pub(crate) fn cpu_time(pid: u32) -> Duration {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    cpu_time_in(&text)
+}
+
+/// The same of its threads with such names, as many as still run.
+fn cpu_time_of_threads(pid: u32, is_meant: impl Fn(&str) -> bool) -> Duration {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let texts = threads.filter_map(|thread| {
+        let thread = thread.ok()?.path();
+        let name = std::fs::read_to_string(thread.join("comm")).ok()?;
+        is_meant(name.trim_end()).then(|| std::fs::read_to_string(thread.join("stat")).ok())?
+    });
+    texts.map(|text| cpu_time_in(&text)).sum()
+}
+
+fn cpu_time_in(text: &str) -> Duration {
     // Behind the name, which may hold blanks: fields 14 and 15 of proc(5), in ticks of 10 ms.
     let behind = text.rsplit_once(')').expect("a name in brackets").1;
     let ticks = behind.split_whitespace().skip(11).take(2);

@@ -145,6 +145,7 @@ impl Stand {
     pub(crate) async fn make_topics(&self) {
         let names = [
             (Self::topic(Topic::Usage), PARTITIONS),
+            (Self::topic(Topic::Admissions), PARTITIONS),
             (Self::topic(Topic::DeadLetters), 1),
             (Self::topic(Topic::Producers), 1),
         ];

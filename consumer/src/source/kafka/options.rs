@@ -8,8 +8,12 @@ use runtime::kafka::{Pairs, TokenFile};
 pub(crate) const REVOKE_BOUND: Duration = Duration::from_secs(10);
 /// A partition whose worker stopped is tried again after so long.
 pub(crate) const HALT_AGAIN: Duration = Duration::from_secs(30);
-/// A partition holds at most so much that was read and not taken; then it is paused.
-pub(crate) const QUEUE_BYTES: usize = 4 << 20;
+/// All partitions together hold about so much that was read and not taken: one that has its share is paused.
+const QUEUES_BYTES: usize = 48 << 20;
+/// The least share and the most. What the client library holds of a partition that is paused is fetched twice: less of it with a larger
+/// share.
+const LEAST_QUEUE_BYTES: usize = 2 << 20;
+const MOST_QUEUE_BYTES: usize = 16 << 20;
 /// All partitions together hold so much in the client library, in KiB. What it holds of a partition that is paused is thrown away and
 /// fetched again.
 const CLIENT_QUEUE_KIB: &str = "4096";
@@ -19,6 +23,11 @@ const QUEUE_BACKOFF_MS: &str = "5";
 const MAX_POLL_INTERVAL_MS: &str = "60000";
 /// The same for who also asks the store which numbers are there: longer than several such questions take at most.
 const MAX_LOOK_INTERVAL_MS: &str = "600000";
+
+/// What each of so many partitions may hold.
+pub(crate) fn queue_bytes(partitions: usize) -> usize {
+    (QUEUES_BYTES / partitions.max(1)).clamp(LEAST_QUEUE_BYTES, MOST_QUEUE_BYTES)
+}
 
 /// A member of a group.
 #[derive(Clone, Debug)]
@@ -124,6 +133,13 @@ mod tests {
     use runtime::kafka::Connection;
 
     use super::*;
+
+    #[test]
+    fn partitions_share_what_a_member_may_hold() {
+        let mib = [1, 3, 12, 48].map(|partitions| queue_bytes(partitions) >> 20);
+        assert_eq!(mib, [16, 16, 4, 2]);
+        assert_eq!(queue_bytes(0), MOST_QUEUE_BYTES);
+    }
 
     #[test]
     fn deadlines_follow_each_other_and_no_reader_is_sent_to_an_end() {

@@ -19,7 +19,7 @@ use super::callbacks::Callbacks;
 use super::client::{Keeping, record_of, shown};
 use super::group::{Shared, Work};
 use super::note::shard_of;
-use super::options::HALT_AGAIN;
+use super::options::{HALT_AGAIN, queue_bytes};
 use super::partition::KafkaPartition;
 use super::reason::with_reason;
 use super::sending::Sending;
@@ -30,6 +30,8 @@ use crate::order::{Delivered, Order};
 
 /// No question to the brokers waits for longer.
 const ASK: Duration = Duration::from_secs(5);
+/// No question that only wakes somebody.
+const WAKE: Duration = Duration::from_millis(500);
 /// The longest wait for a message.
 const POLL: Duration = Duration::from_millis(20);
 /// The most messages that are taken before the workers are told.
@@ -169,6 +171,7 @@ impl Owner {
 
     fn deliver(&self, partition: i32, record: super::super::Record) {
         let mut slots = self.consumer.context().slots.lock();
+        let most_bytes = queue_bytes(slots.len());
         let Some(slot) = slots.get_mut(&partition) else {
             return;
         };
@@ -190,7 +193,7 @@ impl Owner {
             }
         }
         slot.queue.push(record);
-        if slot.queue.is_full() {
+        if slot.queue.is_full(most_bytes) {
             self.pause(partition, slot);
         }
     }
@@ -224,9 +227,7 @@ impl Owner {
     }
 
     fn bounds(&self, partition: i32) -> Result<(i64, i64), String> {
-        let topic = &self.shared.kafka.topic;
-        let bounds = self.consumer.fetch_watermarks(topic, partition, ASK);
-        bounds.map_err(|error| shown(&error))
+        self.sending.bounds(partition, ASK)
     }
 
     /// Everything but messages.
@@ -235,8 +236,9 @@ impl Owner {
         let mut slots = callbacks.slots.lock();
         self.begin_new(&mut slots);
         let mut commits = Vec::new();
+        let most_bytes = queue_bytes(slots.len());
         for (partition, slot) in slots.iter_mut() {
-            self.advance(*partition, slot, now);
+            self.advance(*partition, slot, most_bytes, now);
             commits.extend(slot.queue.take_commit().map(|at| (*partition, at)));
         }
         // What is committed was freed by its worker, and lies here until this thread looks.
@@ -331,13 +333,13 @@ impl Owner {
         }
     }
 
-    fn advance(&self, partition: i32, slot: &mut Slot, now: Instant) {
+    fn advance(&self, partition: i32, slot: &mut Slot, most_bytes: usize, now: Instant) {
         if let Some(wanted) = slot.queue.take_wanted() {
             slot.stage = Stage::Seek(wanted);
         }
         match slot.stage {
             Stage::Seek(offset) => self.seek(partition, slot, offset),
-            Stage::Flowing if slot.is_paused && slot.queue.has_room_again() => {
+            Stage::Flowing if slot.is_paused && slot.queue.has_room_again(most_bytes) => {
                 self.resume(partition, slot);
             }
             // One that has lost its end would seem whole again as soon as it has grown.
@@ -379,6 +381,16 @@ impl Owner {
     fn resume(&self, partition: i32, slot: &mut Slot) {
         let resumed = self.consumer.resume(&self.list(partition));
         slot.is_paused = !self.noted(resumed);
+        if !slot.is_paused {
+            self.wake(partition);
+        }
+    }
+
+    /// The library's thread that fetches from a partition's broker may sleep for a second, and is not told of a partition that is read
+    /// again. A question wakes it.
+    fn wake(&self, partition: i32) {
+        let topic = &self.shared.kafka.topic;
+        drop(self.consumer.fetch_watermarks(topic, partition, WAKE));
     }
 
     fn noted(&self, result: KafkaResult<()>) -> bool {

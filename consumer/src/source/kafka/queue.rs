@@ -9,7 +9,6 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::super::{Read, Record, SourceError};
-use super::options::QUEUE_BYTES;
 
 /// One assignment of a partition.
 #[derive(Debug, Default)]
@@ -104,12 +103,14 @@ impl Queue {
         self.inner.lock().fed_at.unwrap_or_else(Instant::now)
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.inner.lock().bytes >= QUEUE_BYTES
+    /// Whether it holds all that it may.
+    pub(crate) fn is_full(&self, most_bytes: usize) -> bool {
+        self.inner.lock().bytes >= most_bytes
     }
 
-    pub(crate) fn has_room_again(&self) -> bool {
-        self.inner.lock().bytes < QUEUE_BYTES / 4
+    /// Whether it holds so much less that it is worth to go on.
+    pub(crate) fn has_room_again(&self, most_bytes: usize) -> bool {
+        self.inner.lock().bytes < most_bytes / 4
     }
 
     /// The worker reads from `offset` on.
@@ -178,22 +179,23 @@ mod tests {
 
     #[test]
     fn a_full_queue_has_room_again_once_most_of_it_is_taken() {
+        const MOST: usize = 4 << 20;
         let queue = Queue::default();
         let record = Record {
             offset: 0,
             kind: RecordKind::Usage,
-            bytes: vec![0; QUEUE_BYTES / 2 - size_of::<Read>()].into(),
+            bytes: vec![0; MOST / 2 - size_of::<Read>()].into(),
             stated: None,
             kept: None,
             replay_of: None,
         };
         queue.push(record.clone());
-        assert!(!queue.is_full() && !queue.has_room_again());
+        assert!(!queue.is_full(MOST) && !queue.has_room_again(MOST));
         queue.push(record);
-        assert!(queue.is_full());
+        assert!(queue.is_full(MOST));
         assert!(matches!(queue.pop(), Ok(Read::Record(_))));
         assert!(matches!(queue.pop(), Ok(Read::Record(_))));
-        assert!(queue.has_room_again());
+        assert!(queue.has_room_again(MOST));
         assert_eq!(queue.pop(), Ok(Read::CaughtUp));
         queue.push_lost(1, 3);
         queue.break_off("why".into());

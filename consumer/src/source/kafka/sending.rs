@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
@@ -159,6 +160,13 @@ impl Sending {
         Some(format!(
             "the sender of cuts and letters broke ({code}): {why}"
         ))
+    }
+
+    /// The first place that a partition keeps, and its end. Asked here, where no answer to the reader is in the way.
+    pub(crate) fn bounds(&self, partition: i32, at_most: Duration) -> Result<(i64, i64), String> {
+        let client = self.producer.client();
+        let bounds = client.fetch_watermarks(&self.topic, partition, at_most);
+        bounds.map_err(|error| shown(&error))
     }
 
     /// Appends a cut record to a partition. Does not wait.
