@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use simulator::TruthLog;
 
+use crate::gateways::Deaths;
 use crate::load::{self, Line, Load};
 use crate::pace::Pace;
 use crate::settle::{completeness, settle};
@@ -53,11 +54,11 @@ pub async fn run(size: &Size) -> Result<(), String> {
     let mut stack = Stack::start(size, provider(size.seed)).await;
     let started = Instant::now();
     let load = Arc::new(Load::new([stack.gateways[0].app, stack.gateways[1].app]));
-    let table = Table::default();
+    let (table, deaths) = (Table::default(), Deaths::default());
     let mut books = Provider::default();
     let truth = stack.simulator.truth();
     let clients = load::begin(&load, &mut size.chance(0));
-    let hurting = Box::pin(hurt(&mut stack, size, &load, &table));
+    let hurting = Box::pin(hurt(&mut stack, size, &load, (&table, &deaths)));
     let hurt = tokio::select! {
         hurt = hurting => hurt,
         never = take(&mut books, &truth, &load, &table, started) => match never {},
@@ -73,6 +74,7 @@ pub async fn run(size: &Size) -> Result<(), String> {
     books.take(&truth);
     let settled_in = started.elapsed();
     let mut verdict = judge::judge(&client, &book, load.numbers(), &books).await;
+    verdict.judge_refusals(&deaths);
     tables::judge(&client, &mut verdict).await;
     let complete = completeness(&stack).await;
     if let Err(said) = &complete {
@@ -89,7 +91,12 @@ pub async fn run(size: &Size) -> Result<(), String> {
 }
 
 /// All faults, of every kind beside the others.
-async fn hurt(stack: &mut Stack, size: &Size, load: &Arc<Load>, table: &Table) -> Result<(), Void> {
+async fn hurt(
+    stack: &mut Stack,
+    size: &Size,
+    load: &Arc<Load>,
+    (table, deaths): (&Table, &Deaths),
+) -> Result<(), Void> {
     let pace = Pace::new(size.requests, load.clone());
     let (servers, view) = (stack.cluster.servers(), stack.view());
     let ops = [stack.members[0].ops, stack.members[1].ops];
@@ -112,6 +119,7 @@ async fn hurt(stack: &mut Stack, size: &Size, load: &Arc<Load>, table: &Table) -
         number,
         load,
         table,
+        deaths,
     };
     let (of_one, of_two) = (faults(0), faults(full_disks));
     let lanes = [
