@@ -63,7 +63,7 @@ pub async fn run(size: &Size) -> Result<(), String> {
         hurt = hurting => hurt,
         never = take(&mut books, &truth, &load, &table, started) => match never {},
     };
-    hurt.map_err(|void| void.to_string())?;
+    let sent_again = hurt.map_err(|void| void.to_string())?;
     load.finish(size.requests);
     let book: Vec<Line> = tokio::select! {
         books = clients.join_all() => books.into_iter().flatten().collect(),
@@ -76,12 +76,25 @@ pub async fn run(size: &Size) -> Result<(), String> {
     let mut verdict = judge::judge(&client, &book, load.numbers(), &books).await;
     verdict.judge_refusals(&deaths);
     tables::judge(&client, &mut verdict).await;
+    let copies = tables::copies(&client).await;
+    if copies < sent_again {
+        verdict.fault("the tables", || {
+            format!("{sent_again} records were sent again, and the log's trail has {copies} copies")
+        });
+    }
     let complete = completeness(&stack).await;
     if let Err(said) = &complete {
         verdict.fault("completeness", || said.clone());
     }
     clock(&client, &table).await?;
-    let report = report(size, &load, &table, &client, (sent_in, settled_in)).await;
+    let surplus = tables::surplus(&client).await;
+    let report = report(
+        size,
+        &load,
+        &table,
+        (copies, surplus),
+        (sent_in, settled_in),
+    );
     println!("{report}\n{}\n{verdict}", complete.unwrap_or_default());
     if verdict.is_good() {
         Ok(())
@@ -90,13 +103,13 @@ pub async fn run(size: &Size) -> Result<(), String> {
     }
 }
 
-/// All faults, of every kind beside the others.
+/// All faults, of every kind beside the others. Gives how many usage records were sent again.
 async fn hurt(
     stack: &mut Stack,
     size: &Size,
     load: &Arc<Load>,
     (table, deaths): (&Table, &Deaths),
-) -> Result<(), Void> {
+) -> Result<u64, Void> {
     let pace = Pace::new(size.requests, load.clone());
     let (servers, view) = (stack.cluster.servers(), stack.view());
     let ops = [stack.members[0].ops, stack.members[1].ops];
@@ -157,7 +170,7 @@ async fn hurt(
         )
     };
     tokio::select! {
-        hurt = all => hurt.map(drop),
+        hurt = all => hurt.map(|(.., sent_again)| sent_again),
         never = pace.keep() => match never {},
     }
 }
@@ -200,16 +213,15 @@ async fn clock(client: &store::Client, table: &Table) -> Result<(), String> {
     Ok(())
 }
 
-async fn report(
+fn report(
     size: &Size,
     load: &Load,
     table: &Table,
-    client: &store::Client,
+    (copies, surplus): (u64, u64),
     (sent_in, settled_in): (Duration, Duration),
 ) -> String {
     let mut text = format!("chaos: {}\n{table}", size.again());
     let (requests, seconds) = (load.done(), sent_in.as_secs().max(1));
-    let (copies, surplus) = (tables::copies(client).await, tables::surplus(client).await);
     let written = writeln!(
         text,
         "{requests} requests in {seconds} s, {} a second under faults; all in the store after {} s; {copies} copies in the log \
