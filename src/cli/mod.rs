@@ -136,7 +136,7 @@ enum Command {
     Migrate(migrate::Migrate),
     /// What a deployment needs for so many events a second
     #[command(
-        after_help = "Examples:\n  tollgate sizing --events-per-second 1000000 --journal-bytes 2500 --kafka-bytes 400 --store-bytes 700\n  tollgate sizing --events-per-second 20000 --journal-bytes 2500 --kafka-bytes 400 --store-bytes 700 --kept-days 400 --format json"
+        after_help = "Examples:\n  tollgate sizing --events-per-second 1000000\n  tollgate sizing --events-per-second 20000 --kept-days 400 --format json\n  tollgate sizing --events-per-second 20000 --journal-bytes 2500 --kafka-bytes 400 --store-bytes 700   what you measured\n\nExit code 0 if it is printed, 2 if an input is wrong."
     )]
     Sizing(sizing::Sizing),
     /// Measure overhead, latency and memory against the simulator, and compare with what was recorded
