@@ -131,7 +131,7 @@ enum Command {
     Simulate(simulate::Simulate),
     /// Bring the store's tables up to this version
     #[command(
-        after_help = "Examples:\n  tollgate migrate --config tollgate.toml\n  tollgate migrate --print\n  tollgate migrate --print --cluster main > cluster.sql"
+        after_help = "Examples:\n  tollgate migrate --config tollgate.toml\n  tollgate migrate --print\n  tollgate migrate --print --cluster main > cluster.sql\n\nExit code 0 if the tables are of this version now, or the statements are printed; 1 if the store is away or refuses one."
     )]
     Migrate(migrate::Migrate),
     /// What a deployment needs for so many events a second
