@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the program of the last draft of the wire, tagged v0.1.0-draft, from this repository's history: the other side of the
+# Builds the program of the last draft of the wire, a commit without a tag, from this repository's history: the other side of the
 # tests of a rolling upgrade. It must not touch this tree, or what was built of it. Prints the program's path on success.
 #
 #   draft.sh TARGET_DIR   where this tree is built: other people's crates are taken from there, or built there for both
@@ -40,7 +40,7 @@ if [[ -x $program && -f $stamp && $(<"$stamp") == "$commit" ]]; then
   exit 0
 fi
 in_history || fetch_it
-in_history || fail "commit $commit (v0.1.0-draft) is neither in this clone nor at its remote: fetch the whole history (git fetch --unshallow), or name a built program with TOLLGATE_DRAFT=path"
+in_history || fail "commit $commit (the last draft) is neither in this clone nor at its remote: fetch the whole history (git fetch --unshallow), or name a built program with TOLLGATE_DRAFT=path"
 
 say "building the last draft of the wire, ${commit:0:12}, into $draft (once)"
 rm -rf -- "$draft/source"

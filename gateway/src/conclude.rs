@@ -241,6 +241,8 @@ pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageE
         finish_reason: name(&facts.found.finish_reason),
         attempts,
         response_bytes: i64::try_from(facts.response_bytes).unwrap_or(i64::MAX),
+        // Its admission missed the level; what becomes of this record nobody knows yet.
+        durability_degraded: facts.ending == Ending::NotRecorded,
         ..open
     }
 }

@@ -475,6 +475,14 @@ fn several_models_are_several_lines_and_what_the_provider_charges_is_kept_apart(
 }
 
 #[test]
+fn only_a_request_whose_admission_missed_its_promise_is_marked() {
+    let is_marked = |ending| Case::new(ending, 0, None).conclude().durability_degraded;
+    assert!(is_marked(Ending::NotRecorded));
+    let others = [Ending::Completed, Ending::Drained, Ending::NeverCalled];
+    assert!(!others.into_iter().any(is_marked));
+}
+
+#[test]
 fn pictures_sound_and_moderations_are_never_counted_by_a_tokenizer() {
     for api in [Api::Images, Api::Audio, Api::Moderations] {
         let call = Call {

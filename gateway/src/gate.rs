@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response};
-use journal::Ticket;
+use journal::{AppendError, Ticket};
 use schemas::name::Text;
 use schemas::{Api, Clock, EventId, Outcome, ProducerState, UsageEvent};
 use tokio::sync::Semaphore;
@@ -137,44 +137,54 @@ impl Gate {
         event: UsageEvent,
         trace: Option<&TraceContext>,
     ) -> Option<Ticket> {
-        match self.ledger.refuse(event.clone()) {
-            Ok(ticket) => {
-                self.refusal_is_written(&event, trace);
-                Some(ticket)
-            }
-            Err(error) => {
-                tracing::warn!(%error, "refusal folded");
-                self.strangers.fold(peer, event);
-                None
-            }
+        let written = self.ledger.refuse(event.clone());
+        let ticket = self.refusal_is_written(&event, written, trace);
+        if ticket.is_none() {
+            self.strangers.fold(peer, event);
         }
+        ticket
     }
 
     /// Writes what was folded since the last time.
     pub fn flush_strangers(&self) {
-        for (peer, event) in self.strangers.flush() {
-            drop(self.write_refusal(peer, event, None));
+        self.strangers.flush(|event| {
+            let written = self.ledger.refuse(event.clone());
+            self.refusal_is_written(event, written, None).is_some()
+        });
+    }
+
+    /// Writes what is still folded at the end. There is no later flush, so it does not wait for room in the refusals' lane.
+    pub fn write_last_strangers(&self) {
+        self.strangers.flush(|event| {
+            let written = self.ledger.record(event.clone());
+            self.refusal_is_written(event, written, None).is_some()
+        });
+    }
+
+    /// Counts what the journal has not taken to the last: nobody writes it any more.
+    pub fn give_up_strangers(&self) {
+        let count = self.strangers.give_up();
+        if count > 0 {
+            self.metrics.unrecorded_refusals.inc_by(count);
+            tracing::error!(count, "folded refusals are given up: they are in no record");
         }
     }
 
-    fn refusal_is_written(&self, event: &UsageEvent, trace: Option<&TraceContext>) {
+    fn refusal_is_written(
+        &self,
+        event: &UsageEvent,
+        written: Result<Ticket, AppendError>,
+        trace: Option<&TraceContext>,
+    ) -> Option<Ticket> {
+        let ticket = written
+            .inspect_err(|error| tracing::warn!(%error, count = event.count, "refusal folded"))
+            .ok()?;
         self.tell(event, trace, &[]);
         if event.count > 1 {
             let count = u64::try_from(event.count).unwrap_or(0);
             self.metrics.folded_refusals.inc_by(count);
         }
-    }
-
-    /// Writes what is still folded at the end. There is no later flush, so it does not wait for room in the refusals' lane.
-    pub fn write_last_strangers(&self) {
-        for (_, event) in self.strangers.flush() {
-            match self.ledger.record(event.clone()) {
-                Ok(_) => self.refusal_is_written(&event, None),
-                Err(error) => {
-                    tracing::error!(%error, count = event.count, "folded refusals not recorded");
-                }
-            }
-        }
+        Some(ticket)
     }
 
     /// Tells the log and the trace of a closed record; neither is asked whether it may be closed.

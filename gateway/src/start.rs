@@ -154,6 +154,7 @@ pub async fn prepare(mut start: Start, registry: &mut Registry) -> Result<Prepar
     let orphans = close_orphans(&ledger, start.clock.as_ref(), &settled)?;
     metrics.orphans.inc_by(orphans as u64);
     let unkept = metrics.unkept_forms.clone();
+    let waiting_refusals = metrics.waiting_refusals.clone();
     let upstream = Upstream::new(connect_timeout(&settings), metrics.clone());
     let gate = Gate {
         ledger,
@@ -173,7 +174,7 @@ pub async fn prepare(mut start: Start, registry: &mut Registry) -> Result<Prepar
         hurry: CancellationToken::new(),
         runtime: tokio::runtime::Handle::current(),
         upstream: upstream.map_err(StartError::Client)?,
-        strangers: Strangers::default(),
+        strangers: Strangers::new(waiting_refusals),
         backends: Backends::default(),
         tracer: start.tracer,
         replicas: publisher.as_ref().map(Publisher::replicas),
@@ -403,6 +404,9 @@ impl Running {
         }
         self.gate.write_last_strangers();
         self.gate.ledger.settle_rest(LAST_WORDS).await;
+        // The disk may have come back meanwhile.
+        self.gate.write_last_strangers();
+        self.gate.give_up_strangers();
         self.gate.say(ProducerState::Closed);
         if let Err(error) = self.gate.ledger.journal().sync_now().await {
             tracing::error!(%error, "the journal could not be synced");
@@ -412,3 +416,7 @@ impl Running {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "start_tests.rs"]
+mod tests;

@@ -24,12 +24,12 @@ use crate::ledger;
 pub enum Dlq {
     /// Records that nobody could read, a line each
     #[command(
-        after_help = "Examples:\n  tollgate dlq list\n  tollgate dlq list --reason malformed --since 24h --format csv"
+        after_help = "Examples:\n  tollgate dlq list\n  tollgate dlq list --reason malformed --since 24h --format csv\n\nExit code 0 whether there are any or not, 1 if they can not be read."
     )]
     List(ListArgs),
     /// One of them: why, where it stood, its headers, its bytes
     #[command(
-        after_help = "Examples:\n  tollgate dlq show 0a1b2c3d-3-17\n  tollgate dlq show 0a1b2c3d-3-17 --to record.json   its bytes, to be mended\n\nWhat looks like a credential is not printed; the file has every byte."
+        after_help = "Examples:\n  tollgate dlq show 0a1b2c3d-3-17\n  tollgate dlq show 0a1b2c3d-3-17 --to record.json   its bytes, to be mended\n\nWhat looks like a credential is not printed; the file has every byte. Exit code 1 if there is no such letter."
     )]
     Show(ShowArgs),
     /// Put records back at the end of the usage topic, from where they go the usual way

@@ -17,7 +17,7 @@ pub enum JournalCommand {
     Inspect(Inspect),
     /// Publish a journal that no gateway has open to Kafka, whole; what is there already becomes copies that readers collapse
     #[command(
-        after_help = "Examples:\n  tollgate journal publish /mnt/saved/journal --config tollgate.toml\n\nThe file names the brokers in `[log] kafka`; nothing else of it is used. Exit code 1 if anything is damaged."
+        after_help = "Examples:\n  tollgate journal publish /mnt/saved/journal --config tollgate.toml\n\nThe file names the brokers in `[log] kafka`; nothing else of it is used.\n\nA request that was running when its gateway died has no record yet: a gateway that starts on the journal\nmakes one, as `unknown`. Then publish again.\n\nExit code 1 if anything is damaged, or a request is open."
     )]
     Publish(Publish),
 }
@@ -87,7 +87,7 @@ impl Kind {
 }
 
 impl JournalCommand {
-    /// Prints or publishes; the exit code says whether anything is damaged.
+    /// Prints or publishes; the exit code says whether anything is damaged or open.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Inspect(inspect) => inspect.run(),
@@ -116,7 +116,15 @@ impl Publish {
             "{} usage records and {} signs of life published, {} requests without an outcome, {} places damaged",
             published.usage, published.lives, published.open, published.damaged
         );
-        Ok(ExitCode::from(u8::from(published.damaged > 0)))
+        if published.open > 0 {
+            let s = if published.open == 1 { "" } else { "s" };
+            eprintln!(
+                "tollgate: start a gateway on it to close {} request{s}: Kafka has no record of what was open",
+                published.open
+            );
+        }
+        let is_whole = published.damaged == 0 && published.open == 0;
+        Ok(ExitCode::from(u8::from(!is_whole)))
     }
 }
 

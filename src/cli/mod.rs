@@ -131,12 +131,12 @@ enum Command {
     Simulate(simulate::Simulate),
     /// Bring the store's tables up to this version
     #[command(
-        after_help = "Examples:\n  tollgate migrate --config tollgate.toml\n  tollgate migrate --print\n  tollgate migrate --print --cluster main > cluster.sql"
+        after_help = "Examples:\n  tollgate migrate --config tollgate.toml\n  tollgate migrate --print\n  tollgate migrate --print --cluster main > cluster.sql\n\nExit code 0 if the tables are of this version now, or the statements are printed; 1 if the store is away or refuses one."
     )]
     Migrate(migrate::Migrate),
     /// What a deployment needs for so many events a second
     #[command(
-        after_help = "Examples:\n  tollgate sizing --events-per-second 1000000 --journal-bytes 2500 --kafka-bytes 400 --store-bytes 700\n  tollgate sizing --events-per-second 20000 --journal-bytes 2500 --kafka-bytes 400 --store-bytes 700 --kept-days 400 --format json"
+        after_help = "Examples:\n  tollgate sizing --events-per-second 1000000\n  tollgate sizing --events-per-second 20000 --kept-days 400 --format json\n  tollgate sizing --events-per-second 20000 --journal-bytes 2500 --kafka-bytes 400 --store-bytes 700   what you measured\n\nExit code 0 if it is printed, 2 if an input is wrong."
     )]
     Sizing(sizing::Sizing),
     /// Measure overhead, latency and memory against the simulator, and compare with what was recorded

@@ -195,3 +195,30 @@ fn table(sized: &Sized) -> String {
         sized.inputs.events_per_second,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Asked {
+        #[command(flatten)]
+        sizing: Sizing,
+    }
+
+    #[test]
+    fn the_document_shows_what_the_command_prints() {
+        let document = include_str!("../../docs/deployment.md");
+        let asked = Asked::parse_from(["sizing", "--events-per-second", "1000000"]);
+        let inputs = asked.sizing.inputs().unwrap();
+        let figures = size(&inputs);
+        let printed = table(&Sized { inputs, figures });
+        let is_shown = document.contains(&format!("```\n{printed}```"));
+        assert!(
+            is_shown,
+            "bench/*.toml were recorded anew: put this into docs/deployment.md\n{printed}"
+        );
+    }
+}

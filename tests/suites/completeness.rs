@@ -265,7 +265,7 @@ fn statement(arguments: &[&str]) -> Output {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_is_made_once_and_checked_by_nothing_but_its_key() {
-    let stack = Stack::start(Setup::default()).await;
+    let mut stack = Stack::start(Setup::default()).await;
     calls(&stack, "stated", 3).await;
     drop(stack.settled().await);
     let folder = tempfile::tempdir().expect("a scratch directory");
@@ -328,4 +328,59 @@ async fn a_statement_is_made_once_and_checked_by_nothing_but_its_key() {
         Some(2)
     );
     assert_eq!(statement(&[]).status.code(), Some(2));
+
+    let corrected = path("corrected");
+    let correct = [&issue[..5], &["--corrects", &stated, "--out", &corrected]].concat();
+    lose_a_record(&mut stack).await;
+    let issued = run(&correct, &stack.config_path()).await;
+    assert_eq!(issued.code, Some(1), "{}{}", issued.err, issued.out);
+    let signed = ["verify", &corrected, "--public-key", &public];
+    let checked = statement(&[&signed[..], &["--format", "json"]].concat());
+    assert!(checked.status.success(), "{checked:?}");
+    let document = serde_json::from_slice(&checked.stdout).expect("what is signed");
+    names_the_lost_one(&stack, &document);
+}
+
+/// The day is over, and a record of it is gone.
+async fn lose_a_record(stack: &mut Stack) {
+    end_the_day(stack).await;
+    let engine = stack.own_engine().await;
+    let writer = engine.client(User::Writer, store::DATABASE);
+    for table in ["audit_log", "usage_events"] {
+        let sql = format!("DELETE FROM {table} WHERE producer_seq = 1");
+        writer.statement(&sql).execute().await.expect("a deletion");
+    }
+    engine.stop().await;
+}
+
+fn names_the_lost_one(stack: &Stack, document: &Value) {
+    assert_eq!(document["status"], "final", "{document:#}");
+    assert_eq!(document["completeness"], "incomplete", "{document:#}");
+    assert_eq!(document["totals"]["missing"], 1, "{document:#}");
+    let boots = document["boots"].as_array().expect("starts");
+    let lacks = |boot: &&Value| boot["missing"] != 0;
+    let lacking: Vec<_> = boots.iter().filter(lacks).collect();
+    let [boot] = lacking[..] else {
+        panic!("one start lacks a record: {document:#}");
+    };
+    let written = &stack.journal().events[0];
+    assert_eq!(boot["producer"], written.producer.as_str());
+    assert_eq!(boot["boot"], written.boot.to_string());
+    assert_eq!(boot["gaps"], serde_json::json!([{"first": 1, "last": 1}]));
+}
+
+/// Ends the day of what was written: a start whose clock is more than a day ahead says so.
+async fn end_the_day(stack: &mut Stack) {
+    stack.terminate().await;
+    stack.start_again(Some("clock:90000"));
+    stack.ready().await;
+    let tomorrow = runtime::clock::now_us() / 1_000_000 + 86_400;
+    let reader = stack.engine(User::Reader).await;
+    eventually("a gateway speaks after the day", async || {
+        let sql = "SELECT toInt64(toUnixTimestamp(max(clock))) FROM producer_log WHERE kind = 'heartbeat'";
+        let newest: Vec<i64> = reader.fetch_all(sql).await.ok()?;
+        (*newest.first()? > tomorrow).then_some(())
+    })
+    .await;
+    stack.terminate().await;
 }

@@ -58,6 +58,10 @@ pub struct Metrics {
     pub drains: Gauge,
     /// Outcomes that the journal has not taken yet and that are tried again.
     pub waiting_outcomes: Gauge,
+    /// Refusals that are folded and in no record yet.
+    pub waiting_refusals: Gauge,
+    /// Folded refusals that a stop gave up: the journal did not take them.
+    pub unrecorded_refusals: Counter,
     /// Outcomes that the journal did not take and that are given up.
     pub unrecorded_outcomes: Counter,
     /// Requests whose guard was dropped without an outcome; an alarm.
@@ -100,6 +104,8 @@ impl Metrics {
             connections: Gauge::default(),
             drains: Gauge::default(),
             waiting_outcomes: Gauge::default(),
+            waiting_refusals: Gauge::default(),
+            unrecorded_refusals: Counter::default(),
             unrecorded_outcomes: Counter::default(),
             dropped_without_outcome: Counter::default(),
             folded_refusals: Counter::default(),

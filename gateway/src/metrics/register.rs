@@ -19,6 +19,7 @@ impl Metrics {
         self.register_requests(registry);
         self.register_deployments(registry);
         self.register_tenants(registry);
+        self.register_state(registry);
         self.register_process(registry);
     }
 
@@ -172,7 +173,7 @@ impl Metrics {
         );
     }
 
-    fn register_process(&self, registry: &mut Registry) {
+    fn register_state(&self, registry: &mut Registry) {
         registry.register(
             "open_requests",
             "requests admitted and not closed",
@@ -193,6 +194,14 @@ impl Metrics {
             "outcomes that the journal has not taken yet; they are tried again each second",
             self.waiting_outcomes.clone(),
         );
+        registry.register(
+            "waiting_refusals",
+            "refusals that are folded and in no record yet; they are written each second",
+            self.waiting_refusals.clone(),
+        );
+    }
+
+    fn register_process(&self, registry: &mut Registry) {
         let mut counter = |name: &str, help: &str, counter: &Counter| {
             registry.register(name, help, counter.clone());
         };
@@ -210,6 +219,11 @@ impl Metrics {
             "unrecorded_outcomes",
             "outcomes that were given up because the journal did not take them; any is an alarm",
             &self.unrecorded_outcomes,
+        );
+        counter(
+            "unrecorded_refusals",
+            "folded refusals that a stop gave up because the journal did not take them; any is an alarm",
+            &self.unrecorded_refusals,
         );
         counter(
             "dropped_without_outcome",

@@ -9,9 +9,10 @@ use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{DeliveryResult, OwnedMessage};
+use rdkafka::message::{DeliveryResult, Headers as _, OwnedMessage};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientConfig, ClientContext, Message, Offset, TopicPartitionList};
+use schemas::{RecordKind, topics};
 
 use crate::pace::Lane;
 use crate::patience::eventually;
@@ -22,14 +23,15 @@ const COPIES: &str = "topic: copies, shuffled, to any partition";
 const ASK: Duration = Duration::from_secs(5);
 const DELIVERY: Duration = Duration::from_mins(3);
 
-/// Sends copies, so many times; gives how many records were sent.
+/// Sends copies, so many times; gives how many usage records were sent.
 pub async fn send(
     servers: String,
     (times, each): (usize, i64),
     lane: Lane<'_>,
     table: &Table,
     mut rng: StdRng,
-) -> Result<(), Void> {
+) -> Result<u64, Void> {
+    let mut usage = 0;
     for _ in 0..times {
         lane.next().await;
         let seed = rng.random();
@@ -41,6 +43,7 @@ pub async fn send(
             (!read.is_empty()).then_some(read)
         })
         .await;
+        usage += records.iter().filter(|record| is_usage(record)).count() as u64;
         let (servers, mut dice) = (servers.clone(), StdRng::seed_from_u64(seed));
         let sending = tokio::task::spawn_blocking(move || again(&servers, records, &mut dice));
         let sent = sending.await.expect("no panic");
@@ -51,7 +54,14 @@ pub async fn send(
         );
         lane.done();
     }
-    Ok(())
+    Ok(usage)
+}
+
+/// Cuts lie in the topic too.
+fn is_usage(record: &OwnedMessage) -> bool {
+    let wanted = RecordKind::Usage.type_name().as_bytes();
+    let mut headers = record.headers().into_iter().flat_map(|all| all.iter());
+    headers.any(|header| header.key == topics::CE_TYPE && header.value == Some(wanted))
 }
 
 /// Some of each partition.

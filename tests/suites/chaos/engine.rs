@@ -1,17 +1,19 @@
 //! What is done to the store: killed at any moment, and away for long.
 
-use rand::RngExt as _;
-use rand::rngs::StdRng;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use tests::partitions;
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+
+use tests::{At, partitions};
 use tokio::net::TcpStream;
 
 use crate::load::Load;
 use crate::pace::Lane;
 use crate::patience::eventually;
 use crate::size::Size;
-use crate::stack::Engine;
+use crate::stack::{Engine, PARTITIONS};
 use crate::table::{Table, Void};
 
 const KILL: &str = "engine: kill -9";
@@ -59,20 +61,27 @@ impl Hurt<'_> {
     }
 
     async fn away(&mut self, size: &Size) -> Result<(), Void> {
-        let before = self.lag().await;
+        let before = eventually("the consumers have all partitions", async || {
+            let at = self.partitions().await;
+            (at.len() == PARTITIONS).then_some(at)
+        })
+        .await;
         self.engine.process.kill(AWAY)?;
         if TcpStream::connect(self.engine.address).await.is_ok() {
             let why = "somebody still listens where the engine did".to_owned();
             return Err(Void { fault: AWAY, why });
         }
         tokio::time::sleep(size.away).await;
-        let after = eventually("the consumers' lag rises", async || {
-            let after = self.lag().await;
-            (after > before).then_some(after)
+        // A partition that moves meanwhile begins when the store is back: those are compared that are read.
+        let (places, before, after) = eventually("the consumers' lag rises", async || {
+            let at = self.partitions().await;
+            let before = at.keys().filter_map(|partition| before.get(partition));
+            let (before, after) = (lag(before), lag(at.values()));
+            (after > before).then_some((at.len(), before, after))
         })
         .await;
         let seen = format!(
-            "{} s; lag rose from {before} to {after} places",
+            "{} s; lag of {places} of {PARTITIONS} partitions rose from {before} to {after} places",
             size.away.as_secs()
         );
         self.table.bit(AWAY, seen);
@@ -85,16 +94,21 @@ impl Hurt<'_> {
         self.engine.client().await;
     }
 
-    /// Places that can be read and are not in the store.
-    async fn lag(&self) -> i64 {
-        let mut lag = 0;
+    /// Where the partitions stand that some member reads; who has lost one may still show it.
+    async fn partitions(&self) -> BTreeMap<i32, At> {
+        let mut all = BTreeMap::new();
         for member in self.members {
-            let at = partitions(member).await;
-            lag += at
-                .values()
-                .map(|at| at.readable - at.committed)
-                .sum::<i64>();
+            for (partition, at) in partitions(member).await {
+                let known = all.entry(partition).or_insert(at);
+                known.committed = known.committed.max(at.committed);
+                known.readable = known.readable.max(at.readable);
+            }
         }
-        lag
+        all
     }
+}
+
+/// Places that can be read and are not in the store.
+fn lag<'a>(at: impl Iterator<Item = &'a At>) -> i64 {
+    at.map(|at| at.readable - at.committed).sum()
 }

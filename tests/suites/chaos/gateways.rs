@@ -1,6 +1,9 @@
 //! What is done to a gateway: killed at any moment, killed between an acknowledgement and the cursor that remembers it, its
 //! disk full.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
@@ -15,6 +18,8 @@ const KILL: &str = "gateway: kill -9";
 const ACK_CURSOR: &str = "gateway: killed between ack and cursor";
 const POINT: &str = "publisher.between_ack_and_cursor";
 const FULL: &str = "gateway: disk full";
+/// A gateway that does not say within this time what it has folded is not serving yet.
+const ASK: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy)]
 enum Fault {
@@ -36,6 +41,30 @@ impl Faults {
     }
 }
 
+/// Deaths of gateways, and the refusals that they had folded and not written.
+#[derive(Debug, Default)]
+pub struct Deaths {
+    count: AtomicU64,
+    forgotten: AtomicU64,
+}
+
+impl Deaths {
+    fn add(&self, forgotten: u64) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.forgotten.fetch_add(forgotten, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Refusals that were forgotten with them, at most.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten.load(Ordering::Relaxed)
+    }
+}
+
 /// A gateway's faults.
 pub struct Hurt<'a> {
     pub gateway: &'a mut Gateway,
@@ -43,6 +72,7 @@ pub struct Hurt<'a> {
     pub number: usize,
     pub load: &'a Load,
     pub table: &'a Table,
+    pub deaths: &'a Deaths,
 }
 
 impl Hurt<'_> {
@@ -87,21 +117,33 @@ impl Hurt<'_> {
         .await;
     }
 
+    /// What it has folded and not written. Its disk is not full when it is killed: from here on that can only become less.
+    async fn folded(&self) -> u64 {
+        let asked = tokio::time::timeout(ASK, self.gateway.metric("waiting_refusals")).await;
+        match asked {
+            Ok(Some(waiting)) => format!("{waiting}").parse().expect("a whole number"),
+            _ => 0,
+        }
+    }
+
     async fn kill(&mut self, rng: &mut StdRng) -> Result<(), Void> {
         self.well().await;
         self.answers(rng.random_range(1..100)).await;
+        self.deaths.add(self.folded().await);
         let seen = self.gateway.process.kill(KILL)?;
         self.table.bit(KILL, seen);
         Ok(())
     }
 
     async fn ack_cursor(&mut self, rng: &mut StdRng) -> Result<(), Void> {
+        self.deaths.add(self.folded().await);
         self.gateway.process.kill(ACK_CURSOR)?;
         let times = rng.random_range(1..4);
         self.gateway
             .process
             .start(Some(&format!("{POINT}:{times}")));
         let seen = self.gateway.process.dies(ACK_CURSOR).await?;
+        self.deaths.add(0);
         self.table.bit(ACK_CURSOR, seen);
         Ok(())
     }

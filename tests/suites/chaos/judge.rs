@@ -8,6 +8,7 @@ use simulator::load::Outcome as Seen;
 use store::Client;
 use tests::KEYS;
 
+use crate::gateways::Deaths;
 use crate::load::{Line, number_of};
 use crate::truth::{Provider, Truth};
 
@@ -23,20 +24,26 @@ pub struct Verdict {
     pub events: u64,
     /// Events by outcome.
     pub outcomes: BTreeMap<String, u64>,
-    /// Numbers that nobody heard of: the client never got through.
+    /// Numbers that have neither an answer nor an event: their clients did not get through, or left.
     pub unheard: u64,
     /// Refused for want of room, each or together with others counted.
-    pub refused: Refused,
+    refused: Refused,
     faults: BTreeMap<&'static str, (u64, Vec<String>)>,
 }
 
-/// Answers 503 without a record of their own, and what counted records stand for beyond one.
+/// Refusals without a record of their own, and what counted records stand for beyond one.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Refused {
-    /// As clients saw them.
-    pub unrecorded: u64,
+struct Refused {
+    /// Answers 503, as clients saw them.
+    unrecorded: u64,
     /// As records count them.
-    pub folded: u64,
+    folded: u64,
+    /// Of no record and of no answer: their clients left, or the gateway went. Some may have been refused.
+    unanswered: u64,
+    /// What gateways had folded when they died.
+    forgotten: u64,
+    /// Their deaths.
+    deaths: u64,
 }
 
 /// A row of the set.
@@ -137,6 +144,17 @@ impl Verdict {
         }
     }
 
+    /// Holds the refusals that clients saw against those that records count: no record counts one that was not, and none is in no
+    /// record but what a gateway had in memory when it was killed.
+    pub fn judge_refusals(&mut self, deaths: &Deaths) {
+        self.refused.deaths = deaths.count();
+        self.refused.forgotten = deaths.forgotten();
+        let refused = self.refused;
+        if let Some(fault) = refused.fault() {
+            self.fault(fault, || format!("{refused:?}"));
+        }
+    }
+
     fn take(
         &mut self,
         event: &Event<'_>,
@@ -177,7 +195,30 @@ impl Verdict {
             self.fault("lost: it was answered", || format!("{line:?}"));
         } else {
             self.unheard += 1;
+            self.refused.unanswered += u64::from(line.seen != Seen::NotConnected);
         }
+    }
+}
+
+impl Refused {
+    fn fault(self) -> Option<&'static str> {
+        if self.folded > self.unrecorded + self.unanswered {
+            return Some("refusals are counted that were not");
+        }
+        let is_lost = self.unrecorded > self.folded + self.forgotten;
+        is_lost.then_some("lost: refusals that no gateway died with")
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let difference = i128::from(self.unrecorded) - i128::from(self.folded);
+        write!(
+            f,
+            "{} answers 503 have no record of their own, records count {} beside their own: {difference} apart, after {} deaths of \
+             gateways that had {} in memory, {} requests without an answer beside them",
+            self.unrecorded, self.folded, self.deaths, self.forgotten, self.unanswered
+        )
     }
 }
 
@@ -241,7 +282,7 @@ impl fmt::Display for Verdict {
         )?;
         writeln!(
             f,
-            "{} never reached a gateway; {:?}",
+            "{} never got an answer, and have no event\n{}",
             self.unheard, self.refused
         )?;
         for (kind, (count, shown)) in &self.faults {
@@ -252,4 +293,25 @@ impl fmt::Display for Verdict {
         }
         Ok(())
     }
+}
+
+#[test]
+fn a_refusal_more_or_less_than_there_may_be_is_a_fault() {
+    let refused = Refused {
+        unrecorded: 10,
+        folded: 8,
+        unanswered: 3,
+        forgotten: 2,
+        deaths: 1,
+    };
+    assert_eq!(refused.fault(), None);
+    for folded in [7, 14] {
+        let refused = Refused { folded, ..refused };
+        assert!(refused.fault().is_some(), "{refused:?}");
+    }
+    let undying = Refused {
+        forgotten: 0,
+        ..refused
+    };
+    assert!(undying.fault().is_some(), "{undying:?}");
 }

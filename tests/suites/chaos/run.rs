@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use simulator::TruthLog;
 
+use crate::gateways::Deaths;
 use crate::load::{self, Line, Load};
 use crate::pace::Pace;
 use crate::settle::{completeness, settle};
@@ -53,16 +54,16 @@ pub async fn run(size: &Size) -> Result<(), String> {
     let mut stack = Stack::start(size, provider(size.seed)).await;
     let started = Instant::now();
     let load = Arc::new(Load::new([stack.gateways[0].app, stack.gateways[1].app]));
-    let table = Table::default();
+    let (table, deaths) = (Table::default(), Deaths::default());
     let mut books = Provider::default();
     let truth = stack.simulator.truth();
     let clients = load::begin(&load, &mut size.chance(0));
-    let hurting = Box::pin(hurt(&mut stack, size, &load, &table));
+    let hurting = Box::pin(hurt(&mut stack, size, &load, (&table, &deaths)));
     let hurt = tokio::select! {
         hurt = hurting => hurt,
         never = take(&mut books, &truth, &load, &table, started) => match never {},
     };
-    hurt.map_err(|void| void.to_string())?;
+    let sent_again = hurt.map_err(|void| void.to_string())?;
     load.finish(size.requests);
     let book: Vec<Line> = tokio::select! {
         books = clients.join_all() => books.into_iter().flatten().collect(),
@@ -73,13 +74,27 @@ pub async fn run(size: &Size) -> Result<(), String> {
     books.take(&truth);
     let settled_in = started.elapsed();
     let mut verdict = judge::judge(&client, &book, load.numbers(), &books).await;
+    verdict.judge_refusals(&deaths);
     tables::judge(&client, &mut verdict).await;
+    let copies = tables::copies(&client).await;
+    if copies < sent_again {
+        verdict.fault("the tables", || {
+            format!("{sent_again} records were sent again, and the log's trail has {copies} copies")
+        });
+    }
     let complete = completeness(&stack).await;
     if let Err(said) = &complete {
         verdict.fault("completeness", || said.clone());
     }
     clock(&client, &table).await?;
-    let report = report(size, &load, &table, &client, (sent_in, settled_in)).await;
+    let surplus = tables::surplus(&client).await;
+    let report = report(
+        size,
+        &load,
+        &table,
+        (copies, surplus),
+        (sent_in, settled_in),
+    );
     println!("{report}\n{}\n{verdict}", complete.unwrap_or_default());
     if verdict.is_good() {
         Ok(())
@@ -88,8 +103,13 @@ pub async fn run(size: &Size) -> Result<(), String> {
     }
 }
 
-/// All faults, of every kind beside the others.
-async fn hurt(stack: &mut Stack, size: &Size, load: &Arc<Load>, table: &Table) -> Result<(), Void> {
+/// All faults, of every kind beside the others. Gives how many usage records were sent again.
+async fn hurt(
+    stack: &mut Stack,
+    size: &Size,
+    load: &Arc<Load>,
+    (table, deaths): (&Table, &Deaths),
+) -> Result<u64, Void> {
     let pace = Pace::new(size.requests, load.clone());
     let (servers, view) = (stack.cluster.servers(), stack.view());
     let ops = [stack.members[0].ops, stack.members[1].ops];
@@ -112,6 +132,7 @@ async fn hurt(stack: &mut Stack, size: &Size, load: &Arc<Load>, table: &Table) -
         number,
         load,
         table,
+        deaths,
     };
     let (of_one, of_two) = (faults(0), faults(full_disks));
     let lanes = [
@@ -149,7 +170,7 @@ async fn hurt(stack: &mut Stack, size: &Size, load: &Arc<Load>, table: &Table) -
         )
     };
     tokio::select! {
-        hurt = all => hurt.map(drop),
+        hurt = all => hurt.map(|(.., sent_again)| sent_again),
         never = pace.keep() => match never {},
     }
 }
@@ -192,16 +213,15 @@ async fn clock(client: &store::Client, table: &Table) -> Result<(), String> {
     Ok(())
 }
 
-async fn report(
+fn report(
     size: &Size,
     load: &Load,
     table: &Table,
-    client: &store::Client,
+    (copies, surplus): (u64, u64),
     (sent_in, settled_in): (Duration, Duration),
 ) -> String {
     let mut text = format!("chaos: {}\n{table}", size.again());
     let (requests, seconds) = (load.done(), sent_in.as_secs().max(1));
-    let (copies, surplus) = (tables::copies(client).await, tables::surplus(client).await);
     let written = writeln!(
         text,
         "{requests} requests in {seconds} s, {} a second under faults; all in the store after {} s; {copies} copies in the log \

@@ -67,6 +67,18 @@ async fn with_a_frozen_broker_a_replicated_request_is_refused_and_reaches_no_pro
         "no provider was asked"
     );
     assert!(missed().await > missed_before);
+    // It was known before the record was written, which is there before the answer.
+    let recorded = stand.records(RecordKind::Usage);
+    let recorded = recorded
+        .iter()
+        .map(|record| String::from_utf8_lossy(record));
+    let recorded: Vec<_> = recorded
+        .filter(|record| record.contains("\"frozen\""))
+        .collect();
+    let [record] = &recorded[..] else {
+        panic!("one record: {recorded:?}");
+    };
+    assert!(record.contains("\"durability_degraded\":true"), "{record}");
     // Who was promised less is served.
     let globex = KEYS[3];
     let served = app.call(&Ask::new("written").key(globex)).await;

@@ -2,6 +2,8 @@
 //! is, and who ends without saying so is silent until an operator or a restart says more.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,7 +11,7 @@ use std::time::Duration;
 use schemas::{RecordKind, Topic};
 use serde_json::Value;
 use tests::command::run;
-use tests::{Ask, KEYS, eventually};
+use tests::{Ask, KEYS, eventually, tollgate};
 use tokio::task::JoinSet;
 
 use super::events::{beat, boot};
@@ -20,6 +22,10 @@ use super::stand::Stand;
 const PRODUCER: &str = "gw-1";
 /// Long after every record: every claim is due.
 const LATER: &str = "2199-01-01T00:00:00Z";
+/// The day of the events.
+const DAY: &str = "2026-11-15";
+/// A sign of life so many positions on is of another day: each is a microsecond later.
+const TWO_DAYS_US: i64 = 2 * 86_400_000_000;
 
 /// What `/gaps` says; nothing while the member does not watch.
 pub(crate) async fn gaps(member: &Member) -> Option<Value> {
@@ -54,6 +60,49 @@ async fn until_metric(member: &Member, line: &str) {
 pub(crate) fn say(stand: &Stand, position: i64, last: i64) {
     let beat = beat(PRODUCER, position, Some(last)).encode();
     stand.send_of(RecordKind::Heartbeat, Topic::Producers, None, &beat, |_| {});
+}
+
+/// A statement of the day of the events, once it is over by what the store has, as anybody reads it who has the public key.
+async fn stated(member: &Member, folder: &Path) -> Value {
+    let path = |name: &str| folder.join(name).to_str().expect("a path").to_owned();
+    let key = path("statement.key");
+    let keygen = ["keygen", "--name", "example.com/t", "--out", &key];
+    let made = statement(&keygen);
+    assert!(made.status.success(), "{made:?}");
+    let public = String::from_utf8(made.stdout).expect("text");
+    let mut number = 0;
+    eventually("the day is over", async || {
+        number += 1;
+        let out = path(&format!("{number}.statement"));
+        let issue = ["statement", "--day", DAY, "--key", &key, "--out", &out];
+        let issued = run(&issue, member.config()).await;
+        assert_eq!(issued.code, Some(1), "{issued:?}");
+        let public = public.trim();
+        let checked = statement(&["verify", &out, "--public-key", public, "--format", "json"]);
+        assert!(checked.status.success(), "{checked:?}");
+        let document: Value = serde_json::from_slice(&checked.stdout).expect("what is signed");
+        // What is claimed within the last minute is under way.
+        (document["totals"]["under_way"] == 0).then_some(document)
+    })
+    .await
+}
+
+/// The signed document names the producer and its missing numbers.
+async fn is_stated(member: &Member, folder: &Path) {
+    let document = stated(member, folder).await;
+    assert_eq!(document["completeness"], "incomplete", "{document:#}");
+    assert_eq!(document["totals"]["missing"], 3, "{document:#}");
+    let start = &document["boots"][0];
+    assert_eq!(start["producer"], PRODUCER, "{document:#}");
+    assert_eq!(start["boot"], boot().to_string());
+    let gaps = serde_json::json!([{"first": 50, "last": 50}, {"first": 98, "last": 99}]);
+    assert_eq!(start["gaps"], gaps);
+}
+
+fn statement(arguments: &[&str]) -> Output {
+    let mut command = Command::new(tollgate());
+    command.arg("statement").args(arguments);
+    command.output().expect("the program under test starts")
 }
 
 /// The state of a start as `tollgate producers list` prints it.
@@ -96,8 +145,14 @@ async fn a_missing_record_is_named_and_who_is_silent_can_be_declared_lost() {
 
     is_audited(&member, &["number 50: missing", "number 98-99: missing"]).await;
 
+    let mut position = TWO_DAYS_US;
+    say(&stand, position, 99);
+    stand.flush().await;
+    is_stated(&member, stand.folder()).await;
+
     stand.produce(50..51);
-    say(&stand, 2, 99);
+    position += 1;
+    say(&stand, position, 99);
     until_gaps(&member, "one hole has closed", &[(98, 99)]).await;
     assert!(member.log().contains("turned up"), "and says so");
 
@@ -112,7 +167,6 @@ async fn a_missing_record_is_named_and_who_is_silent_can_be_declared_lost() {
         "--why",
         "burnt",
     ];
-    let mut position = 2;
     eventually("who is live is not declared lost", async || {
         position += 1;
         say(&stand, position, 99);

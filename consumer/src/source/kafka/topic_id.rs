@@ -66,8 +66,20 @@ unsafe fn of_event(event: *mut c::rd_kafka_event_t) -> Result<String, String> {
         let id = c::rd_kafka_TopicDescription_topic_id(topic);
         let most = c::rd_kafka_Uuid_most_significant_bits(id);
         let least = c::rd_kafka_Uuid_least_significant_bits(id);
-        Ok(format!("{most:016x}{least:016x}"))
+        identity(most, least)
     }
+}
+
+/// 32 hex digits. A service whose Metadata is below version 10 tells none, and the library gives zeros: taken for an identity, they
+/// would make all topics of a name one.
+fn identity(most: i64, least: i64) -> Result<String, String> {
+    if (most, least) == (0, 0) {
+        return Err(
+            "the service does not tell the identity of the topic, as Kafka does from 2.8 on"
+                .to_owned(),
+        );
+    }
+    Ok(format!("{most:016x}{least:016x}"))
 }
 
 #[expect(unsafe_code, reason = "see `topic_id`")]
@@ -79,4 +91,19 @@ unsafe fn text(text: *const c_char) -> String {
     unsafe { CStr::from_ptr(text) }
         .to_string_lossy()
         .into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_are_no_identity() {
+        let told = identity(0, 0).expect_err("no service gives this to a topic");
+        assert!(told.contains("does not tell the identity"), "{told}");
+        // One half may be anything.
+        let whole = |first: &str, last: &str| Ok(format!("{first:0>16}{last:0>16}"));
+        assert_eq!(identity(1, 0), whole("1", ""));
+        assert_eq!(identity(0, -1), whole("", "ffffffffffffffff"));
+    }
 }
