@@ -11,7 +11,7 @@ use store::Client;
 use crate::BillingError;
 use crate::chargeback::Request;
 use crate::chargeback::groups::{self, Group};
-use crate::chargeback::plain::{self, Plain};
+use crate::chargeback::plain::{self, Marks, Plain};
 use crate::chargeback::sql::{self, Rows};
 
 /// How long the store may take to add a period up.
@@ -29,25 +29,23 @@ pub(super) async fn groups(
     book: &PriceBook,
 ) -> Result<Vec<Group>, BillingError> {
     for _ in 0..ATTEMPTS {
-        let Some(plain) = plain(client, request, book).await? else {
+        let Some(plain) = plain(client, request, book, Marks::None).await? else {
             continue;
         };
-        let Plain {
-            mut groups,
-            rows,
-            others,
-        } = plain;
-        if others.rows == 0 {
-            return few(groups);
+        if plain.others.rows == 0 {
+            return few(plain.groups);
         }
         // Mostly rows that an older version wrote: to pick them out costs more than to read them all.
-        if others.rows > rows / 4 {
+        if plain.others.rows > plain.rows / 4 {
             break;
         }
+        let Some(mut marked) = self::plain(client, request, book, Marks::Given).await? else {
+            continue;
+        };
         let (more, taken) = slow(client, request, book, Rows::Unrated).await?;
-        if taken == others {
-            groups.extend(more);
-            return few(groups);
+        if taken == marked.others {
+            marked.groups.extend(more);
+            return few(marked.groups);
         }
     }
     let (groups, _) = slow(client, request, book, Rows::All).await?;
@@ -66,8 +64,9 @@ async fn plain(
     client: &Client,
     request: &Request,
     book: &PriceBook,
+    marks: Marks,
 ) -> Result<Option<Plain>, BillingError> {
-    let plain::Queries { sums, texts } = plain::queries(request, book)?;
+    let plain::Queries { sums, texts } = plain::queries(request, book, marks)?;
     let sums = ask(client, &sums.0, &sums.1, "JSONEachRow").await?;
     let texts = ask(client, &texts.0, &texts.1, "JSONEachRow").await?;
     plain::read(&sums, &texts, request)

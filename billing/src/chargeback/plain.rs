@@ -7,14 +7,16 @@
 //! way can be checked to be of the same rows.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
-use schemas::PriceBook;
+use chrono::Datelike as _;
 use schemas::rated::{MAX_COUNTS, RatedAs};
+use schemas::{Micros, PriceBook};
 use serde::Deserialize;
 
 use crate::BillingError;
 use crate::chargeback::groups::{Called, Group, Sku};
-use crate::chargeback::sql::Expression::{self, Constant, OfRow};
+use crate::chargeback::sql::Expression::{Constant, OfRow};
 use crate::chargeback::{Dimension, Request, sql};
 use crate::sql::lines;
 
@@ -92,8 +94,19 @@ pub(super) struct Queries {
     pub(super) texts: Query,
 }
 
+/// Whether rows without a text are marked. It makes the store read each row's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Marks {
+    None,
+    Given,
+}
+
 /// The queries of a report.
-pub(super) fn queries(request: &Request, book: &PriceBook) -> Result<Queries, BillingError> {
+pub(super) fn queries(
+    request: &Request,
+    book: &PriceBook,
+    marks: Marks,
+) -> Result<Queries, BillingError> {
     let (mut bound, mut bound_of_texts) = (Vec::new(), Vec::new());
     let mut columns = vec![format!("{} AS rated", hash("rated_as"))];
     let mut texts = vec![texts_of(RATED, "rated_as", request, &mut bound_of_texts)];
@@ -116,27 +129,34 @@ pub(super) fn queries(request: &Request, book: &PriceBook) -> Result<Queries, Bi
         keys.push(format!("d{column}"));
         dims.push(format!("toString(d{column})"));
     }
-    let mut selected = Vec::new();
-    for (name, expression) in [("at", sql::at(request, book)?), ("context", context(book))] {
-        match expression {
-            Constant(number) => selected.push(format!("toInt64({number}) AS {name}")),
-            OfRow(expression) => {
-                columns.push(format!("{expression} AS {name}"));
-                keys.push(name.to_owned());
-                selected.push(name.to_owned());
-            }
-        }
+    let at = sql::at(request, book)?;
+    if let OfRow(expression) = &at {
+        columns.push(format!("{expression} AS began"));
+        keys.push("began".to_owned());
     }
+    let at = match at {
+        Constant(_) => at.to_string(),
+        OfRow(_) => "began".to_owned(),
+    };
+    let mut context = "toInt64(0)".to_owned();
+    if let Some(starts) = sql::band_starts(book) {
+        columns.push(format!("{} AS band", band(&starts)));
+        keys.push("band".to_owned());
+        context = format!("{}[band + 1]", sql::numbers(&starts));
+    }
+    let mark = match marks {
+        Marks::None => "toUInt64(0)".to_owned(),
+        Marks::Given => format!("groupBitXor(if(rated_as = '', {MARK}, 0))"),
+    };
     let tenant = sql::of_tenant(request, &mut bound);
     let counts: Vec<_> = (1..=MAX_COUNTS).map(|at| format!("rated_{at}")).collect();
     let sums: Vec<_> = counts.iter().map(|count| format!("sum({count})")).collect();
     let sums = format!(
-        "SELECT rated, CAST([{dims}], 'Array(String)') AS dims, {selected}, count() AS rows, \
-         sum(count) AS request_count, [{sums}] AS sums, groupBitXor(if(rated_as = '', {MARK}, 0)) AS mark \
+        "SELECT rated, CAST([{dims}], 'Array(String)') AS dims, {at} AS at, {context} AS context, count() AS rows, \
+         sum(count) AS request_count, [{sums}] AS sums, {mark} AS mark \
          FROM (SELECT rated_as, event_id, version, count, {counts}, {columns} \
          FROM usage_events FINAL WHERE {period}{tenant}) GROUP BY {keys} LIMIT {limit}",
         dims = dims.join(", "),
-        selected = selected.join(", "),
         sums = sums.join(", "),
         counts = counts.join(", "),
         columns = columns.join(", "),
@@ -154,23 +174,46 @@ fn hash(text: &str) -> String {
     format!("sipHash64({text})")
 }
 
-/// All texts of a column, each with its hash; also of copies that do not count.
+/// All texts of a column in the months of a period, each with its hash; also of copies that do not count. The condition on months costs
+/// the store nothing, one on the instant reads each row's.
 fn texts_of(column: usize, text: &str, request: &Request, bound: &mut Vec<String>) -> String {
     let tenant = sql::of_tenant(request, bound);
     format!(
-        "SELECT {column} AS column, {hash} AS hash, text FROM (SELECT {text} AS text FROM usage_events WHERE {period}{tenant}) \
-         GROUP BY text",
+        "SELECT {column} AS column, {hash} AS hash, text \
+         FROM (SELECT {text} AS text FROM usage_events WHERE _partition_id IN ({months}){tenant}) GROUP BY text",
         hash = hash("text"),
-        period = sql::of_period(request),
+        months = months(request).join(", "),
     )
 }
 
-/// The smallest count of the context band of an event's only line.
-fn context(book: &PriceBook) -> Expression {
-    match sql::band_starts(book) {
-        None => Constant(0),
-        Some(starts) => OfRow(sql::rounded_down("toInt64(rated_input)", &starts)),
+/// The parts of the table, as it names them, that hold a period.
+fn months(request: &Request) -> Vec<String> {
+    let month = |at: Micros| chrono::DateTime::from_timestamp_micros(at.0).unwrap_or_default();
+    let (first, end) = (month(request.period.start()), request.period.end().0);
+    let mut months = Vec::new();
+    let mut at = (first.year(), first.month());
+    loop {
+        let begins = chrono::NaiveDate::from_ymd_opt(at.0, at.1, 1).unwrap_or_default();
+        let begins = begins.and_time(chrono::NaiveTime::MIN).and_utc();
+        if !months.is_empty() && begins.timestamp_micros() >= end {
+            return months;
+        }
+        months.push(format!("'{:04}{:02}'", at.0, at.1));
+        at = if at.1 == 12 {
+            (at.0 + 1, 1)
+        } else {
+            (at.0, at.1 + 1)
+        };
     }
+}
+
+/// The number of the context band of an event's only line. Comparisons cost the store less than a search.
+fn band(starts: &[i64]) -> String {
+    let later = starts.iter().skip(1);
+    let each: Vec<_> = later
+        .map(|start| format!("toUInt8(rated_input >= {start})"))
+        .collect();
+    each.join(" + ")
 }
 
 /// One group as the store writes it.
@@ -229,7 +272,7 @@ pub(super) fn read(
         return Ok(None);
     };
     let origins = origins(request)?;
-    let mut plain = Plain::default();
+    let (mut plain, mut known) = (Plain::default(), HashMap::new());
     for raw in lines::<Raw>(sums)? {
         plain.rows += raw.rows;
         let Some(rated_as) = texts.get(RATED, raw.rated) else {
@@ -240,12 +283,18 @@ pub(super) fn read(
             plain.others.mark ^= raw.mark;
             continue;
         }
-        let rated = RatedAs::parse(rated_as)
-            .map_err(|error| BillingError::Answer(format!("rated_as: {error}")))?;
-        let Some(dims) = dims(&raw, &rated, &origins, &texts)? else {
+        // Few texts, many groups.
+        let rated = match known.entry(raw.rated) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(
+                RatedAs::parse(rated_as)
+                    .map_err(|error| BillingError::Answer(format!("rated_as: {error}")))?,
+            ),
+        };
+        let Some(dims) = dims(&raw, rated, &origins, &texts)? else {
             return Ok(None);
         };
-        plain.groups.push(group(&raw, &rated, dims)?);
+        plain.groups.push(group(&raw, rated, dims)?);
     }
     Ok(Some(plain))
 }
@@ -368,9 +417,24 @@ mod tests {
     const ONE: &str = "[5,0,0,0,0,0,0,0]";
 
     #[test]
+    fn the_months_of_a_period_are_those_of_its_instants() {
+        let of = |period: &str, zone: &str| {
+            let zone = crate::period::zone(zone).unwrap();
+            months(&Request {
+                period: Period::parse(period, zone).unwrap(),
+                ..by("")
+            })
+        };
+        assert_eq!(of("2026-12", "UTC"), ["'202612'"]);
+        assert_eq!(of("2026-12", "Europe/Berlin"), ["'202611'", "'202612'"]);
+        let west = of("2026-12", "America/New_York");
+        assert_eq!(west, ["'202612'", "'202701'"]);
+    }
+
+    #[test]
     fn hashes_become_their_texts_and_rows_without_a_text_are_counted() {
         let request = by("tenant,outcome,day");
-        let day = crate::Period::parse("2026-11-02", request.period.zone()).unwrap();
+        let day = Period::parse("2026-11-02", request.period.zone()).unwrap();
         let day = day.start().0;
         let dims = format!(r#"["77","{day}"]"#);
         let sums = [sum(9, &dims, ONE), sum(8, &dims, "[0,0,0,0,0,0,0,0]")].join("\n");

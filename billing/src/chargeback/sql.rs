@@ -446,7 +446,7 @@ pub(crate) fn rounded_down(expression: &str, starts: &[i64]) -> String {
     format!("roundDown({expression}, {})", numbers(starts))
 }
 
-fn numbers(list: &[i64]) -> String {
+pub(crate) fn numbers(list: &[i64]) -> String {
     let list: Vec<_> = list.iter().map(ToString::to_string).collect();
     format!("CAST([{}], 'Array(Int64)')", list.join(", "))
 }

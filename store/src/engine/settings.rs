@@ -166,9 +166,10 @@ impl SessionSettings {
         for (name, limit) in reader::LIMITS {
             self.bound(name, limit);
         }
-        // Half of the cores at most: inserts go on beside a heavy report.
+        // Half of the cores, two of few: inserts go on beside a heavy report.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        self.bound("max_threads", u64::try_from(cores / 2).unwrap_or(1).max(1));
+        let threads = (cores / 2).max(cores.min(2));
+        self.bound("max_threads", u64::try_from(threads).unwrap_or(1));
     }
 
     /// Sets a limit, or lowers it to what was asked. 0 means no limit to the engine, so it is the limit here.

@@ -17,7 +17,7 @@ const PROJECTS: u64 = 3;
 /// Rows of one insert: what a batch has under load.
 const ROWS: u64 = 50_000;
 /// Parts are merged for as long as this at most before they are counted.
-const SETTLING: Duration = Duration::from_secs(60);
+const SETTLING: Duration = Duration::from_mins(1);
 const MODELS: [(&str, &str); 6] = [
     ("openai", "gpt-4o-mini"),
     ("openai", "gpt-5"),

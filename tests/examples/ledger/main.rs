@@ -111,7 +111,7 @@ async fn main() -> ExitCode {
         std::fs::write(file, figures.to_string()).expect("the file can be written");
     }
     if let Some(months) = months {
-        growth::measure(events / 10, rounds, &months).await;
+        growth::measure(events / 40, rounds, &months).await;
     }
     let is_good = figures.is_good();
     println!("# {}", if is_good { "PASS" } else { "FAIL" });
