@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use schemas::PriceBook;
+use schemas::rated::MAX_COUNTS;
 use store::Client;
 
 use crate::BillingError;
@@ -28,8 +29,13 @@ pub(super) async fn groups(
     request: &Request,
     book: &PriceBook,
 ) -> Result<Vec<Group>, BillingError> {
-    for _ in 0..ATTEMPTS {
-        let Some(plain) = plain(client, request, book, Marks::None).await? else {
+    for attempt in 0..ATTEMPTS {
+        let counts = if attempt == 0 {
+            Counts::OfTexts
+        } else {
+            Counts::All
+        };
+        let Some(plain) = plain(client, request, book, (Marks::None, counts)).await? else {
             continue;
         };
         if plain.others.rows == 0 {
@@ -39,7 +45,9 @@ pub(super) async fn groups(
         if plain.others.rows > plain.rows / 4 {
             break;
         }
-        let Some(mut marked) = self::plain(client, request, book, Marks::Given).await? else {
+        let Some(mut marked) =
+            self::plain(client, request, book, (Marks::Given, Counts::All)).await?
+        else {
             continue;
         };
         let (more, taken) = slow(client, request, book, Rows::Unrated).await?;
@@ -59,17 +67,41 @@ fn few(groups: Vec<Group>) -> Result<Vec<Group>, BillingError> {
     Ok(groups)
 }
 
-/// `None` where the two answers are not of the same texts.
+/// Which counts are added up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counts {
+    /// Those that the texts have which are there before. One that comes in meanwhile spoils the answer.
+    OfTexts,
+    All,
+}
+
+/// `None` where the answers are not of the same texts. What is asked for last has all that came in meanwhile.
 async fn plain(
     client: &Client,
     request: &Request,
     book: &PriceBook,
-    marks: Marks,
+    (marks, counts): (Marks, Counts),
 ) -> Result<Option<Plain>, BillingError> {
-    let plain::Queries { sums, texts } = plain::queries(request, book, marks)?;
+    let by = plain::rated_texts(request);
+    let before = match counts {
+        Counts::OfTexts => Some(ask(client, &by.0, &by.1, "JSONEachRow").await?),
+        Counts::All => None,
+    };
+    let most = match &before {
+        Some(texts) => plain::most_counts(texts)?,
+        None => MAX_COUNTS,
+    };
+    let sums = plain::sums(request, book, marks, most)?;
     let sums = ask(client, &sums.0, &sums.1, "JSONEachRow").await?;
-    let texts = ask(client, &texts.0, &texts.1, "JSONEachRow").await?;
-    plain::read(&sums, &texts, request)
+    let rated = match before {
+        Some(texts) => texts,
+        None => ask(client, &by.0, &by.1, "JSONEachRow").await?,
+    };
+    let texts = match plain::texts(request)? {
+        Some(texts) => ask(client, &texts.0, &texts.1, "JSONEachRow").await?,
+        None => bytes::Bytes::new(),
+    };
+    plain::read(&sums, [&rated, &texts], request)
 }
 
 async fn slow(

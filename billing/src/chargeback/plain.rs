@@ -87,13 +87,6 @@ fn origins(request: &Request) -> Result<Vec<Origin>, BillingError> {
 /// A query, and the values for its question marks in their order.
 type Query = (String, Vec<String>);
 
-/// What is asked, in this order: a text that comes in between is among the texts.
-#[derive(Debug)]
-pub(super) struct Queries {
-    pub(super) sums: Query,
-    pub(super) texts: Query,
-}
-
 /// Whether rows without a text are marked. It makes the store read each row's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Marks {
@@ -101,29 +94,27 @@ pub(super) enum Marks {
     Given,
 }
 
-/// The queries of a report.
-pub(super) fn queries(
+/// The query for the sums, of so many of the counts: the others are 0.
+pub(super) fn sums(
     request: &Request,
     book: &PriceBook,
     marks: Marks,
-) -> Result<Queries, BillingError> {
-    let (mut bound, mut bound_of_texts) = (Vec::new(), Vec::new());
+    counts: usize,
+) -> Result<Query, BillingError> {
+    let mut bound = Vec::new();
     let mut columns = vec![format!("{} AS rated", hash("rated_as"))];
-    let mut texts = vec![texts_of(RATED, "rated_as", request, &mut bound_of_texts)];
     let (mut keys, mut dims) = (vec!["rated".to_owned()], Vec::new());
     let each = (RATED + 1..).zip(request.by.iter().zip(origins(request)?));
     for (column, (dimension, origin)) in each {
+        let text = |bound: &mut Vec<String>| {
+            let column = sql::raw_column(dimension, request, bound)?;
+            Ok::<_, BillingError>(sql::text_of(&column.unwrap_or_default()))
+        };
         let expression = match origin {
             Origin::Rated(_) => continue,
             Origin::Day(_) => sql::day_began(request)?,
-            Origin::Itself => sql::column(dimension, request, &mut bound)?.unwrap_or_default(),
-            Origin::Hash => {
-                let text = sql::column(dimension, request, &mut bound)?.unwrap_or_default();
-                // A label's name stands in front of the tenant in both queries.
-                sql::column(dimension, request, &mut bound_of_texts)?;
-                texts.push(texts_of(column, &text, request, &mut bound_of_texts));
-                hash(&text)
-            }
+            Origin::Itself => text(&mut bound)?,
+            Origin::Hash => hash(&text(&mut bound)?),
         };
         columns.push(format!("{expression} AS d{column}"));
         keys.push(format!("d{column}"));
@@ -149,25 +140,61 @@ pub(super) fn queries(
         Marks::Given => format!("groupBitXor(if(rated_as = '', {MARK}, 0))"),
     };
     let tenant = sql::of_tenant(request, &mut bound);
-    let counts: Vec<_> = (1..=MAX_COUNTS).map(|at| format!("rated_{at}")).collect();
-    let sums: Vec<_> = counts.iter().map(|count| format!("sum({count})")).collect();
+    let sum = |at: usize| match at {
+        at if at <= counts => format!("sum(rated_{at})"),
+        _ => "toUInt64(0)".to_owned(),
+    };
+    columns.extend((1..=counts).map(|at| format!("rated_{at}")));
     let sums = format!(
         "SELECT rated, CAST([{dims}], 'Array(String)') AS dims, {at} AS at, {context} AS context, count() AS rows, \
          sum(count) AS request_count, [{sums}] AS sums, {mark} AS mark \
-         FROM (SELECT rated_as, event_id, version, count, {counts}, {columns} \
+         FROM (SELECT rated_as, event_id, version, count, {columns} \
          FROM usage_events FINAL WHERE {period}{tenant}) GROUP BY {keys} LIMIT {limit}",
         dims = dims.join(", "),
-        sums = sums.join(", "),
-        counts = counts.join(", "),
+        sums = (1..=MAX_COUNTS).map(sum).collect::<Vec<_>>().join(", "),
         columns = columns.join(", "),
         keys = keys.join(", "),
         period = sql::of_period(request),
         limit = sql::MAX_GROUPS + 1,
     );
-    Ok(Queries {
-        sums: (sums, bound),
-        texts: (texts.join(" UNION ALL "), bound_of_texts),
-    })
+    Ok((sums, bound))
+}
+
+/// The query for the texts that events are rated by.
+pub(super) fn rated_texts(request: &Request) -> Query {
+    let mut bound = Vec::new();
+    (texts_of(RATED, "rated_as", request, &mut bound), bound)
+}
+
+/// The query for the texts of the report's columns; `None` where no hash is in place of any.
+pub(super) fn texts(request: &Request) -> Result<Option<Query>, BillingError> {
+    let (mut texts, mut bound) = (Vec::new(), Vec::new());
+    let each = (RATED + 1..).zip(request.by.iter().zip(origins(request)?));
+    for (column, (dimension, origin)) in each {
+        if !matches!(origin, Origin::Hash) {
+            continue;
+        }
+        if let Some(raw) = sql::raw_column(dimension, request, &mut bound)? {
+            texts.push(texts_of(column, &raw, request, &mut bound));
+        }
+    }
+    Ok((!texts.is_empty()).then(|| (texts.join(" UNION ALL "), bound)))
+}
+
+/// How many counts these texts have at the most.
+pub(super) fn most_counts(rated_texts: &[u8]) -> Result<usize, BillingError> {
+    let mut most = 0;
+    for RawText { text, .. } in lines(rated_texts)? {
+        if !text.is_empty() {
+            let rated = parse(&text)?;
+            most = most.max(rated.used.len() + rated.estimated.len());
+        }
+    }
+    Ok(most.min(MAX_COUNTS))
+}
+
+fn parse(text: &str) -> Result<RatedAs<'_>, BillingError> {
+    RatedAs::parse(text).map_err(|error| BillingError::Answer(format!("rated_as: {error}")))
 }
 
 fn hash(text: &str) -> String {
@@ -176,12 +203,13 @@ fn hash(text: &str) -> String {
 
 /// All texts of a column in the months of a period, each with its hash; also of copies that do not count. The condition on months costs
 /// the store nothing, one on the instant reads each row's.
-fn texts_of(column: usize, text: &str, request: &Request, bound: &mut Vec<String>) -> String {
+fn texts_of(column: usize, raw: &str, request: &Request, bound: &mut Vec<String>) -> String {
     let tenant = sql::of_tenant(request, bound);
+    let text = sql::text_of("raw");
     format!(
-        "SELECT {column} AS column, {hash} AS hash, text \
-         FROM (SELECT {text} AS text FROM usage_events WHERE _partition_id IN ({months}){tenant}) GROUP BY text",
-        hash = hash("text"),
+        "SELECT {column} AS column, {hash} AS hash, {text} AS text \
+         FROM (SELECT {raw} AS raw FROM usage_events WHERE _partition_id IN ({months}){tenant}) GROUP BY raw",
+        hash = hash(&text),
         months = months(request).join(", "),
     )
 }
@@ -245,9 +273,10 @@ struct Texts(HashMap<(usize, u64), String>);
 
 impl Texts {
     /// `None` where two texts have one hash.
-    fn read(answer: &[u8]) -> Result<Option<Self>, BillingError> {
+    fn read(answers: [&[u8]; 2]) -> Result<Option<Self>, BillingError> {
         let mut texts = HashMap::new();
-        for RawText { column, hash, text } in lines(answer)? {
+        let [rated, others] = answers.map(lines);
+        for RawText { column, hash, text } in rated?.into_iter().chain(others?) {
             if let Some(other) = texts.insert((column, hash), text.clone())
                 && other != text
             {
@@ -265,7 +294,7 @@ impl Texts {
 /// Reads the store's answers. `None` where the texts are not of the groups, or two have one hash.
 pub(super) fn read(
     sums: &[u8],
-    texts: &[u8],
+    texts: [&[u8]; 2],
     request: &Request,
 ) -> Result<Option<Plain>, BillingError> {
     let Some(texts) = Texts::read(texts)? else {
@@ -286,10 +315,7 @@ pub(super) fn read(
         // Few texts, many groups.
         let rated = match known.entry(raw.rated) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(
-                RatedAs::parse(rated_as)
-                    .map_err(|error| BillingError::Answer(format!("rated_as: {error}")))?,
-            ),
+            Entry::Vacant(new) => new.insert(parse(rated_as)?),
         };
         let Some(dims) = dims(&raw, rated, &origins, &texts)? else {
             return Ok(None);
@@ -387,90 +413,5 @@ fn group(raw: &Raw, rated: &RatedAs<'_>, dims: Vec<String>) -> Result<Group, Bil
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Period;
-    use crate::chargeback::Synthetic;
-
-    const RATED_AS: &str = r#"{\"outcome\":\"completed\",\"billable\":\"yes\",\"source\":\"provider\",\"quality\":\"ok\",\"used\":[\"images\"]}"#;
-
-    fn by(columns: &str) -> Request {
-        let zone = crate::period::zone("UTC").unwrap();
-        Request {
-            period: Period::parse("2026-11", zone).unwrap(),
-            by: Dimension::parse_list(columns).unwrap(),
-            synthetic: Synthetic::Exclude,
-            tenant: None,
-        }
-    }
-
-    fn sum(rated: u64, dims: &str, sums: &str) -> String {
-        format!(
-            r#"{{"rated":{rated},"dims":{dims},"at":0,"context":0,"rows":2,"request_count":2,"sums":{sums},"mark":6}}"#
-        )
-    }
-
-    fn text(column: usize, hash: u64, text: &str) -> String {
-        format!(r#"{{"column":{column},"hash":{hash},"text":"{text}"}}"#)
-    }
-
-    const ONE: &str = "[5,0,0,0,0,0,0,0]";
-
-    #[test]
-    fn the_months_of_a_period_are_those_of_its_instants() {
-        let of = |period: &str, zone: &str| {
-            let zone = crate::period::zone(zone).unwrap();
-            months(&Request {
-                period: Period::parse(period, zone).unwrap(),
-                ..by("")
-            })
-        };
-        assert_eq!(of("2026-12", "UTC"), ["'202612'"]);
-        assert_eq!(of("2026-12", "Europe/Berlin"), ["'202611'", "'202612'"]);
-        let west = of("2026-12", "America/New_York");
-        assert_eq!(west, ["'202612'", "'202701'"]);
-    }
-
-    #[test]
-    fn hashes_become_their_texts_and_rows_without_a_text_are_counted() {
-        let request = by("tenant,outcome,day");
-        let day = Period::parse("2026-11-02", request.period.zone()).unwrap();
-        let day = day.start().0;
-        let dims = format!(r#"["77","{day}"]"#);
-        let sums = [sum(9, &dims, ONE), sum(8, &dims, "[0,0,0,0,0,0,0,0]")].join("\n");
-        let texts = [text(0, 9, RATED_AS), text(0, 8, ""), text(1, 77, "acme")].join("\n");
-        let plain = read(sums.as_bytes(), texts.as_bytes(), &request);
-        let plain = plain.unwrap().unwrap();
-        assert_eq!(plain.rows, 4);
-        assert_eq!(plain.others, Others { rows: 2, mark: 6 });
-        let [group] = plain.groups.as_slice() else {
-            panic!("{:?}", plain.groups)
-        };
-        assert_eq!(group.dims, ["acme", "completed", "2026-11-02"]);
-        assert_eq!(group.units[&schemas::Unit::Images], 5);
-    }
-
-    #[test]
-    fn texts_of_one_hash_and_hashes_without_a_text_are_no_answer() {
-        let request = by("tenant");
-        let sums = sum(9, r#"["77"]"#, ONE);
-        let [rated, acme] = [text(0, 9, RATED_AS), text(1, 77, "acme")];
-        for texts in [
-            vec![acme.clone(), rated.clone(), text(1, 77, "globex")],
-            vec![rated.clone()],
-            vec![acme, text(1, 9, RATED_AS)],
-        ] {
-            let read = read(sums.as_bytes(), texts.join("\n").as_bytes(), &request);
-            assert!(read.unwrap().is_none(), "{texts:?}");
-        }
-    }
-
-    #[test]
-    fn counts_of_other_units_are_refused() {
-        let texts = text(0, 9, RATED_AS);
-        for sums in ["[0,0,0,0,0,0,0,0]", "[5,1,0,0,0,0,0,0]"] {
-            let sums = sum(9, "[]", sums);
-            assert!(read(sums.as_bytes(), texts.as_bytes(), &by("")).is_err());
-        }
-    }
-}
+#[path = "plain_tests.rs"]
+mod tests;

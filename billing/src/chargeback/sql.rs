@@ -182,28 +182,42 @@ pub(crate) fn unreadable(request: &Request, are_few: bool) -> String {
 }
 
 /// The text of a column over an event; `None` for what only a line knows.
-pub(crate) fn column(
+fn column(
     dimension: &Dimension,
     request: &Request,
     bound: &mut Vec<String>,
 ) -> Result<Option<String>, BillingError> {
-    let nullable = |name: &str| format!("ifNull(toString({name}), '')");
-    Ok(Some(match dimension {
-        Dimension::Tenant => "toString(tenant)".to_owned(),
-        Dimension::Project => "toString(project)".to_owned(),
-        Dimension::Key => "toString(key_id)".to_owned(),
+    Ok(raw_column(dimension, request, bound)?.map(|raw| text_of(&raw)))
+}
+
+/// The text of a column of the store.
+pub(crate) fn text_of(raw: &str) -> String {
+    format!("ifNull(toString({raw}), '')")
+}
+
+/// A column of the report as the store has it; `None` for what only a line knows.
+pub(crate) fn raw_column(
+    dimension: &Dimension,
+    request: &Request,
+    bound: &mut Vec<String>,
+) -> Result<Option<String>, BillingError> {
+    let name = match dimension {
+        Dimension::Tenant => "tenant",
+        Dimension::Project => "project",
+        Dimension::Key => "key_id",
         Dimension::Model => return Ok(None),
-        Dimension::Provider => nullable("provider"),
-        Dimension::Deployment => nullable("deployment"),
-        Dimension::Route => nullable("route"),
-        Dimension::Api => "toString(api)".to_owned(),
-        Dimension::Outcome => "toString(outcome)".to_owned(),
-        Dimension::Day => day(request)?,
+        Dimension::Provider => "provider",
+        Dimension::Deployment => "deployment",
+        Dimension::Route => "route",
+        Dimension::Api => "api",
+        Dimension::Outcome => "outcome",
+        Dimension::Day => return day(request).map(Some),
         Dimension::Label(name) => {
             bound.push(name.clone());
-            "toString(labels[?])".to_owned()
+            "labels[?]"
         }
-    }))
+    };
+    Ok(Some(name.to_owned()))
 }
 
 /// The days of the period, each with its first instant: the store's own time zones are not asked.
