@@ -308,6 +308,7 @@ ALTER TABLE tollgate_all.usage_events ON CLUSTER 'main'
     ADD COLUMN IF NOT EXISTS rated_7 UInt32 AFTER rated_6,
     ADD COLUMN IF NOT EXISTS rated_8 UInt32 AFTER rated_7;
 
--- A month that nobody writes to any more becomes one part: reading the set of its events costs no merge then.
+-- A month that nobody writes to any more becomes one part: reading the set of its events costs no merge then. One that
+-- is too large for any merge stays as it is.
 ALTER TABLE tollgate.usage_events ON CLUSTER 'main'
-    MODIFY SETTING min_age_to_force_merge_seconds = 21600, min_age_to_force_merge_on_partition_only = 1;
+    MODIFY SETTING min_age_to_force_merge_seconds = 21600, min_age_to_force_merge_on_partition_only = 1, enable_max_bytes_limit_for_min_age_to_force_merge = 1;

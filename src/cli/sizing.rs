@@ -210,7 +210,8 @@ mod tests {
 
     #[test]
     fn the_document_shows_what_the_command_prints() {
-        let document = include_str!("../../docs/deployment.md");
+        let document = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/deployment.md");
+        let document = std::fs::read_to_string(document).unwrap();
         let asked = Asked::parse_from(["sizing", "--events-per-second", "1000000"]);
         let inputs = asked.sizing.inputs().unwrap();
         let figures = size(&inputs);

@@ -33,6 +33,9 @@ pub(crate) struct RawGroup {
     names_model: bool,
     others: Vec<RawLine>,
     used: u64,
+    /// Which units bound the request: where one of them has no price, only requests like this one have no bound.
+    #[serde(rename = "bounding")]
+    _bounding: Vec<u8>,
     request_count: String,
     unit_sums: Vec<String>,
     extra_sums: Vec<String>,

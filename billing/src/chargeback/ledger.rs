@@ -13,15 +13,16 @@ use crate::BillingError;
 use crate::chargeback::Request;
 use crate::chargeback::groups::{self, Group};
 use crate::chargeback::plain::{self, Marks, Plain};
-use crate::chargeback::sql::{self, Rows};
+use crate::chargeback::sql::{self, Batch, Rows};
+use crate::sql::lines;
 
 /// How long the store may take to add a period up.
 const TIMEOUT: Duration = Duration::from_mins(5);
 const TIMEOUT_SECONDS: &str = "290";
 /// So often both queries are asked before all is read by the slow one.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 2;
 /// So many batches with dead letters are looked at each on its own.
-const FEW_BATCHES: u64 = 256;
+const FEW_BATCHES: usize = 256;
 
 /// The sums of a period.
 pub(super) async fn groups(
@@ -35,19 +36,20 @@ pub(super) async fn groups(
         } else {
             Counts::All
         };
-        let Some(plain) = plain(client, request, book, (Marks::None, counts)).await? else {
-            continue;
+        let plain = match plain(client, request, book, (Marks::None, counts)).await? {
+            Read::Whole(plain) => plain,
+            Read::Changed => continue,
+            Read::Unfit => break,
         };
         if plain.others.rows == 0 {
-            return few(plain.groups);
+            return Ok(plain.groups);
         }
         // Mostly rows that an older version wrote: to pick them out costs more than to read them all.
         if plain.others.rows > plain.rows / 4 {
             break;
         }
-        let Some(mut marked) =
-            self::plain(client, request, book, (Marks::Given, Counts::All)).await?
-        else {
+        let marked = self::plain(client, request, book, (Marks::Given, Counts::All)).await?;
+        let Read::Whole(mut marked) = marked else {
             continue;
         };
         let (more, taken) = slow(client, request, book, Rows::Unrated).await?;
@@ -75,13 +77,23 @@ enum Counts {
     All,
 }
 
-/// `None` where the answers are not of the same texts. What is asked for last has all that came in meanwhile.
+/// What the fast way gives.
+#[derive(Debug)]
+enum Read {
+    Whole(Plain),
+    /// Something was written between two questions, or two texts have one hash.
+    Changed,
+    /// More groups, or more texts, than are given.
+    Unfit,
+}
+
+/// What is asked for last has all that came in meanwhile.
 async fn plain(
     client: &Client,
     request: &Request,
     book: &PriceBook,
     (marks, counts): (Marks, Counts),
-) -> Result<Option<Plain>, BillingError> {
+) -> Result<Read, BillingError> {
     let by = plain::rated_texts(request);
     let before = match counts {
         Counts::OfTexts => Some(ask(client, &by.0, &by.1, "JSONEachRow").await?),
@@ -98,10 +110,18 @@ async fn plain(
         None => ask(client, &by.0, &by.1, "JSONEachRow").await?,
     };
     let texts = match plain::texts(request)? {
-        Some(texts) => ask(client, &texts.0, &texts.1, "JSONEachRow").await?,
+        // The reader has bounds that more texts than groups may pass. A store that is away is found by the next question.
+        Some(texts) => match ask(client, &texts.0, &texts.1, "JSONEachRow").await {
+            Ok(texts) => texts,
+            Err(_) => return Ok(Read::Unfit),
+        },
         None => bytes::Bytes::new(),
     };
-    plain::read(&sums, [&rated, &texts], request)
+    Ok(match plain::read(&sums, [&rated, &texts], request)? {
+        Some(plain) if plain.groups.len() > sql::MAX_GROUPS => Read::Unfit,
+        Some(plain) => Read::Whole(plain),
+        None => Read::Changed,
+    })
 }
 
 async fn slow(
@@ -139,12 +159,14 @@ async fn ask(
 
 /// Records of the period that could not be read: see [`sql::unreadable`].
 pub(super) async fn unreadable(client: &Client, request: &Request) -> Result<i128, BillingError> {
-    let batches = number(client, sql::BATCHES_WITH_DEAD_LETTERS).await?;
-    if batches == 0 {
+    let batches = sql::batches_with_dead_letters(FEW_BATCHES);
+    let batches = ask(client, &batches, &[], "JSONEachRow").await?;
+    let batches: Vec<Batch> = lines(&batches)?;
+    if batches.is_empty() {
         return Ok(0);
     }
-    let are_few = batches <= i128::from(FEW_BATCHES);
-    number(client, &sql::unreadable(request, are_few)).await
+    let few = (batches.len() <= FEW_BATCHES).then_some(batches.as_slice());
+    number(client, &sql::unreadable(request, few)).await
 }
 
 async fn number(client: &Client, text: &str) -> Result<i128, BillingError> {

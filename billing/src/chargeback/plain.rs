@@ -201,16 +201,22 @@ fn hash(text: &str) -> String {
     format!("sipHash64({text})")
 }
 
-/// All texts of a column in the months of a period, each with its hash; also of copies that do not count. The condition on months costs
-/// the store nothing, one on the instant reads each row's.
+/// All texts of a column in a period, each with its hash; also of copies that do not count. A condition on months costs the store
+/// nothing, one on the instant reads each row's.
 fn texts_of(column: usize, raw: &str, request: &Request, bound: &mut Vec<String>) -> String {
+    let months = months(request);
+    let period = if is_whole_months(request) {
+        String::new()
+    } else {
+        format!(" AND {}", sql::of_period(request))
+    };
     let tenant = sql::of_tenant(request, bound);
     let text = sql::text_of("raw");
     format!(
         "SELECT {column} AS column, {hash} AS hash, {text} AS text \
-         FROM (SELECT {raw} AS raw FROM usage_events WHERE _partition_id IN ({months}){tenant}) GROUP BY raw",
+         FROM (SELECT {raw} AS raw FROM usage_events WHERE _partition_id IN ({months}){period}{tenant}) GROUP BY raw",
         hash = hash(&text),
-        months = months(request).join(", "),
+        months = months.join(", "),
     )
 }
 
@@ -233,6 +239,15 @@ fn months(request: &Request) -> Vec<String> {
             (at.0, at.1 + 1)
         };
     }
+}
+
+/// Whether a period begins and ends where months of the table do.
+fn is_whole_months(request: &Request) -> bool {
+    let begins_month = |at: Micros| {
+        let at = chrono::DateTime::from_timestamp_micros(at.0).unwrap_or_default();
+        at.day() == 1 && at.time() == chrono::NaiveTime::MIN
+    };
+    begins_month(request.period.start()) && begins_month(request.period.end())
 }
 
 /// The number of the context band of an event's only line. Comparisons cost the store less than a search.

@@ -9,11 +9,12 @@ use std::fmt::Write as _;
 use chrono::NaiveDate;
 use schemas::units::Side;
 use schemas::{Micros, Outcome, PriceBook, Unit};
+use serde::Deserialize;
 
 use crate::BillingError;
 use crate::chargeback::plain::MARK;
 use crate::chargeback::{Dimension, Request};
-use crate::sql::instant;
+use crate::sql::{instant, quoted};
 
 /// More groups than this are not kept in memory.
 pub(crate) const MAX_GROUPS: usize = 1_000_000;
@@ -95,7 +96,7 @@ pub(crate) fn query(
         Rows::Unrated => {
             let tenant = of_tenant(request, &mut bound);
             let before = format!(
-                "PREWHERE event_id IN (SELECT event_id FROM usage_events FINAL \
+                "PREWHERE event_id GLOBAL IN (SELECT event_id FROM usage_events FINAL \
                  WHERE {period}{tenant} AND rated_as = '') "
             );
             (before, " AND rated_as = ''")
@@ -108,7 +109,7 @@ pub(crate) fn query(
          'Tuple(provider String, model String, tier String, speed String, geography String, zone String, region String, capacity String)') AS sku, \
          x_at AS at, l.context AS context, toString(outcome) AS outcome, toString(billable) AS billable, \
          toString(usage_source) AS source, toString(usage_quality) AS quality, synthetic, toBool(x_times > 0 AND arrayExists(n -> n > 0, mapValues(estimated_units))) AS is_reserved, toBool(x_has_units) AS has_units, doubtful_calls, if(l.is_first, x_called, []) AS called, toBool(x_names_model) AS names_model, \
-         if(l.is_first, x_others, []) AS others, l.used AS used, \
+         if(l.is_first, x_others, []) AS others, l.used AS used, if(l.is_first, arrayMap(n -> toUInt8(n != 0), x_estimated), []) AS bounding, \
          toString(sumIf(toInt128(count), l.is_first)) AS request_count, \
          [{first_sums}] AS unit_sums, \
          arrayMap(n -> toString(n), sumForEach(l.extra)) AS extra_sums, \
@@ -140,45 +141,75 @@ pub(crate) fn query(
     Ok((sql, bound))
 }
 
-/// How many batches have records that could not be read.
-pub(crate) const BATCHES_WITH_DEAD_LETTERS: &str =
-    "SELECT count() FROM cuts FINAL WHERE dead_letters > 0";
+/// Batches with records that could not be read; one more than are few.
+pub(crate) fn batches_with_dead_letters(few: usize) -> String {
+    format!(
+        "SELECT topic, partition, first, last FROM cuts FINAL WHERE dead_letters > 0 ORDER BY ALL LIMIT {}",
+        few + 1
+    )
+}
 
 /// How many records that could not be read belong to the period. Such a record has no time of its own: it stands in a
 /// batch, and has that of the batch's last event. A batch without any event belongs to every period.
 ///
-/// Each place counts once, however often it was written. Where batches with such records are many, only those are looked at that
-/// stand between the first and the last event of the period.
-pub(crate) fn unreadable(request: &Request, are_few: bool) -> String {
+/// Each place counts once, however often it was written. Where `few` are all batches with such records, their places are looked at and
+/// no others; else those that may belong to the period, and what lies between them.
+pub(crate) fn unreadable(request: &Request, few: Option<&[Batch]>) -> String {
     let (start, end) = (
         instant(request.period.start()),
         instant(request.period.end()),
     );
-    let batches = if are_few {
-        "batches AS (SELECT topic, partition, first, last FROM cuts FINAL WHERE dead_letters > 0)"
-            .to_owned()
-    } else {
-        format!(
-            "spans AS (SELECT topic, partition, min(offset) AS low, max(offset) AS high, 1 AS has_events FROM audit_log \
-             WHERE fate = 'event' AND received >= {start} AND received < {end} GROUP BY topic, partition), \
-             batches AS (SELECT topic, partition, first, last FROM (SELECT * FROM cuts FINAL WHERE dead_letters > 0) AS all_batches \
-             LEFT JOIN spans USING (topic, partition) WHERE events = 0 OR (has_events = 1 AND last >= low AND first <= high))"
-        )
+    let near = few.map(|few| {
+        let places = few.iter().map(|batch| {
+            let Batch {
+                topic,
+                partition,
+                first,
+                last,
+            } = batch;
+            let topic = quoted(topic);
+            format!("(topic = {topic} AND partition = {partition} AND offset BETWEEN {first} AND {last})")
+        });
+        places.collect::<Vec<_>>().join(" OR ")
+    });
+    let (batches, near) = match near {
+        Some(near) => (
+            "batches AS (SELECT topic, partition, first, last, events AS told FROM cuts FINAL WHERE dead_letters > 0)".to_owned(),
+            near,
+        ),
+        None => (
+            format!(
+                "spans AS (SELECT topic, partition, min(offset) AS low, max(offset) AS high, 1 AS has_events FROM audit_log \
+                 WHERE fate = 'event' AND received >= {start} AND received < {end} GROUP BY topic, partition), \
+                 batches AS (SELECT topic, partition, first, last, events AS told FROM (SELECT * FROM cuts FINAL WHERE dead_letters > 0) AS all_batches \
+                 LEFT JOIN spans USING (topic, partition) WHERE events = 0 OR (has_events = 1 AND last >= low AND first <= high)), \
+                 (SELECT min(first) FROM batches) AS lowest, (SELECT max(last) FROM batches) AS highest"
+            ),
+            "offset >= lowest AND offset <= highest AND (topic, partition) IN (SELECT topic, partition FROM batches)".to_owned(),
+        ),
     };
     format!(
-        "WITH {batches}, \
-         (SELECT min(first) FROM batches) AS lowest, (SELECT max(last) FROM batches) AS highest \
+        "WITH {batches} \
          SELECT toString(sum(dead)) FROM (\
-         SELECT uniqExactIf(a.offset, a.fate = 'dead_letter') AS dead, countIf(a.fate = 'event') AS events, \
+         SELECT uniqExactIf(a.offset, a.fate = 'dead_letter') AS dead, countIf(a.fate = 'event') + max(c.told) AS events, \
          maxIf(a.received, a.fate = 'event') AS latest \
          FROM (SELECT topic, partition, offset, fate, received FROM audit_log \
          WHERE {near}) AS a \
          ASOF INNER JOIN batches AS c \
          ON a.topic = c.topic AND a.partition = c.partition AND a.offset >= c.first \
          WHERE a.offset <= c.last GROUP BY c.topic, c.partition, c.first) \
-         WHERE events = 0 OR (latest >= {start} AND latest < {end})",
-        near = "offset >= lowest AND offset <= highest AND (topic, partition) IN (SELECT topic, partition FROM batches)"
+         WHERE events = 0 OR (latest >= {start} AND latest < {end})"
     )
+}
+
+/// A batch, by its places in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Batch {
+    topic: String,
+    partition: i32,
+    first: i64,
+    last: i64,
 }
 
 /// The text of a column over an event; `None` for what only a line knows.

@@ -290,9 +290,12 @@ pub(super) async fn differences(
     which: &Which<'_>,
     (stored, expected): (&Sums, &Expectations),
 ) -> Result<(Vec<Finding>, usize), BillingError> {
-    let parts = stored.differing(expected);
+    // Mixed parts are all looked at, and last: there are as many as hours in which two versions wrote side by side.
+    let is_mixed = |part: &Part| stored.is_mixed(part, expected);
+    let (mixed, parts): (Vec<_>, Vec<_>) =
+        stored.differing(expected).into_iter().partition(is_mixed);
     let mut findings = Vec::new();
-    for part in parts.iter().take(MAX_PARTS) {
+    for part in parts.iter().take(MAX_PARTS).chain(&mixed) {
         let condition = format!(
             "{} AND toUnixTimestamp64Micro(received) % {PARTS} = {}",
             which.condition(
@@ -305,7 +308,7 @@ pub(super) async fn differences(
         let has = has(client, &condition).await?;
         let is_disputed = given.values().any(|given| given.is_disputed);
         let growing = which.below.is_some();
-        let is_mixed = stored.is_mixed(part, expected);
+        let is_mixed = is_mixed(part);
         let before = findings.len();
         compare(given, has, growing, &mut findings);
         // A part in which nothing differs any more has been written to while it was read, or something is not seen.

@@ -91,6 +91,30 @@ async fn a_report_is_the_same_whichever_way_its_rows_go() {
     assert_eq!(reports(&ledger, &book).await, expected);
 }
 
+/// Of two requests alike but for what was reserved, one unit of one has no price: only that one has no bound.
+#[tokio::test]
+async fn what_was_reserved_of_one_request_bounds_no_other() {
+    let ledger = Ledger::start().await;
+    let reserved = |number: u8, units: &str| {
+        let mut lost = ended(event(number, &[]), Outcome::Unknown);
+        (lost.usage_source, lost.usage_quality) = (UsageSource::None, UsageQuality::Missing);
+        lost.priced_as = Some(text("m"));
+        lost.estimated_units = serde_json::from_str(units).expect("units");
+        lost
+    };
+    let events = [
+        reserved(1, r#"{"input_text":10,"output_text":20}"#),
+        reserved(2, r#"{"images":1}"#),
+    ];
+    ledger.write(0, &events).await;
+    let book = book("m,input_text,default,,1000000,2,USD, m,output_text,default,,1000000,4,USD,");
+    let expected = reports(&ledger, &book).await;
+    assert_eq!(expected[0].totals.unknown_requests, 2);
+    assert_eq!(expected[0].totals.exposure.unbounded_requests, 1);
+    change(&ledger, "1").await;
+    assert_eq!(reports(&ledger, &book).await, expected);
+}
+
 /// A batch each, so that the copies of an event lie in several parts.
 async fn write_each(ledger: &Ledger, first: i64, records: &[&UsageEvent]) {
     for (offset, record) in (first..).zip(records) {

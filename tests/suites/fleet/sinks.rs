@@ -88,8 +88,13 @@ async fn an_answer_whose_record_is_not_replicated_in_time_is_finished_and_counte
     let stand = Stand::start(plan).await;
     let app = stand.app();
     let by_route = |nonce: &str| Ask::new(nonce).model(MODELS[1]);
-    let warm = app.call(&by_route("warm")).await;
-    assert_eq!(warm.expect("an answer").status, 200);
+    // A broker that has just been started may need longer for its first records.
+    eventually("a call is replicated in time", async || {
+        let warm = app.call(&by_route("warm")).await.ok()?;
+        (warm.status == 200).then_some(())
+    })
+    .await;
+    let missed_before = stand.metric("missed_durability_total").await.unwrap_or(0.0);
 
     let calls = Truth::of(&stand.simulator).requests.len();
     let mut held = tokio::task::JoinSet::new();
@@ -105,13 +110,17 @@ async fn an_answer_whose_record_is_not_replicated_in_time_is_finished_and_counte
     assert_eq!(answer.status, 200);
     assert!(String::from_utf8_lossy(&answer.body).contains("[DONE]"));
     let missed = stand.metric("missed_durability_total").await;
-    assert!(missed.is_some_and(|missed| missed >= 1.0), "{missed:?}");
+    assert!(
+        missed.is_some_and(|missed| missed > missed_before),
+        "{missed:?}"
+    );
     cluster.thaw(1);
     stand.drained().await;
     let records = read_topic(&cluster.servers(), &stand.topic(Topic::Usage)).await;
-    assert_eq!(
-        records.len() - dense(&records),
-        2,
-        "and it is there all the same"
-    );
+    dense(&records);
+    let events = records.iter().map(crate::topic::Lying::event);
+    let completed = events.filter(|event| event.outcome == schemas::Outcome::Completed);
+    let completed: std::collections::BTreeSet<_> =
+        completed.map(|event| event.event_id.to_string()).collect();
+    assert_eq!(completed.len(), 2, "and it is there all the same");
 }

@@ -2,6 +2,7 @@
 
 use billing::completeness::{AsOf, Completeness, Integrity, State, Verdict, quick};
 use billing::{Period, period};
+use schemas::EventId;
 
 use super::books::{Books, LATER, record, said, verdicts};
 
@@ -194,6 +195,39 @@ async fn rows_that_an_older_version_wrote_are_no_change() {
             report.findings
         );
     }
+}
+
+/// While two versions write side by side, more parts of an hour have rows of both than are looked at of others.
+#[tokio::test]
+async fn rows_of_two_versions_side_by_side_are_no_change_and_hide_none() {
+    let books = Books::open().await;
+    let of_three = |number: i64| {
+        let mut event = record(number / 3 * 3);
+        event.event_id = EventId::mint(
+            event.received_us,
+            [u8::try_from(number % 3).expect("small"); 10],
+        );
+        event.producer_seq = number;
+        event
+    };
+    let events: Vec<_> = (0..300).map(of_three).collect();
+    books.events(0, &events).await;
+    let unrated = "rated_as = '', rated_input = 0, rated_1 = 0, rated_2 = 0";
+    let change = format!("ALTER TABLE usage_events UPDATE {unrated} WHERE producer_seq % 3 = 1");
+    books.change(&change).await;
+    let integrity = async || {
+        let report = books.check("2026-11-24").await;
+        (report.verdicts.integrity, said(&report, Verdict::Integrity))
+    };
+    assert_eq!(integrity().await, (Integrity::Intact, Vec::new()));
+    books
+        .change("ALTER TABLE usage_events UPDATE rated_2 = 1 WHERE producer_seq = 299")
+        .await;
+    let finding = "producer p, boot 7-0123456789abcdef, number 299: its row in usage_events is not what its bytes in audit_log give";
+    assert_eq!(
+        integrity().await,
+        (Integrity::Changed, vec![finding.to_owned()])
+    );
 }
 
 /// Rows are kept by tenant, hour and event: another tenant's row of the same event stands beside the real one, before it or after.
