@@ -1,3 +1,5 @@
+//! What an event is rated by: its text and counts, and what does not fit.
+
 use super::*;
 use crate::event::Attempt;
 use crate::units::Units;

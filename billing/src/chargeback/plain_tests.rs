@@ -1,3 +1,5 @@
+//! The fast way: hashes become texts, and what is no answer is none.
+
 use super::*;
 use crate::Period;
 use crate::chargeback::Synthetic;
