@@ -13,16 +13,13 @@ use crate::BillingError;
 use crate::chargeback::Request;
 use crate::chargeback::groups::{self, Group};
 use crate::chargeback::plain::{self, Marks, Plain};
-use crate::chargeback::sql::{self, Batch, Rows};
-use crate::sql::lines;
+use crate::chargeback::sql::{self, Rows};
 
 /// How long the store may take to add a period up.
 const TIMEOUT: Duration = Duration::from_mins(5);
 const TIMEOUT_SECONDS: &str = "290";
 /// So often both queries are asked before all is read by the slow one.
 const ATTEMPTS: usize = 2;
-/// So many batches with dead letters are looked at each on its own.
-const FEW_BATCHES: usize = 256;
 
 /// The sums of a period.
 pub(super) async fn groups(
@@ -113,7 +110,10 @@ async fn plain(
         // The reader has bounds that more texts than groups may pass. A store that is away is found by the next question.
         Some(texts) => match ask(client, &texts.0, &texts.1, "JSONEachRow").await {
             Ok(texts) => texts,
-            Err(_) => return Ok(Read::Unfit),
+            Err(error) => {
+                tracing::info!(%error, "a report's texts are not given: it is made the slow way");
+                return Ok(Read::Unfit);
+            }
         },
         None => bytes::Bytes::new(),
     };
@@ -135,7 +135,8 @@ async fn slow(
     groups::read(&answer)
 }
 
-async fn ask(
+/// Asks with the bounds of a report.
+pub(super) async fn ask(
     client: &Client,
     text: &str,
     bound: &[String],
@@ -155,23 +156,4 @@ async fn ask(
         .bytes(format)
         .await?;
     Ok(answer)
-}
-
-/// Records of the period that could not be read: see [`sql::unreadable`].
-pub(super) async fn unreadable(client: &Client, request: &Request) -> Result<i128, BillingError> {
-    let batches = sql::batches_with_dead_letters(FEW_BATCHES);
-    let batches = ask(client, &batches, &[], "JSONEachRow").await?;
-    let batches: Vec<Batch> = lines(&batches)?;
-    if batches.is_empty() {
-        return Ok(0);
-    }
-    let few = (batches.len() <= FEW_BATCHES).then_some(batches.as_slice());
-    number(client, &sql::unreadable(request, few)).await
-}
-
-async fn number(client: &Client, text: &str) -> Result<i128, BillingError> {
-    let answer = ask(client, text, &[], "TabSeparated").await?;
-    let text = String::from_utf8_lossy(&answer);
-    let number = text.trim().parse();
-    number.map_err(|_| BillingError::Answer(format!("`{}` is not a count", text.trim())))
 }

@@ -15,6 +15,7 @@ pub(crate) mod rate;
 pub(crate) mod report;
 mod request;
 pub(crate) mod sql;
+mod unreadable;
 
 pub use coverage::{Coverage, Share};
 pub use dimension::{BadDimension, Dimension};

@@ -9,7 +9,7 @@ use store::Client;
 
 use crate::BillingError;
 use crate::chargeback::groups::Group;
-use crate::chargeback::{Amount, Figures, Request, Synthetic, ledger, rate};
+use crate::chargeback::{Amount, Figures, Request, Synthetic, ledger, rate, unreadable};
 use crate::sql::lines;
 
 /// The shape of the report; a field is added without, removed or changed with, a new number.
@@ -103,7 +103,7 @@ pub async fn report(
     // Read first: all that is written by then is in the sums, whatever is written meanwhile.
     let position = position(client).await?;
     let groups = ledger::groups(client, request, book).await?;
-    let unreadable = ledger::unreadable(client, request).await?;
+    let unreadable = unreadable::unreadable(client, request).await?;
     assemble(&groups, book, request, position, unreadable)
 }
 

@@ -9,12 +9,11 @@ use std::fmt::Write as _;
 use chrono::NaiveDate;
 use schemas::units::Side;
 use schemas::{Micros, Outcome, PriceBook, Unit};
-use serde::Deserialize;
 
 use crate::BillingError;
 use crate::chargeback::plain::MARK;
 use crate::chargeback::{Dimension, Request};
-use crate::sql::{instant, quoted};
+use crate::sql::instant;
 
 /// More groups than this are not kept in memory.
 pub(crate) const MAX_GROUPS: usize = 1_000_000;
@@ -139,77 +138,6 @@ pub(crate) fn query(
         limit = MAX_GROUPS + 1,
     );
     Ok((sql, bound))
-}
-
-/// Batches with records that could not be read; one more than are few.
-pub(crate) fn batches_with_dead_letters(few: usize) -> String {
-    format!(
-        "SELECT topic, partition, first, last FROM cuts FINAL WHERE dead_letters > 0 ORDER BY ALL LIMIT {}",
-        few + 1
-    )
-}
-
-/// How many records that could not be read belong to the period. Such a record has no time of its own: it stands in a
-/// batch, and has that of the batch's last event. A batch without any event belongs to every period.
-///
-/// Each place counts once, however often it was written. Where `few` are all batches with such records, their places are looked at and
-/// no others; else those that may belong to the period, and what lies between them.
-pub(crate) fn unreadable(request: &Request, few: Option<&[Batch]>) -> String {
-    let (start, end) = (
-        instant(request.period.start()),
-        instant(request.period.end()),
-    );
-    let near = few.map(|few| {
-        let places = few.iter().map(|batch| {
-            let Batch {
-                topic,
-                partition,
-                first,
-                last,
-            } = batch;
-            let topic = quoted(topic);
-            format!("(topic = {topic} AND partition = {partition} AND offset BETWEEN {first} AND {last})")
-        });
-        places.collect::<Vec<_>>().join(" OR ")
-    });
-    let (batches, near) = match near {
-        Some(near) => (
-            "batches AS (SELECT topic, partition, first, last, events AS told FROM cuts FINAL WHERE dead_letters > 0)".to_owned(),
-            near,
-        ),
-        None => (
-            format!(
-                "spans AS (SELECT topic, partition, min(offset) AS low, max(offset) AS high, 1 AS has_events FROM audit_log \
-                 WHERE fate = 'event' AND received >= {start} AND received < {end} GROUP BY topic, partition), \
-                 batches AS (SELECT topic, partition, first, last, events AS told FROM (SELECT * FROM cuts FINAL WHERE dead_letters > 0) AS all_batches \
-                 LEFT JOIN spans USING (topic, partition) WHERE events = 0 OR (has_events = 1 AND last >= low AND first <= high)), \
-                 (SELECT min(first) FROM batches) AS lowest, (SELECT max(last) FROM batches) AS highest"
-            ),
-            "offset >= lowest AND offset <= highest AND (topic, partition) IN (SELECT topic, partition FROM batches)".to_owned(),
-        ),
-    };
-    format!(
-        "WITH {batches} \
-         SELECT toString(sum(dead)) FROM (\
-         SELECT uniqExactIf(a.offset, a.fate = 'dead_letter') AS dead, countIf(a.fate = 'event') + max(c.told) AS events, \
-         maxIf(a.received, a.fate = 'event') AS latest \
-         FROM (SELECT topic, partition, offset, fate, received FROM audit_log \
-         WHERE {near}) AS a \
-         ASOF INNER JOIN batches AS c \
-         ON a.topic = c.topic AND a.partition = c.partition AND a.offset >= c.first \
-         WHERE a.offset <= c.last GROUP BY c.topic, c.partition, c.first) \
-         WHERE events = 0 OR (latest >= {start} AND latest < {end})"
-    )
-}
-
-/// A batch, by its places in the log.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Batch {
-    topic: String,
-    partition: i32,
-    first: i64,
-    last: i64,
 }
 
 /// The text of a column over an event; `None` for what only a line knows.

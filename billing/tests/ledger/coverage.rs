@@ -1,8 +1,9 @@
 //! Metering coverage: gaps that are put in show as what they are, and all classes add up to all requests.
 
 use crate::common::*;
-use billing::chargeback::Coverage;
+use billing::chargeback::{Coverage, Request};
 use billing::render::{self, Format};
+use billing::{Period, period};
 use schemas::{Api, Billable, Outcome, UsageEvent, UsageQuality, UsageSource};
 
 const MILLION: &str = r#"{"input_text":1000000}"#;
@@ -144,6 +145,45 @@ async fn a_record_that_cannot_be_read_belongs_to_the_time_of_its_batch() {
         .report("m,input_text,default,,1,1,USD,", &request)
         .await;
     assert_eq!(again.unreadable_records, 2);
+}
+
+/// Few batches are looked at one by one, many by the stretch of the log that the period has.
+#[tokio::test]
+async fn few_batches_and_many_with_records_that_cannot_be_read_are_counted_alike() {
+    const PRICES: &str = "m,input_text,default,,1,1,USD,";
+    let ledger = Ledger::start().await;
+    ledger.write(0, &[event(1, &[("m", MILLION)])]).await;
+    ledger.dead_letters_in_batch_of(0, 1, 3).await;
+    let december = Request {
+        period: Period::parse("2026-12", period::zone("UTC").unwrap()).unwrap(),
+        ..november("", "UTC")
+    };
+    let mut first = 100;
+    for batches in [100, 200] {
+        // An event of December and a record that cannot be read each.
+        let rows = format!("FROM numbers({batches})");
+        let columns = "audit_log (topic, offset, fate, received)";
+        for sql in [
+            format!(
+                "INSERT INTO {columns} SELECT 'journal:q', {first} + 2 * number, 'event', toDateTime64('2026-12-05 10:00:00', 6, 'UTC') {rows}"
+            ),
+            format!(
+                "INSERT INTO {columns} SELECT 'journal:q', {first} + 2 * number + 1, 'dead_letter', toDateTime64(0, 6, 'UTC') {rows}"
+            ),
+            format!(
+                "INSERT INTO cuts (topic, first, last, records, events, dead_letters) \
+                 SELECT 'journal:q', {first} + 2 * number, {first} + 2 * number + 1, 2, 1, 1 {rows}"
+            ),
+        ] {
+            ledger.run(&sql).await;
+        }
+        first += 2 * batches;
+        let all = i128::from((first - 100) / 2);
+        let of_november = ledger.report(PRICES, &november("", "UTC")).await;
+        assert_eq!(of_november.unreadable_records, 3, "{batches}");
+        let of_december = ledger.report(PRICES, &december).await;
+        assert_eq!(of_december.unreadable_records, all, "{batches}");
+    }
 }
 
 #[tokio::test]
