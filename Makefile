@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test chaos check lint fmt clippy deny advisories bench bench-aims bench-growth bench-allocations
+.PHONY: help setup run test chaos outage check lint fmt clippy deny advisories bench bench-aims bench-growth bench-allocations
 .PHONY: bench-pipeline bench-stream bench-ledger trace fuzz
 
 TOLLGATE := ./target/release/tollgate
@@ -25,7 +25,10 @@ test: setup ## run all tests
 	TOLLGATE_PYTHON=$$(scripts/python.sh) TOLLGATE_NODE_PACKAGES=$$(scripts/node.sh) cargo test --workspace --locked --no-fail-fast
 
 chaos: setup ## a million requests (REQUESTS=…) while everything that can die dies; SEED=… draws the same again
-	TOLLGATE_CHAOS_REQUESTS=$(or $(REQUESTS),1000000) $(if $(SEED),TOLLGATE_CHAOS_SEED=$(SEED)) cargo test --release --locked --package tests --test chaos -- --nocapture
+	TOLLGATE_CHAOS_REQUESTS=$(or $(REQUESTS),1000000) $(if $(SEED),TOLLGATE_CHAOS_SEED=$(SEED)) cargo test --release --locked --package tests --test chaos -- --nocapture no_fault
+
+outage: setup ## ten minutes (SECONDS=…) without Kafka during 100,000 requests (REQUESTS=…), gateways killed meanwhile
+	TOLLGATE_OUTAGE_REQUESTS=$(or $(REQUESTS),100000) TOLLGATE_OUTAGE_SECONDS=$(or $(SECONDS),600) $(if $(SEED),TOLLGATE_CHAOS_SEED=$(SEED)) cargo test --release --locked --package tests --test chaos -- --nocapture without_any_broker
 
 check: fmt clippy deny ## the lints that need no network
 

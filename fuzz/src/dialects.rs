@@ -59,12 +59,12 @@ fn read_answer(dialect: Dialect, api: Api, answer: &[u8]) {
     cost(&reading);
     // A tool's own model has tokens beside the answer's.
     if reading.quality == UsageQuality::Ok && found.tool_usage.is_none() {
-        totals(dialect, &reading);
+        totals(dialect, &reading, &found);
     }
 }
 
 /// What the provider charges is a plain decimal number.
-fn cost(reading: &Reading) {
+fn cost(reading: &Reading<'_>) {
     let Some(cost) = &reading.provider_cost else {
         return;
     };
@@ -123,8 +123,11 @@ fn reasoning(usage: &Value) -> i128 {
         .unwrap_or(0)
 }
 
-fn totals(dialect: Dialect, reading: &Reading) {
-    let Some(usage) = &reading.usage else { return };
+fn totals(dialect: Dialect, reading: &Reading<'_>, found: &Findings) {
+    // Not as the reading parsed it: nothing stands twice in what is said to be right.
+    let said = found.stated().map(serde_json::from_slice::<Value>);
+    let Some(Ok(usage)) = said else { return };
+    let usage = &usage;
     let (input, output) = (reading.total(Side::Input), reading.total(Side::Output));
     let stated_input = stated(usage, &["prompt_tokens", "input_tokens"]);
     let stated_output = stated(usage, &["completion_tokens", "output_tokens"]);

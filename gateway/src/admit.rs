@@ -117,8 +117,8 @@ pub async fn admit(
     let mut came = read(&gate, arrival, address.endpoint, &head.headers, body).await?;
     arrival.stream = came.stream();
     let model = named_model(address, &came)?;
-    arrival.model = Text::cut(&model);
-    let route = find_route(arrival, &model)?;
+    arrival.model = Text::cut(model);
+    let route = find_route(arrival, model)?;
     refuse_other_model(arrival, address, &came, &route)?;
     if let Came::Form(form) = &mut came {
         form.hold_to(&route.limits);
@@ -188,11 +188,10 @@ async fn read(
 }
 
 /// The model asked for: the path's, the body's, or the endpoint's usual one.
-fn named_model(address: &Address, came: &Came) -> Result<String, Refusal> {
+fn named_model<'a>(address: &'a Address, came: &'a Came) -> Result<&'a str, Refusal> {
     let named = address.deployment.as_deref().or(came.asked_model());
     let named = named.or(address.endpoint.default_model());
-    let named = named.ok_or(DoorError::Missing("model"))?;
-    Ok(named.to_owned())
+    Ok(named.ok_or(DoorError::Missing("model"))?)
 }
 
 fn find_route(arrival: &Arrival, model: &str) -> Result<Arc<Route>, Refusal> {
@@ -262,7 +261,7 @@ fn limited<'a>(
     route: &'a Route,
 ) -> impl Future<Output = Result<Limited, Refusal>> + use<'a> {
     let (asked, body) = match came {
-        Came::Whole(body, asked) => (asked.clone(), Some(body.clone())),
+        Came::Whole(body, asked) => (asked.unnamed(), Some(body.clone())),
         Came::Form(form) => (form.scan.asked(), None),
     };
     let request = limits::Request {

@@ -78,7 +78,7 @@ pub fn failed_attempt(open: &UsageEvent, facts: &Facts<'_>) -> Option<Attempt> {
 }
 
 /// The units of all lines; `None` where nothing was told, or more than a count can hold.
-fn told(reading: &Reading) -> Option<Units> {
+fn told(reading: &Reading<'_>) -> Option<Units> {
     let mut told = Units::default();
     for (unit, count) in reading.lines.iter().flat_map(|line| line.units.iter()) {
         let sum = told.get(unit).unwrap_or(0).checked_add(count)?;

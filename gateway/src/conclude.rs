@@ -93,7 +93,7 @@ pub struct Facts<'a> {
     /// Whether what was counted here is all of the input: no pictures, no sound.
     pub counted_whole: bool,
     /// See [`Facts::reading`].
-    pub read: OnceCell<Reading>,
+    pub read: OnceCell<Reading<'a>>,
 }
 
 /// Which sides have to be counted by us.
@@ -113,20 +113,20 @@ impl Wanted {
     }
 }
 
-impl Facts<'_> {
+impl<'a> Facts<'a> {
     /// The model that is priced. Some backends give a deployment's name back as the model's; that has no price.
-    fn priced<'a>(&'a self, named: Option<&'a str>) -> &'a str {
+    fn priced<'b>(&'b self, named: Option<&'b str>) -> &'b str {
         named
             .filter(|named| *named != self.upstream_model)
             .unwrap_or(self.priced_as)
     }
 
     /// What the answer says of its usage; read once.
-    pub(crate) fn reading(&self) -> &Reading {
+    pub(crate) fn reading(&self) -> &Reading<'a> {
         self.read.get_or_init(|| self.read_answer())
     }
 
-    fn read_answer(&self) -> Reading {
+    fn read_answer(&self) -> Reading<'a> {
         let mut reading = dialect::read(self.dialect, self.api, self.found);
         // Of a broken answer, what would have followed can be the figures themselves.
         let is_whole = matches!(self.ending, Ending::Completed | Ending::Drained);
@@ -248,7 +248,7 @@ pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageE
 }
 
 /// What the provider said of usage, as it is kept. What is not kept cannot be looked at again: that is told.
-fn keep_raw(found: &Findings, reading: &Reading, quality: &mut UsageQuality) -> Option<String> {
+fn keep_raw(found: &Findings, reading: &Reading<'_>, quality: &mut UsageQuality) -> Option<String> {
     match usage_raw::of(found, reading) {
         Said::Nothing => None,
         Said::Kept(raw) => Some(raw),

@@ -161,7 +161,7 @@ async fn answer(mut exchange: Exchange, response: Answer, whole_until: Instant) 
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse().ok())
         .filter(|_| !state.reader.may_change());
-    let mut headers = to_app(&parts.headers);
+    let mut headers = to_app(parts.headers);
     if state.reader.may_change() {
         headers.remove(header::CONTENT_LENGTH);
     }

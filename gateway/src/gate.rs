@@ -73,7 +73,7 @@ impl Gate {
         let event_id = EventId::mint(received, rand::random());
         Arrival {
             event_id,
-            request_id: Text::cut(&format!("req_{}", event_id.as_uuid().simple())),
+            request_id: request_id(event_id),
             received,
             started: tokio::time::Instant::now(),
             peer,
@@ -206,6 +206,19 @@ impl Gate {
         self.tell(&event, arrival.trace.as_deref(), &[]);
         Ok(())
     }
+}
+
+/// What a request is called where its app sees it.
+fn request_id(event_id: EventId) -> Text {
+    const PREFIX: &[u8] = b"req_";
+    let mut buffer = [0; PREFIX.len() + uuid::fmt::Simple::LENGTH];
+    buffer[..PREFIX.len()].copy_from_slice(PREFIX);
+    event_id
+        .as_uuid()
+        .simple()
+        .encode_lower(&mut buffer[PREFIX.len()..]);
+    // Digits and letters.
+    Text::cut(std::str::from_utf8(&buffer).unwrap_or_default())
 }
 
 /// Gives the request's id back.

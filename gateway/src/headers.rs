@@ -68,11 +68,18 @@ pub fn to_provider(
 
 /// The headers of the answer to the app.
 #[must_use]
-pub fn to_app(from: &HeaderMap) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(8);
-    for (name, value) in from {
+pub fn to_app(from: HeaderMap) -> HeaderMap {
+    // Room for the request's id too.
+    let mut headers = HeaderMap::with_capacity(from.len() + 1);
+    let mut from = from.into_iter().peekable();
+    // Of several values of a name only the first comes with it.
+    let mut again = None;
+    while let Some((name, value)) = from.next() {
+        let Some(name) = name.or(again) else { break };
+        let is_followed = matches!(from.peek(), Some((None, _)));
+        again = is_followed.then(|| name.clone());
         if comes_back(name.as_str()) {
-            headers.append(name, value.clone());
+            headers.append(name, value);
         }
     }
     headers
@@ -127,7 +134,13 @@ mod tests {
             "x-ratelimit-remaining-tokens",
             HeaderValue::from_static("7"),
         );
-        let given = to_app(&provider);
-        assert_eq!(given.len(), 1);
+        provider.append("retry-after", HeaderValue::from_static("1"));
+        provider.append("set-cookie", HeaderValue::from_static("canary"));
+        provider.append("retry-after", HeaderValue::from_static("2"));
+        let given = to_app(provider);
+        assert_eq!(given.len(), 3);
+        assert_eq!(given["x-ratelimit-remaining-tokens"], "7");
+        let values: Vec<_> = given.get_all("retry-after").iter().collect();
+        assert_eq!(values, ["1", "2"]);
     }
 }

@@ -32,6 +32,7 @@ mod models;
 mod ops;
 mod paths;
 mod patient;
+mod pieces;
 mod producer;
 pub mod publish;
 mod pulse;

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::arrival::Arrival;
 use crate::config::Limits;
 use crate::door::{self, DoorError, FormScan};
+use crate::pieces::on_its_own;
 use crate::refusal::Refusal;
 use crate::upload::{Bounds, Upload};
 
@@ -228,7 +229,7 @@ async fn collect(
             }
         }
     }
-    Ok(first.unwrap_or_else(|| more.freeze()))
+    Ok(first.map_or_else(|| more.freeze(), on_its_own))
 }
 
 #[cfg(test)]

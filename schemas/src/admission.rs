@@ -133,7 +133,9 @@ impl Admission {
     /// Never: a record holds nothing that JSON cannot.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a record always has a JSON form")
+        let mut record = Vec::with_capacity(1_024);
+        serde_json::to_writer(&mut record, self).expect("a record always has a JSON form");
+        record
     }
 
     /// What all its calls together reserve. A count that leaves 64 bits stays at their end.

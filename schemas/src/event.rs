@@ -370,7 +370,7 @@ impl UsageEvent {
     /// Never: a record holds nothing that JSON cannot.
     #[must_use]
     pub fn encode_unsealed(&self) -> Vec<u8> {
-        let mut unnumbered = Vec::with_capacity(1_536);
+        let mut unnumbered = Vec::with_capacity(USUAL_BYTES);
         serde_json::to_writer(&mut unnumbered, self).expect("a record always has a JSON form");
         let end = unnumbered.len() - 1;
         let digits = unnumbered[..end]
@@ -382,6 +382,9 @@ impl UsageEvent {
         unnumbered
     }
 }
+
+/// Most records are no longer.
+const USUAL_BYTES: usize = 3_072;
 
 /// Writes the number into a record from [`UsageEvent::encode_unsealed`] and closes it.
 pub fn seal(unsealed: &mut Vec<u8>, producer_seq: i64) {

@@ -1,12 +1,15 @@
 //! Identities: of a request (event), of a producer's start (boot).
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 use schemars::JsonSchema;
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
+use crate::name::Text;
 use crate::time::Micros;
 
 /// The only identity of a request: a `UUIDv7` minted at admission, written in lower case.
@@ -51,7 +54,8 @@ impl FromStr for EventId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bad = || BadEventId(text.chars().take(64).collect());
         let uuid = Uuid::try_parse(text).map_err(|_| bad())?;
-        let canonical = uuid.hyphenated().to_string() == text;
+        let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
+        let canonical = *uuid.hyphenated().encode_lower(&mut buffer) == *text;
         if !canonical || uuid.get_version_num() != 7 {
             return Err(bad());
         }
@@ -68,9 +72,7 @@ impl Serialize for EventId {
 
 impl<'de> Deserialize<'de> for EventId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        deserializer.deserialize_str(Parsed(PhantomData))
     }
 }
 
@@ -112,10 +114,18 @@ impl FromStr for Boot {
                 .map_err(|_| bad())?
                 .to_be_bytes(),
         };
-        if boot.to_string() != text {
+        if boot.text().as_str() != text {
             return Err(bad());
         }
         Ok(boot)
+    }
+}
+
+impl Boot {
+    /// As it is written.
+    #[must_use]
+    pub fn text(&self) -> Text {
+        Text::of(format_args!("{self}"))
     }
 }
 
@@ -127,9 +137,22 @@ impl Serialize for Boot {
 
 impl<'de> Deserialize<'de> for Boot {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        deserializer.deserialize_str(Parsed(PhantomData))
+    }
+}
+
+/// Reads a text and parses it.
+struct Parsed<T>(PhantomData<T>);
+
+impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Parsed<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Bounded texts: what a record may hold of names that come from outside.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use schemars::JsonSchema;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, SmolStrBuilder};
 
 /// The longest text of a record, in bytes, unless a field says otherwise.
 pub const MAX_TEXT_BYTES: usize = 256;
@@ -38,6 +38,18 @@ impl Text {
             end -= 1;
         }
         Self(text[..end].into())
+    }
+
+    /// What is written, as much of it as fits.
+    pub(crate) fn of(written: fmt::Arguments<'_>) -> Self {
+        let mut builder = SmolStrBuilder::new();
+        // Writing to a text cannot fail.
+        let _written = builder.write_fmt(written);
+        let text = builder.finish();
+        if text.len() > MAX_TEXT_BYTES {
+            return Self::cut(&text);
+        }
+        Self(text)
     }
 
     /// The text.

@@ -266,7 +266,7 @@ impl Reading {
         self.tree.push(leaf);
         if self
             .seen
-            .is_new(&event.producer, &audit.boot, event.producer_seq)
+            .is_new(&event.producer, audit.boot.as_str(), event.producer_seq)
         {
             self.events += 1;
             self.expected.add(event.received_us.0, &usage);

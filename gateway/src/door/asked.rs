@@ -83,6 +83,17 @@ impl Asked {
         of_bound.filter_map(|count| count.value).max()
     }
 
+    /// The same without the model, for whoever does not look at it.
+    #[must_use]
+    pub fn unnamed(&self) -> Self {
+        Self {
+            model: None,
+            counts: self.counts.clone(),
+            places: self.places.clone(),
+            ..*self
+        }
+    }
+
     /// The body for the provider. Without a change the bytes are those that came.
     #[must_use]
     pub fn upstream_body(&self, body: &Bytes, changes: &Changes<'_>) -> Bytes {

@@ -8,6 +8,8 @@ use super::tools::{Executed, ToolCalls};
 
 /// The longest usage object that is kept, in bytes. A longer one counts as unreadable, never as absent.
 pub const MAX_USAGE_BYTES: usize = 16 * 1024;
+/// Most usage objects are no longer.
+const USUAL_USAGE_BYTES: usize = 384;
 /// The longest name (model, tier, reason, code) that is kept.
 const MAX_NAME_BYTES: usize = 256;
 /// Ends a model's name that was longer: what is left of it must be no other model's.
@@ -159,6 +161,10 @@ impl Findings {
 
     /// Takes the next bytes of an object of figures.
     pub(super) fn push_figure(&mut self, bytes: &[u8]) {
+        // It comes in small pieces.
+        if self.pending.capacity() < USUAL_USAGE_BYTES {
+            self.pending.reserve(USUAL_USAGE_BYTES);
+        }
         self.push(bytes, MAX_USAGE_BYTES);
     }
 

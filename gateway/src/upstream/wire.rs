@@ -19,6 +19,7 @@ use hyper::rt::{Read, Write};
 use super::READ_BYTES;
 use super::pool::Pool;
 use crate::patient::{Patient, WayOut};
+use crate::pieces::on_its_own;
 use crate::upload::Sent;
 
 /// A connection. Drop closes it.
@@ -184,7 +185,7 @@ impl Body for AnswerBody {
             Poll::Ready(Some(Err(_))) => this.held = None,
             _ => {}
         }
-        frame
+        frame.map_ok(|frame| frame.map_data(on_its_own))
     }
 
     fn is_end_stream(&self) -> bool {

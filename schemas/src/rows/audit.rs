@@ -27,7 +27,7 @@ row! {
         /// The gateway.
         producer: Text,
         /// Its start.
-        boot: String,
+        boot: Text,
         /// Its number; null for other records.
         producer_seq: Option<i64>,
         /// Measured at admission; 0 for other records.

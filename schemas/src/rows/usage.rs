@@ -39,7 +39,7 @@ row! {
         /// The gateway.
         producer: Text,
         /// Its start.
-        boot: String,
+        boot: Text,
         /// Its number.
         producer_seq: i64,
         /// Who pays.

@@ -126,7 +126,8 @@ impl Hurt<'_> {
         }
     }
 
-    async fn kill(&mut self, rng: &mut StdRng) -> Result<(), Void> {
+    /// Kills it while it answers.
+    pub async fn kill(&mut self, rng: &mut StdRng) -> Result<(), Void> {
         self.well().await;
         self.answers(rng.random_range(1..100)).await;
         self.deaths.add(self.folded().await);
@@ -155,25 +156,26 @@ impl Hurt<'_> {
             why: why.to_owned(),
         };
         self.answers(1).await;
+        let process = self.gateway.process.running().pid();
         let disk = self
             .gateway
             .disk
             .as_ref()
             .ok_or_else(|| void("no disk of its own"))?;
         let (_, before) = self.load.served(self.number);
-        let used = disk
-            .fill()
+        let full = disk
+            .fill(process)
             .ok_or_else(|| void("the disk could not be filled"))?;
         let answers = eventually("a gateway on a full disk refuses", async || {
             let more = self.load.served(self.number).1 - before;
             (more > 0).then_some(more)
         })
         .await;
-        if !disk.free() {
+        if !disk.free(process) {
             return Err(void("the disk could not be freed"));
         }
         self.answers(10).await;
-        let seen = format!("{answers} answers 503 at {used} KiB of {used}, then 200 again");
+        let seen = format!("{answers} answers 503 at {full}, then 200 again");
         self.table.bit(FULL, seen);
         Ok(())
     }

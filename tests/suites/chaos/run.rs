@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use simulator::TruthLog;
+use tokio::task::JoinSet;
 
 use crate::gateways::Deaths;
 use crate::load::{self, Line, Load};
@@ -24,7 +25,7 @@ const TAKE_EVERY: Duration = Duration::from_secs(1);
 const SAY_EVERY: u32 = 15;
 
 /// A provider with every vice, and no patience lost on it.
-fn provider(seed: u64) -> simulator::Settings {
+pub fn provider(seed: u64) -> simulator::Settings {
     simulator::Settings {
         seed,
         count: simulator::Count::Bytes,
@@ -52,54 +53,93 @@ fn provider(seed: u64) -> simulator::Settings {
 /// Runs; says why the result is not what it must be.
 pub async fn run(size: &Size) -> Result<(), String> {
     let mut stack = Stack::start(size, provider(size.seed)).await;
-    let started = Instant::now();
-    let load = Arc::new(Load::new([stack.gateways[0].app, stack.gateways[1].app]));
+    let mut sent = Sent::begin(&stack, size);
     let (table, deaths) = (Table::default(), Deaths::default());
-    let mut books = Provider::default();
-    let truth = stack.simulator.truth();
-    let clients = load::begin(&load, &mut size.chance(0));
+    let load = sent.load.clone();
     let hurting = Box::pin(hurt(&mut stack, size, &load, (&table, &deaths)));
-    let hurt = tokio::select! {
-        hurt = hurting => hurt,
-        never = take(&mut books, &truth, &load, &table, started) => match never {},
-    };
+    let hurt = sent.beside(&table, hurting).await;
     let sent_again = hurt.map_err(|void| void.to_string())?;
-    load.finish(size.requests);
-    let book: Vec<Line> = tokio::select! {
-        books = clients.join_all() => books.into_iter().flatten().collect(),
-        never = take(&mut books, &truth, &load, &table, started) => match never {},
-    };
-    let sent_in = started.elapsed();
-    let client = settle(&mut stack).await;
-    books.take(&truth);
-    let settled_in = started.elapsed();
-    let mut verdict = judge::judge(&client, &book, load.numbers(), &books).await;
-    verdict.judge_refusals(&deaths);
-    tables::judge(&client, &mut verdict).await;
-    let copies = tables::copies(&client).await;
-    if copies < sent_again {
-        verdict.fault("the tables", || {
-            format!("{sent_again} records were sent again, and the log's trail has {copies} copies")
-        });
+    sent.end(&mut stack, size, (&table, &deaths), sent_again)
+        .await
+}
+
+/// What is sent by a run, and how it is known what became of it.
+pub struct Sent {
+    pub load: Arc<Load>,
+    clients: JoinSet<Vec<Line>>,
+    truth: TruthLog,
+    books: Provider,
+    started: Instant,
+}
+
+impl Sent {
+    /// Clients that may not send yet.
+    pub fn begin(stack: &Stack, size: &Size) -> Self {
+        let load = Arc::new(Load::new([stack.gateways[0].app, stack.gateways[1].app]));
+        let clients = load::begin(&load, &mut size.chance(0));
+        Self {
+            load,
+            clients,
+            truth: stack.simulator.truth(),
+            books: Provider::default(),
+            started: Instant::now(),
+        }
     }
-    let complete = completeness(&stack).await;
-    if let Err(said) = &complete {
-        verdict.fault("completeness", || said.clone());
+
+    /// Takes the provider's book over while something goes on, and says how far all is.
+    pub async fn beside<T>(&mut self, table: &Table, work: impl Future<Output = T>) -> T {
+        tokio::select! {
+            done = work => done,
+            never = take(&mut self.books, &self.truth, &self.load, table, self.started) => match never {},
+        }
     }
-    clock(&client, &table).await?;
-    let surplus = tables::surplus(&client).await;
-    let report = report(
-        size,
-        &load,
-        &table,
-        (copies, surplus),
-        (sent_in, settled_in),
-    );
-    println!("{report}\n{}\n{verdict}", complete.unwrap_or_default());
-    if verdict.is_good() {
-        Ok(())
-    } else {
-        Err(format!("numbers were changed:\n{verdict}"))
+
+    /// Sends the rest, waits until everything is well and in the store, and holds the books against each other.
+    pub async fn end(
+        mut self,
+        stack: &mut Stack,
+        size: &Size,
+        (table, deaths): (&Table, &Deaths),
+        sent_again: u64,
+    ) -> Result<(), String> {
+        self.load.finish(size.requests);
+        let clients = std::mem::take(&mut self.clients);
+        let book = self.beside(table, clients.join_all()).await;
+        let book: Vec<Line> = book.into_iter().flatten().collect();
+        let sent_in = self.started.elapsed();
+        let client = settle(stack).await;
+        self.books.take(&self.truth);
+        let settled_in = self.started.elapsed();
+        let mut verdict = judge::judge(&client, &book, self.load.numbers(), &self.books).await;
+        verdict.judge_refusals(deaths);
+        tables::judge(&client, &mut verdict).await;
+        let copies = tables::copies(&client).await;
+        if copies < sent_again {
+            verdict.fault("the tables", || {
+                format!(
+                    "{sent_again} records were sent again, and the log's trail has {copies} copies"
+                )
+            });
+        }
+        let complete = completeness(stack).await;
+        if let Err(said) = &complete {
+            verdict.fault("completeness", || said.clone());
+        }
+        clock(&client, table).await?;
+        let surplus = tables::surplus(&client).await;
+        let report = report(
+            size,
+            &self.load,
+            table,
+            (copies, surplus),
+            (sent_in, settled_in),
+        );
+        println!("{report}\n{}\n{verdict}", complete.unwrap_or_default());
+        if verdict.is_good() {
+            Ok(())
+        } else {
+            Err(format!("numbers were changed:\n{verdict}"))
+        }
     }
 }
 
@@ -119,14 +159,6 @@ async fn hurt(
         full_disks,
     };
     let [one, two] = &mut stack.gateways;
-    let full_disks = if two.disk.is_some() {
-        size.full_disks
-    } else {
-        println!(
-            "chaos: no namespace may be made here: no disk is filled; the journal's own suite fills one"
-        );
-        0
-    };
     let gateway = |gateway, number| gateways::Hurt {
         gateway,
         number,
@@ -134,7 +166,7 @@ async fn hurt(
         table,
         deaths,
     };
-    let (of_one, of_two) = (faults(0), faults(full_disks));
+    let (of_one, of_two) = (faults(0), faults(size.full_disks));
     let lanes = [
         of_one.count(),
         of_two.count(),

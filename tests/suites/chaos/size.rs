@@ -78,11 +78,17 @@ impl Size {
 
     /// The line that repeats the run.
     pub fn again(&self) -> String {
-        format!("{REQUESTS}={} {SEED}={}", self.requests, self.seed)
+        format!("{REQUESTS}={} {}", self.requests, self.seeded())
+    }
+
+    /// Where all chance came from.
+    pub fn seeded(&self) -> String {
+        format!("{SEED}={}", self.seed)
     }
 }
 
-fn number<T: FromStr<Err: Display>>(variable: &str) -> Option<T> {
+/// The number that a variable holds.
+pub fn number<T: FromStr<Err: Display>>(variable: &str) -> Option<T> {
     let text = std::env::var(variable).ok()?;
     let parsed = text.parse();
     Some(parsed.unwrap_or_else(|error| panic!("{variable}={text} is no number: {error}")))

@@ -245,7 +245,7 @@ fn kafka(servers: &str) -> String {
     )
 }
 
-/// A gateway; the one whose clock is wrong also has a disk of its own, where that is permitted.
+/// A gateway; the one whose clock is wrong also has a disk of its own.
 fn gateway(
     folder: &Path,
     name: &str,
@@ -268,7 +268,7 @@ fn gateway(
     write!(text, "\n{}", kafka(servers)).expect("a text grows");
     let config = home.join("tollgate.toml");
     std::fs::write(&config, text).expect("a configuration can be written");
-    let disk = clock.and_then(|_| Disk::mount(&home.join("data")));
+    let disk = clock.map(|_| Disk::at(&home.join("data")));
     let entry = disk.as_ref().map(Disk::entry);
     let command = move || {
         let program = tollgate();

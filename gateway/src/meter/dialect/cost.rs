@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::counts::Object;
+use super::parse::Object;
 use super::rules::{Cost, Rules};
 
 /// More digits than this are no price.
@@ -14,7 +14,7 @@ const MAX_DIGITS: usize = 40;
 const TICKS_PER_DOLLAR: u64 = 10_000_000_000;
 
 /// The cost that a usage object states; `raw` is its text.
-pub(super) fn cost(usage: &Object, raw: &[u8], rules: &Rules) -> Option<String> {
+pub(super) fn cost(usage: &Object<'_>, raw: &[u8], rules: &Rules) -> Option<String> {
     match rules.cost {
         Cost::None => None,
         // What was parsed tells sooner that there is none.

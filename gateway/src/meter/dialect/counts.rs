@@ -1,11 +1,9 @@
 //! Figures out of JSON: a count is a whole number, not below zero and not absurd; anything else is none. `12.0` and
 //! `1e3` are whole numbers (RFC 8259 knows one kind of number; JSON Schema, "integer").
 
-use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
-/// A JSON object.
-pub(super) type Object = Map<String, Value>;
+use super::parse::{Object, Value, parse};
 
 /// A figure is there and is no count: negative, fractional, text, absurd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +15,7 @@ const MAX_PLAUSIBLE: i64 = 1 << 40;
 const MAX_SECONDS: f64 = 1e7;
 
 /// A count, `None` where it is absent or null.
-pub(super) fn count(map: &Object, name: &str) -> Result<Option<i64>, NotACount> {
+pub(super) fn count(map: &Object<'_>, name: &str) -> Result<Option<i64>, NotACount> {
     match map.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => match value.as_i64().or_else(|| whole(value)) {
@@ -28,7 +26,7 @@ pub(super) fn count(map: &Object, name: &str) -> Result<Option<i64>, NotACount> 
 }
 
 /// A whole number that is written with a point or an exponent.
-fn whole(value: &Value) -> Option<i64> {
+fn whole(value: &Value<'_>) -> Option<i64> {
     #[expect(clippy::cast_precision_loss, reason = "2^40 has an exact f64")]
     const MAX: f64 = MAX_PLAUSIBLE as f64;
     let number = value.as_f64()?;
@@ -45,7 +43,7 @@ fn whole(value: &Value) -> Option<i64> {
 
 /// A count that may go by several names. Names that contradict each other make none; a 0 contradicts nothing: relays
 /// (One API, New API) always write all names, and 0 under those that they have no figure for.
-pub(super) fn count_of(map: &Object, names: &[&str]) -> Result<Option<i64>, NotACount> {
+pub(super) fn count_of(map: &Object<'_>, names: &[&str]) -> Result<Option<i64>, NotACount> {
     let mut found = None;
     for name in names {
         found = agree(found, count(map, name)?)?;
@@ -54,7 +52,7 @@ pub(super) fn count_of(map: &Object, names: &[&str]) -> Result<Option<i64>, NotA
 }
 
 /// Every figure under these names, each once; a 0 only where there is no other.
-pub(super) fn told(map: &Object, names: &[&str]) -> Result<SmallVec<[i64; 2]>, NotACount> {
+pub(super) fn told(map: &Object<'_>, names: &[&str]) -> Result<SmallVec<[i64; 2]>, NotACount> {
     let mut all = SmallVec::<[i64; 2]>::new();
     for name in names {
         let figure = count(map, name)?;
@@ -76,7 +74,7 @@ pub(super) fn agree(one: Option<i64>, other: Option<i64>) -> Result<Option<i64>,
 }
 
 /// Seconds, in milliseconds; only time may be fractional.
-pub(super) fn seconds_ms(value: &Value) -> Result<Option<i64>, NotACount> {
+pub(super) fn seconds_ms(value: &Value<'_>) -> Result<Option<i64>, NotACount> {
     match value {
         Value::Null => Ok(None),
         // An empty object was seen where there was no sound.
@@ -97,20 +95,20 @@ pub(super) fn seconds_ms(value: &Value) -> Result<Option<i64>, NotACount> {
 }
 
 /// The object of this name. Where several names say the same see `Details`: the first of them may be one of zeros.
-pub(super) fn object<'a>(map: &'a Object, name: &str) -> Option<&'a Object> {
+pub(super) fn object<'a, 't>(map: &'a Object<'t>, name: &str) -> Option<&'a Object<'t>> {
     map.get(name).and_then(Value::as_object)
 }
 
 /// Whether one of these is there and no object: what it should divide cannot be divided.
-pub(super) fn is_odd(map: &Object, names: &[&str]) -> bool {
-    let values = names.iter().filter_map(|name| map.get(*name));
+pub(super) fn is_odd(map: &Object<'_>, names: &[&str]) -> bool {
+    let values = names.iter().filter_map(|name| map.get(name));
     values
         .into_iter()
-        .any(|value| !value.is_null() && !value.is_object())
+        .any(|value| !value.is_null() && value.as_object().is_none())
 }
 
 /// Whether any number in it is not 0, but for those that are no use.
-pub(super) fn counts_something(value: &Value) -> bool {
+pub(super) fn counts_something(value: &Value<'_>) -> bool {
     match value {
         Value::Number(number) => number.as_f64().is_some_and(|n| n != 0.0),
         Value::Object(map) => map
@@ -123,7 +121,7 @@ pub(super) fn counts_something(value: &Value) -> bool {
 
 /// Whether a place tells any use: a number other than 0 that is no time and no money.
 pub(in crate::meter) fn has_figures(said: &[u8]) -> bool {
-    serde_json::from_slice(said).is_ok_and(|value| counts_something(&value))
+    parse(said).is_some_and(|(value, _)| counts_something(&value))
 }
 
 /// Names of times and sums of money: whoever sends them, they are no use. Only those that are known: `audio_ms` could be
@@ -152,9 +150,9 @@ fn is_no_use(name: &str) -> bool {
 }
 
 /// Whether a figure above zero has a name that is not among `known`.
-pub(super) fn has_stranger(map: &Object, known: &[&[&str]]) -> bool {
+pub(super) fn has_stranger(map: &Object<'_>, known: &[&[&str]]) -> bool {
     map.iter().any(|(name, value)| {
-        !known.iter().any(|names| names.contains(&name.as_str()))
+        !known.iter().any(|names| names.contains(&name))
             && !is_no_use(name)
             && counts_something(value)
     })
@@ -163,11 +161,16 @@ pub(super) fn has_stranger(map: &Object, known: &[&[&str]]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+
+    fn value(text: &str) -> Value<'_> {
+        parse(text.as_bytes()).expect("a value").0
+    }
 
     #[test]
     fn only_whole_numbers_from_zero_up_are_counts() {
-        let map = json!({"a": 3, "n": null, "z": 0, "neg": -1, "frac": 1.5, "whole": 2.0, "exponent": 1e3, "text": "3", "huge": 2_000_000_000_000_i64});
+        let map = value(
+            r#"{"a": 3, "n": null, "z": 0, "neg": -1, "frac": 1.5, "whole": 2.0, "exponent": 1e3, "text": "3", "huge": 2000000000000}"#,
+        );
         let map = map.as_object().unwrap();
         assert_eq!(count(map, "a"), Ok(Some(3)));
         assert_eq!(count(map, "z"), Ok(Some(0)));
@@ -188,7 +191,10 @@ mod tests {
 
     #[test]
     fn only_known_times_and_costs_are_no_use() {
-        let is_strange = |name: &str| has_stranger(json!({ name: 3 }).as_object().unwrap(), &[]);
+        let is_strange = |name: &str| {
+            let text = format!("{{\"{name}\": 3}}");
+            has_stranger(value(&text).as_object().unwrap(), &[])
+        };
         for known in ["queue_time", "cost", "tokens_per_second", "engine_ttft_ms"] {
             assert!(!is_strange(known), "{known}");
         }
@@ -205,11 +211,11 @@ mod tests {
 
     #[test]
     fn seconds_keep_their_thousandths() {
-        assert_eq!(seconds_ms(&json!(37)), Ok(Some(37_000)));
-        assert_eq!(seconds_ms(&json!(8.47)), Ok(Some(8_470)));
-        assert_eq!(seconds_ms(&json!(8.470_000_267_028_809)), Ok(Some(8_470)));
-        assert_eq!(seconds_ms(&json!(null)), Ok(None));
-        assert_eq!(seconds_ms(&json!(-1)), Err(NotACount));
-        assert_eq!(seconds_ms(&json!("9")), Err(NotACount));
+        assert_eq!(seconds_ms(&value("37")), Ok(Some(37_000)));
+        assert_eq!(seconds_ms(&value("8.47")), Ok(Some(8_470)));
+        assert_eq!(seconds_ms(&value("8.470000267028809")), Ok(Some(8_470)));
+        assert_eq!(seconds_ms(&value("null")), Ok(None));
+        assert_eq!(seconds_ms(&value("-1")), Err(NotACount));
+        assert_eq!(seconds_ms(&value("\"9\"")), Err(NotACount));
     }
 }

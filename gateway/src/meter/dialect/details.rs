@@ -3,19 +3,19 @@
 use schemas::Unit;
 use smallvec::SmallVec;
 
-use super::counts::{
-    NotACount, Object, agree, count_of, counts_something, has_stranger, is_odd, object,
-};
+use super::counts::{NotACount, agree, count_of, counts_something, has_stranger, is_odd, object};
+use super::parse::Object;
+use super::side::Parts;
 
 /// A part and the names that it goes by.
 pub(super) type Part = (Unit, &'static [&'static str]);
 
 /// The objects that divide one side. Mistral sends the same one under two names.
-pub(super) struct Details<'a>(SmallVec<[&'a Object; 1]>);
+pub(super) struct Details<'a>(SmallVec<[&'a Object<'a>; 1]>);
 
 impl<'a> Details<'a> {
     /// Those of `names` that are objects.
-    pub(super) fn of(usage: &'a Object, names: &[&str]) -> Self {
+    pub(super) fn of(usage: &'a Object<'a>, names: &[&str]) -> Self {
         let objects = names.iter().filter_map(|name| object(usage, name));
         Self(objects.collect())
     }
@@ -39,8 +39,8 @@ impl<'a> Details<'a> {
 
     /// Whether any figure in them is above zero.
     pub(super) fn count_something(&self) -> bool {
-        let mut figures = self.0.iter().flat_map(|details| details.values());
-        figures.any(counts_something)
+        let mut figures = self.0.iter().flat_map(|details| details.iter());
+        figures.any(|(_, value)| counts_something(value))
     }
 
     /// A figure that may go by several names; told differently it is none.
@@ -58,8 +58,8 @@ impl<'a> Details<'a> {
     }
 
     /// The parts that are told.
-    pub(super) fn parts(&self, parts: &[Part]) -> Result<Vec<(Unit, i64)>, NotACount> {
-        let mut told = Vec::with_capacity(parts.len() + 2);
+    pub(super) fn parts(&self, parts: &[Part]) -> Result<Parts, NotACount> {
+        let mut told = Parts::new();
         for (unit, names) in parts {
             if let Some(count) = self.count(names)? {
                 told.push((*unit, count));

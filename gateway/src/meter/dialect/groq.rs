@@ -10,10 +10,9 @@
 
 use schemas::event::MAX_LINES;
 use schemas::{Unit, Units};
-use serde_json::Value;
 
 use super::counts::object;
-use super::parse::parse;
+use super::parse::{Value, parse};
 use super::rules::{Rules, StreamUsage};
 use super::side::Draft;
 use super::tokens::{self, Content};
@@ -30,16 +29,16 @@ pub(super) fn by_model(found: &Findings, draft: &mut Draft) -> Option<Vec<(Strin
     let raw = found.breakdown.as_deref()?;
     let breakdown = parse(raw);
     draft.inconsistent |= breakdown.as_ref().is_some_and(|(_, is_clear)| !is_clear);
-    let told = breakdown.as_ref().and_then(|(told, _)| told.get("models"));
-    let is_untold = |models: &Value| models.is_null() || models == &Value::Array(Vec::new());
+    let told = breakdown.as_ref().and_then(|(told, _)| told.as_object());
+    let told = told.and_then(|told| told.get("models"));
+    let is_untold =
+        |models: &Value<'_>| models.is_null() || models.as_array().is_some_and(<[_]>::is_empty);
     if told.is_some_and(is_untold)
         || matches!(&breakdown, Some((Value::Object(all), _)) if all.is_empty())
     {
         return None;
     }
-    let models = told
-        .and_then(Value::as_array)
-        .and_then(|models| sum_by_model(models));
+    let models = told.and_then(Value::as_array).and_then(sum_by_model);
     let whole = &draft.units;
     let is_whole = |models: &Vec<(String, Units)>| {
         !models.is_empty()
@@ -80,7 +79,7 @@ const TOKENS: &[Unit] = &[
     Unit::OutputReasoning,
 ];
 
-fn sum_by_model(models: &[Value]) -> Option<Vec<(String, Units)>> {
+fn sum_by_model(models: &[Value<'_>]) -> Option<Vec<(String, Units)>> {
     let mut sums: Vec<(String, Units)> = Vec::new();
     for model in models {
         let model = model.as_object()?;

@@ -16,11 +16,13 @@
 //! What must not live here: totals (see `tokens`).
 
 use schemas::Unit;
+use smallvec::{SmallVec, smallvec};
 
-use super::counts::{NotACount, Object, agree, count, count_of, is_odd};
+use super::counts::{NotACount, agree, count, count_of, is_odd};
 use super::details::{Details, Part};
+use super::parse::Object;
 use super::rules::Rules;
-use super::side::Draft;
+use super::side::{Draft, Parts};
 
 const PARTS: &[Part] = &[
     // The second is Alibaba's, the third `LiteLLM`'s.
@@ -41,7 +43,7 @@ const CACHED: &str = "cached_tokens";
 const CACHED_DETAILS: &str = "cached_tokens_details";
 /// What was written, by its lifetime.
 pub(super) const WRITTEN_DETAILS: &[&str] = &["cache_creation_token_details", "cache_creation"];
-const LIFETIMES: &[(Unit, &str)] = &[
+const LIFETIMES: [(Unit, &str); 2] = [
     (Unit::CacheWrite5m, "ephemeral_5m_input_tokens"),
     (Unit::CacheWrite1h, "ephemeral_1h_input_tokens"),
 ];
@@ -51,11 +53,9 @@ const KINDS: [(Unit, Unit, &str); 2] = [
     (Unit::InputAudio, Unit::InputCachedAudio, "audio_tokens"),
 ];
 
-type Parts = Vec<(Unit, i64)>;
-
 /// The parts of an input of so many tokens; what none of them names is left.
 pub(super) fn parts<'a>(
-    usage: &'a Object,
+    usage: &'a Object<'a>,
     details: &Details<'a>,
     input: i64,
     rules: &Rules,
@@ -88,7 +88,7 @@ pub(super) fn parts<'a>(
 }
 
 /// Whether something that should divide the input cannot.
-pub(super) fn have_odd(usage: &Object, details: &Details<'_>) -> bool {
+pub(super) fn have_odd(usage: &Object<'_>, details: &Details<'_>) -> bool {
     details.have_odd(CACHED_DETAILS)
         || is_odd(usage, WRITTEN_DETAILS)
         || WRITTEN_DETAILS.iter().any(|name| details.have_odd(name))
@@ -96,20 +96,21 @@ pub(super) fn have_odd(usage: &Object, details: &Details<'_>) -> bool {
 
 /// Whether the parts of the input have a figure above zero that has no unit and is not among `others`.
 pub(super) fn have_stranger<'a>(
-    usage: &'a Object,
+    usage: &'a Object<'a>,
     details: &Details<'a>,
     others: &[&[&str]],
 ) -> bool {
-    let mut known: Vec<&[&str]> = vec![&[CACHED, CACHED_DETAILS], WRITTEN_DETAILS];
+    let mut known: SmallVec<[&[&str]; 4]> =
+        smallvec![&[CACHED, CACHED_DETAILS][..], WRITTEN_DETAILS];
     known.extend_from_slice(others);
-    let lifetimes: Vec<&str> = LIFETIMES.iter().map(|(_, name)| *name).collect();
+    let lifetimes = LIFETIMES.map(|(_, name)| name);
     details.have_stranger(PARTS, &known)
         || by_lifetime(usage, details).have_stranger(&[], &[&lifetimes])
 }
 
 /// Misses that do not make the prompt with what was cached. Misses of 0 are none told, as every 0 beside another figure.
 fn contradicts_misses(
-    usage: &Object,
+    usage: &Object<'_>,
     cached: i64,
     input: i64,
     rules: &Rules,
@@ -120,7 +121,7 @@ fn contradicts_misses(
 }
 
 /// Every object that divides what was written.
-fn by_lifetime<'a>(usage: &'a Object, details: &Details<'a>) -> Details<'a> {
+fn by_lifetime<'a>(usage: &'a Object<'a>, details: &Details<'a>) -> Details<'a> {
     details
         .inside(WRITTEN_DETAILS)
         .and(Details::of(usage, WRITTEN_DETAILS))
@@ -134,7 +135,7 @@ fn written_in(object: &Details<'_>) -> Result<i64, NotACount> {
 
 /// What was written, by its lifetime where that is told.
 fn divide_written<'a>(
-    usage: &'a Object,
+    usage: &'a Object<'a>,
     details: &Details<'a>,
     rules: &Rules,
     all: &mut Parts,
@@ -146,7 +147,7 @@ fn divide_written<'a>(
     let mut lifetimes = Parts::new();
     for (unit, name) in LIFETIMES {
         let count = by_lifetime.count(&[name])?;
-        lifetimes.extend(count.map(|count| (*unit, count)));
+        lifetimes.extend(count.map(|count| (unit, count)));
     }
     let sum = lifetimes.iter().map(|(_, count)| count).sum::<i64>();
     // Where no whole is told, one write under two lifetimes must not become two.
@@ -231,7 +232,7 @@ mod tests {
     /// What is taken where this many tokens of text, pictures, sound and video make the input, and this many were cached:
     /// plainly cached, of pictures, of sound; and whether that is certain.
     fn taken([text, image, audio, video]: [i64; 4], cached: i64) -> ([i64; 3], bool) {
-        let mut all = vec![
+        let mut all: Parts = smallvec![
             (Unit::InputImage, image),
             (Unit::InputAudio, audio),
             (Unit::InputVideo, video),

@@ -30,4 +30,5 @@ mod xai;
 
 pub(super) use counts::has_figures;
 pub use name::{Dialect, UnknownDialect};
+pub use parse::{Value, parse};
 pub use reading::{Reading, ReadingLine, read};

@@ -2,13 +2,12 @@
 
 use schemas::units::Side;
 use schemas::{Api, Unit, Units, UsageQuality};
-use serde_json::Value;
 
 use super::Dialect;
 use super::cost::cost;
-use super::counts::{Object, seconds_ms};
+use super::counts::seconds_ms;
 use super::groq;
-use super::parse::parse;
+use super::parse::{Object, Value, parse};
 use super::side::Draft;
 use super::tokens::{self, Content};
 use super::tools;
@@ -27,7 +26,7 @@ pub struct ReadingLine {
 
 /// What an answer says it used, in our units.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
+pub struct Reading<'a> {
     /// The answer's own model first, then those that its tools used. Empty where nothing could be read.
     pub lines: Vec<ReadingLine>,
     /// Whether the figures add up.
@@ -36,11 +35,12 @@ pub struct Reading {
     pub provider_cost: Option<String>,
     /// Its figures are pieces that were counted here: what is billed only if the answer is whole and says nothing else.
     pub by_pieces: bool,
-    /// The figures of the answer as they were parsed; `None` where there are none or they are no JSON.
-    pub usage: Option<Value>,
+    /// The figures of the answer as they were parsed, and whether no member of them stands twice; `None` where there are none or they
+    /// are no JSON.
+    pub usage: Option<(Value<'a>, bool)>,
 }
 
-impl Reading {
+impl Reading<'_> {
     /// The sum of one side over all lines; `None` where nothing on it was reported.
     #[must_use]
     pub fn total(&self, side: Side) -> Option<i128> {
@@ -56,11 +56,11 @@ impl Reading {
 
 /// Reads what was found in an answer. Never guesses: a figure that is no count makes its side missing.
 #[must_use]
-pub fn read(dialect: Dialect, api: Api, found: &Findings) -> Reading {
+pub fn read(dialect: Dialect, api: Api, found: &Findings) -> Reading<'_> {
     let rules = dialect.rules();
     let mut draft = Draft::default();
     let stated = stated(found, &mut draft);
-    let usage = stated.as_ref().and_then(Value::as_object);
+    let usage = stated.as_ref().and_then(|(value, _)| value.as_object());
     draft.inconsistent |= stated.is_some() && usage.is_none();
     if let Some(usage) = usage {
         let content = Content::of(api, found.kind.as_deref());
@@ -92,10 +92,10 @@ fn searches_uncounted(api: Api, found: &Findings, draft: &Draft) -> bool {
 }
 
 /// The figures of the answer, from the first place that has them.
-fn stated(found: &Findings, draft: &mut Draft) -> Option<Value> {
+fn stated<'a>(found: &'a Findings, draft: &mut Draft) -> Option<(Value<'a>, bool)> {
     let said = parse(found.stated()?);
     draft.inconsistent |= said.as_ref().is_none_or(|(_, is_clear)| !is_clear);
-    said.map(|(value, _)| value)
+    said
 }
 
 /// What is counted by the piece where no tokens and no seconds are told: pictures, and a recording's length. Figures of 0
@@ -111,11 +111,7 @@ fn pieces(api: Api, found: &Findings, draft: &mut Draft) -> bool {
             true
         }
         Api::Audio => {
-            let duration = found
-                .duration
-                .as_deref()
-                .map(serde_json::from_slice::<Value>);
-            let Some(Ok(duration)) = duration else {
+            let Some((duration, _)) = found.duration.as_deref().and_then(parse) else {
                 return false;
             };
             let ms = draft.checked(seconds_ms(&duration));
@@ -175,7 +171,7 @@ fn quality(api: Api, found: &Findings, draft: &Draft, lines: &[ReadingLine]) -> 
 }
 
 /// The service tier among the figures: Mistral's is there.
-fn tier(usage: &Object) -> Option<String> {
+fn tier(usage: &Object<'_>) -> Option<String> {
     Some(usage.get("service_tier")?.as_str()?.to_owned())
 }
 

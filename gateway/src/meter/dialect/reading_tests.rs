@@ -10,7 +10,8 @@ fn found(usage: &str) -> Findings {
 }
 
 fn chat(usage: &str) -> (String, UsageQuality) {
-    let reading = read(Dialect::OpenAi, Api::Chat, &found(usage));
+    let found = found(usage);
+    let reading = read(Dialect::OpenAi, Api::Chat, &found);
     let units = reading.lines.first().map(|line| line.units.clone());
     (
         serde_json::to_string(&units.unwrap_or_default()).unwrap(),
@@ -121,7 +122,8 @@ fn a_search_that_no_figure_counts_is_unmapped() {
     assert_eq!(quality(Api::Chat, counted, true), UsageQuality::Ok);
 }
 
-fn any_figure() -> impl Strategy<Value = Value> {
+fn any_figure() -> impl Strategy<Value = serde_json::Value> {
+    use serde_json::Value;
     prop_oneof![
         6 => (0_i64..5_000).prop_map(Value::from),
         1 => Just(Value::Null),
@@ -145,7 +147,8 @@ proptest! {
             "completion_tokens_details": {"reasoning_tokens": figures[6], "audio_tokens": figures[7]},
             "prompt_cache_hit_tokens": figures[8],
         });
-        let reading = read(dialect, Api::Chat, &found(&usage.to_string()));
+        let found = found(&usage.to_string());
+        let reading = read(dialect, Api::Chat, &found);
         prop_assert!(reading.lines.iter().all(|line| line.units.iter().all(|(_, count)| count >= 0)));
         if matches!(reading.quality, UsageQuality::Ok | UsageQuality::Unmapped) {
             let figure = |name: &str| usage[name].as_i64().map(i128::from);
@@ -161,7 +164,8 @@ proptest! {
 #[test]
 fn a_total_of_0_is_a_contradiction_where_it_alone_would_tell_of_reasoning() {
     let usage = r#"{"prompt_tokens":20,"completion_tokens":424,"total_tokens":0}"#;
-    let google = read(Dialect::Google, Api::Chat, &found(usage));
+    let found = found(usage);
+    let google = read(Dialect::Google, Api::Chat, &found);
     assert_eq!(google.quality, UsageQuality::Inconsistent);
     assert_eq!(chat(usage).1, UsageQuality::Ok);
 }

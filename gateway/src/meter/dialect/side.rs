@@ -1,8 +1,13 @@
 //! One side of a usage object: its total, its named parts, and the rest.
 
 use schemas::{Unit, Units};
+use smallvec::SmallVec;
 
-use super::counts::{NotACount, Object, count};
+use super::counts::{NotACount, count};
+use super::parse::Object;
+
+/// The parts of a side that are told.
+pub(super) type Parts = SmallVec<[(Unit, i64); 8]>;
 
 /// What was read so far, and what is wrong with it.
 #[derive(Debug, Default)]
@@ -29,7 +34,7 @@ impl Draft {
     }
 
     /// A count of `map`; one that is no count is missing, and the figures are inconsistent.
-    pub(super) fn count(&mut self, map: &Object, name: &str) -> Option<i64> {
+    pub(super) fn count(&mut self, map: &Object<'_>, name: &str) -> Option<i64> {
         self.checked(count(map, name))
     }
 
@@ -42,12 +47,7 @@ impl Draft {
     }
 
     /// Divides a total into its named parts and the rest. Parts that are more than the whole divide nothing.
-    pub(super) fn divide(
-        &mut self,
-        total: i64,
-        parts: Result<Vec<(Unit, i64)>, NotACount>,
-        rest: Unit,
-    ) {
+    pub(super) fn divide(&mut self, total: i64, parts: Result<Parts, NotACount>, rest: Unit) {
         let Ok(parts) = parts else {
             self.inconsistent = true;
             self.set(rest, total);

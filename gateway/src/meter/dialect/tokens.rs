@@ -6,11 +6,10 @@
 use schemas::{Api, Unit};
 use smallvec::SmallVec;
 
-use super::counts::{
-    NotACount, Object, agree, count, count_of, has_stranger, is_odd, seconds_ms, told,
-};
+use super::counts::{NotACount, agree, count, count_of, has_stranger, is_odd, seconds_ms, told};
 use super::details::{Details, Part};
 use super::input;
+use super::parse::Object;
 use super::rules::{Reasoning, Rules, Surplus};
 use super::side::Draft;
 
@@ -101,7 +100,7 @@ impl Content {
 }
 
 /// Reads the tokens and the seconds of a usage object.
-pub(super) fn read(usage: &Object, content: Content, rules: &Rules, draft: &mut Draft) {
+pub(super) fn read(usage: &Object<'_>, content: Content, rules: &Rules, draft: &mut Draft) {
     let has_seconds = read_seconds(usage, draft);
     draft.inconsistent |= is_odd(usage, INPUT_DETAILS) || is_odd(usage, OUTPUT_DETAILS);
     let sides = Sides::read(usage, content, rules);
@@ -150,7 +149,7 @@ struct Sides {
 }
 
 impl Sides {
-    fn read(usage: &Object, content: Content, rules: &Rules) -> Self {
+    fn read(usage: &Object<'_>, content: Content, rules: &Rules) -> Self {
         let total = count(usage, TOTAL);
         let (input, output) = told_sides(usage, total);
         // A relay that has no total writes 0, as under every name that it has no figure for: see `counts`. So does
@@ -219,7 +218,7 @@ impl Sides {
 }
 
 /// Input and output, each of which may go by several names; of figures that differ those that make the total.
-fn told_sides(usage: &Object, total: Figure) -> (Figure, Figure) {
+fn told_sides(usage: &Object<'_>, total: Figure) -> (Figure, Figure) {
     let (inputs, outputs) = (told(usage, INPUT), told(usage, OUTPUT));
     let one = |figures: &Result<SmallVec<[i64; 2]>, NotACount>| match figures.as_deref() {
         Ok([]) => Ok(None),
@@ -243,7 +242,7 @@ fn told_sides(usage: &Object, total: Figure) -> (Figure, Figure) {
     }
 }
 
-fn reasoning(usage: &Object, details: &Details<'_>, rules: &Rules) -> Figure {
+fn reasoning(usage: &Object<'_>, details: &Details<'_>, rules: &Rules) -> Figure {
     agree(
         details.count(&[REASONING])?,
         count_of(usage, rules.reasoning_names)?,
@@ -251,8 +250,8 @@ fn reasoning(usage: &Object, details: &Details<'_>, rules: &Rules) -> Figure {
 }
 
 /// Seconds of sound, maybe told under several names. Says whether there are any; none are 0 of them.
-fn read_seconds(usage: &Object, draft: &mut Draft) -> bool {
-    let told = SECONDS.iter().filter_map(|name| usage.get(*name));
+fn read_seconds(usage: &Object<'_>, draft: &mut Draft) -> bool {
+    let told = SECONDS.iter().filter_map(|name| usage.get(name));
     let ms = told
         .map(seconds_ms)
         .reduce(|one, other| agree(one?, other?));
@@ -282,7 +281,7 @@ fn read_surplus(
 }
 
 /// Figures above zero that have no unit of ours.
-fn strangers(usage: &Object, rules: &Rules, draft: &mut Draft) {
+fn strangers(usage: &Object<'_>, rules: &Rules, draft: &mut Draft) {
     let totals: &[&str] = &[TOTAL];
     draft.unmapped |= has_stranger(
         usage,

@@ -8,11 +8,10 @@
 //! (`num_sources_used`); `OpenRouter` documentation, "Web search" (`server_tool_use`).
 
 use schemas::{Unit, Units};
-use serde_json::Value;
 
-use super::counts::{Object, has_stranger, is_odd, object};
+use super::counts::{has_stranger, is_odd, object};
 use super::details::{Details, Part};
-use super::parse::parse;
+use super::parse::{Object, Value, parse};
 use super::rules::Rules;
 use super::side::Draft;
 use super::tokens::{self, Content};
@@ -50,14 +49,14 @@ const ASKED: &str = "tool_calls_requested";
 
 /// Reads what hosted tools used: counts go to the draft, models of their own come back as a line.
 pub(super) fn read(
-    usage: Option<&Object>,
+    usage: Option<&Object<'_>>,
     found: &Findings,
     rules: &Rules,
     draft: &mut Draft,
 ) -> Option<ToolLine> {
     let own = own_usage(found, draft);
     draft.inconsistent |= usage.is_some_and(|usage| is_odd(usage, CALLS));
-    let none = Object::new();
+    let none = Object::default();
     let told = Details::of(usage.unwrap_or(&none), CALLS);
     let images = draft.checked(told.count(&[IMAGES_IN_USAGE]));
     let images = images.unwrap_or_else(|| found.tool_calls().images.into());
@@ -70,7 +69,7 @@ pub(super) fn read(
 }
 
 /// `tool_usage`, if there is any.
-fn own_usage(found: &Findings, draft: &mut Draft) -> Option<Object> {
+fn own_usage<'a>(found: &'a Findings, draft: &mut Draft) -> Option<Object<'a>> {
     let raw = found.tool_usage.as_deref()?;
     let Some((Value::Object(own), is_clear)) = parse(raw) else {
         draft.inconsistent = true;
@@ -82,7 +81,7 @@ fn own_usage(found: &Findings, draft: &mut Draft) -> Option<Object> {
 
 /// Calls: as the usage object counts them; where it does not count those of a tool, as they stand among the output items,
 /// but searches of the web as `tool_usage` counts them.
-fn read_calls(told: &Details<'_>, found: &Findings, own: Option<&Object>, draft: &mut Draft) {
+fn read_calls(told: &Details<'_>, found: &Findings, own: Option<&Object<'_>>, draft: &mut Draft) {
     let calls = found.tool_calls();
     let searches = own
         .and_then(|own| object(own, "web_search"))
@@ -102,7 +101,7 @@ fn read_calls(told: &Details<'_>, found: &Findings, own: Option<&Object>, draft:
 }
 
 /// The figures of the image model in `tool_usage`.
-fn read_drawn(own: &Object, rules: &Rules, draft: &mut Draft) -> Option<Units> {
+fn read_drawn(own: &Object<'_>, rules: &Rules, draft: &mut Draft) -> Option<Units> {
     draft.unmapped |= has_stranger(own, &[&["web_search", "image_gen"]]);
     let figures = object(own, "image_gen")?;
     let mut drawn = Draft::default();
