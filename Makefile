@@ -21,8 +21,9 @@ run: ## build, send a minute of sample traffic to a simulated provider, print it
 	cargo build --release --locked
 	$(TOLLGATE) up --config tollgate.toml --sample-traffic $(SAMPLE)
 
+# `--tests` leaves out examples, which the lints compile, and tests in comments, of which there are none.
 test: setup ## run all tests
-	TOLLGATE_PYTHON=$$(scripts/python.sh) TOLLGATE_NODE_PACKAGES=$$(scripts/node.sh) cargo test --workspace --locked --no-fail-fast
+	TOLLGATE_PYTHON=$$(scripts/python.sh) TOLLGATE_NODE_PACKAGES=$$(scripts/node.sh) cargo test --workspace --locked --no-fail-fast --tests
 
 chaos: setup ## a million requests (REQUESTS=…) while everything that can die dies; SEED=… draws the same again
 	TOLLGATE_CHAOS_REQUESTS=$(or $(REQUESTS),1000000) $(if $(SEED),TOLLGATE_CHAOS_SEED=$(SEED)) cargo test --release --locked --package tests --test chaos -- --nocapture no_fault

@@ -23,7 +23,7 @@ command -v c++ >/dev/null || fail 'a C++ compiler is missing, the engine is buil
 
 say 'building with counters'
 RUSTC_WORKSPACE_WRAPPER=$PWD/fuzz/instrument.sh CARGO_INCREMENTAL=0 \
-  cargo build --quiet --locked --package fuzz --features guided --bin guided
+  cargo build --quiet --locked --workspace --features fuzz/guided --bin guided
 readonly guided=target/debug/guided
 
 # A target for its time: progress and a summary, and the finding where there is one.

@@ -48,9 +48,10 @@ mkdir -p -- "$draft/source"
 # Files are as old as now, or cargo might take what another draft left for built from them.
 git -C "$root" archive "$commit" | tar -x -m -C "$draft/source"
 # Cargo knows a crate by its place in its workspace and by its profile. By the profile ours and the draft's are told apart in
-# one directory, and it is the one that is built soonest.
+# one directory, and it is the one that is built soonest. Of its whole workspace, so that other people's crates have the features
+# that they have here.
 env CARGO_INCREMENTAL=0 CARGO_BUILD_BUILD_DIR="$target" CARGO_PROFILE_DEV_OPT_LEVEL=0 CARGO_PROFILE_DEV_DEBUG=false \
-  "${CARGO:-cargo}" build --quiet --locked --package tollgate --manifest-path "$draft/source/Cargo.toml" --target-dir "$draft" >&2 \
+  "${CARGO:-cargo}" build --quiet --locked --workspace --bin tollgate --manifest-path "$draft/source/Cargo.toml" --target-dir "$draft" >&2 \
   || fail "the draft does not build: see above; or name a built program with TOLLGATE_DRAFT=path"
 printf '%s\n' "$commit" >"$stamp"
 say "built in $SECONDS s"

@@ -48,7 +48,10 @@ fn build() -> PathBuf {
         .args([
             "build",
             "--quiet",
-            "--package",
+            // Of the whole workspace, as the tests are built: by itself it has other features of other people's crates, and
+            // all that depends on those would be built once more.
+            "--workspace",
+            "--bin",
             "tollgate",
             "--profile",
             profile,
