@@ -250,4 +250,25 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn a_clock_that_goes_back_makes_no_time_negative() {
+        let earlier = [failed(
+            1_000_100,
+            1_000_150,
+            Ending::Completed,
+            Some(503),
+            false,
+        )];
+        let (last, found) = (call(1_000_500, Some(200)), Findings::default());
+        let facts = Facts {
+            earlier: &earlier,
+            now: Micros(400_000),
+            ..facts_of(&last, &found)
+        };
+        let event = conclude(open_event(), &facts, &Units::default());
+        assert_eq!((event.upstream_us, event.gateway_us), (Some(50), Some(0)));
+        assert_eq!(event.completed_us, Micros(400_000), "a time is data");
+        assert_eq!(event.check(), Ok(()));
+    }
 }

@@ -227,7 +227,8 @@ pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageE
         first_byte_us: facts.first_byte,
         completed_us: facts.now,
         upstream_us,
-        gateway_us: Some(facts.now.since(open.received_us) - upstream_us.unwrap_or(0)),
+        // A clock that went back makes the whole shorter than its calls.
+        gateway_us: Some((facts.now.since(open.received_us) - upstream_us.unwrap_or(0)).max(0)),
         lines: lines.collect(),
         usage_source: usage.source,
         usage_quality: usage.quality,

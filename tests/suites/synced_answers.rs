@@ -4,33 +4,38 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
+use journal::testing::FaultLayer;
 use journal::{Item, Reader, RealLayer};
 use schemas::{RecordKind, fs_names};
 use serde::Deserialize;
-use tests::{Ask, KEYS, Life, Setup, free_address};
+use tests::{Ask, KEYS, Life, Setup, eventually, free_address};
 
 /// Of each kind.
 const CALLS: usize = 60;
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Record {
     request_id: String,
+    outcome: String,
+    outcome_detail: Option<String>,
+    status: Option<u16>,
+    durability_degraded: bool,
 }
 
-/// Where the usage record of each request lies.
-fn places(data_dir: &Path) -> Vec<(String, u64)> {
+/// The usage records, and where they lie.
+fn records(data_dir: &Path) -> Vec<(Record, u64)> {
     let journal = data_dir.join(fs_names::JOURNAL_DIR);
     let mut reader = Reader::open_dir(&journal).expect("a journal can be read");
-    let mut places = Vec::new();
+    let mut records = Vec::new();
     while let Some(item) = reader.read().expect("a journal can be read") {
         if let Item::Frame(frame) = item
             && frame.kind == RecordKind::Usage as u8
         {
             let record: Record = serde_json::from_slice(&frame.payload).expect("a record");
-            places.push((record.request_id, frame.position));
+            records.push((record, frame.position));
         }
     }
-    places
+    records
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,11 +73,11 @@ async fn answers_of_our_own_wait_for_their_record_as_well() {
         }
     }
     life.stop().await;
-    let places = places(folder.path());
+    let records = records(folder.path());
     for (id, status, synced) in told {
-        let found: Vec<u64> = places
+        let found: Vec<u64> = records
             .iter()
-            .filter(|(of, _)| *of == id)
+            .filter(|(of, _)| of.request_id == id)
             .map(|(_, at)| *at)
             .collect();
         let [at] = found[..] else {
@@ -83,4 +88,65 @@ async fn answers_of_our_own_wait_for_their_record_as_well() {
             "{status} was told when {synced} was synced, its record lies at {at}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_does_not_sync_in_time_refuses_who_comes_and_lets_finish_who_was_let_in() {
+    let folder = tempfile::tempdir().expect("a scratch directory");
+    let simulator = simulator::Simulator::start(simulator::Config::default());
+    let simulator = simulator.expect("the simulator starts");
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let setup = Setup {
+        durability: ["synced"; 3],
+        ..Setup::default()
+    };
+    let layer = FaultLayer::new(Arc::new(RealLayer));
+    let life = Life::start(
+        &setup.toml(any, any, &simulator.base_url()),
+        folder.path(),
+        Arc::new(layer.clone()),
+    )
+    .await;
+    let app = life.app();
+    let early = Ask {
+        order: Some("latency=1500".to_owned()),
+        ..Ask::new("early")
+    };
+    let truth = simulator.truth();
+    let (early, late) = tokio::join!(app.call(&early), async {
+        eventually("the first call is at its provider", async || {
+            (!truth.since(0).is_empty()).then_some(())
+        })
+        .await;
+        layer.hold_syncs(true);
+        app.call(&Ask::new("late")).await
+    });
+    layer.hold_syncs(false);
+    let (early, late) = (early.expect("an answer"), late.expect("an answer"));
+    assert_eq!((early.status, late.status), (200, 503));
+    let late = String::from_utf8_lossy(&late.body).into_owned();
+    assert!(late.contains("metering_unavailable"), "{late}");
+    life.stop().await;
+    let requests = truth.since(0).into_iter();
+    let requests = requests.filter(|record| matches!(record, simulator::Record::Request(_)));
+    assert_eq!(requests.count(), 1, "who is refused is not sent on");
+    let mut told: Vec<_> = records(folder.path())
+        .into_iter()
+        .map(|(record, _)| {
+            let Record {
+                outcome,
+                outcome_detail,
+                status,
+                durability_degraded,
+                ..
+            } = record;
+            (status, outcome, outcome_detail, durability_degraded)
+        })
+        .collect();
+    told.sort();
+    // What is written does not say what its own wait became: that is logged and counted.
+    let completed = (Some(200), "completed".to_owned(), None, false);
+    let unrecorded = Some("metering_unavailable".to_owned());
+    let refused = (Some(503), "refused_limit".to_owned(), unrecorded, true);
+    assert_eq!(told, [completed, refused]);
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::layer::{FileLayer, LayerDir, LayerFile, LayerLock, OpenMode};
 use crate::testing::faults::{Effect, Faults, Operation};
@@ -19,6 +19,26 @@ use crate::testing::power::{Chance, NameChange, Survival, content_of};
 pub struct FaultLayer {
     inner: Arc<dyn FileLayer>,
     state: Arc<Mutex<State>>,
+    slowness: Arc<Slowness>,
+}
+
+/// Whether syncs of files wait.
+#[derive(Debug, Default)]
+struct Slowness {
+    is_held: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Slowness {
+    fn set(&self, is_held: bool) {
+        *self.is_held.lock() = is_held;
+        self.changed.notify_all();
+    }
+
+    fn pass(&self) {
+        let mut is_held = self.is_held.lock();
+        self.changed.wait_while(&mut is_held, |is_held| *is_held);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +68,7 @@ struct FaultFile {
     run: u64,
     tracked: Arc<Tracked>,
     state: Arc<Mutex<State>>,
+    slowness: Arc<Slowness>,
 }
 
 impl FaultLayer {
@@ -56,7 +77,13 @@ impl FaultLayer {
         Self {
             inner,
             state: Arc::default(),
+            slowness: Arc::default(),
         }
+    }
+
+    /// Makes syncs of files wait from now on; `false` lets all of them go on.
+    pub fn hold_syncs(&self, is_held: bool) {
+        self.slowness.set(is_held);
     }
 
     /// Makes the next operation of its kind (after those already queued) have `effect`.
@@ -128,6 +155,7 @@ impl FaultLayer {
             run: state.run,
             tracked: Arc::clone(tracked),
             state: Arc::clone(&self.state),
+            slowness: Arc::clone(&self.slowness),
         })
     }
 
@@ -345,6 +373,7 @@ impl LayerFile for FaultFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        self.slowness.pass();
         let (mut state, _) = self.begin(None)?;
         let outcome = state.faults.next(Operation::Sync).map(drop);
         let mut changes = self.tracked.changes.lock();
