@@ -21,14 +21,15 @@ run: ## build, send a minute of sample traffic to a simulated provider, print it
 	cargo build --release --locked
 	$(TOLLGATE) up --config tollgate.toml --sample-traffic $(SAMPLE)
 
-# `--tests` leaves out examples, which the lints compile, and tests in comments, of which there are none.
+# `--tests` leaves out examples, which the lints compile, but for the program that a suite starts; and tests in comments, of which there are none.
 test: setup ## run all tests
+	cargo build --workspace --locked --example consumer_engine
 	TOLLGATE_PYTHON=$$(scripts/python.sh) TOLLGATE_NODE_PACKAGES=$$(scripts/node.sh) cargo test --workspace --locked --no-fail-fast --tests
 
 chaos: setup ## a million requests (REQUESTS=…) while everything that can die dies; SEED=… draws the same again
 	TOLLGATE_CHAOS_REQUESTS=$(or $(REQUESTS),1000000) $(if $(SEED),TOLLGATE_CHAOS_SEED=$(SEED)) cargo test --release --locked --package tests --test chaos -- --nocapture no_fault
 
-outage: setup ## ten minutes (SECONDS=…) without Kafka during 100,000 requests (REQUESTS=…), gateways killed meanwhile
+outage: setup ## ten minutes (SECONDS=…) without Kafka during 100,000 requests (REQUESTS=…), gateways killed all the while
 	TOLLGATE_OUTAGE_REQUESTS=$(or $(REQUESTS),100000) TOLLGATE_OUTAGE_SECONDS=$(or $(SECONDS),600) $(if $(SEED),TOLLGATE_CHAOS_SEED=$(SEED)) cargo test --release --locked --package tests --test chaos -- --nocapture without_any_broker
 
 check: fmt clippy deny ## the lints that need no network

@@ -28,6 +28,8 @@ pub fn init(format: LogFormat, default_filter: &str) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
+        // It would say on the same stream that a line was not written, and panic where that fails too: on a full disk.
+        .log_internal_errors(false)
         .with_target(false);
     let started = match format {
         LogFormat::Text => lines.try_init(),

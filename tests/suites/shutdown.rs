@@ -1,7 +1,10 @@
 //! Stopping: what runs is finished and recorded, within a bound; a second signal does not wait.
 
-use rustix::process::Signal;
-use tests::{Ask, KEYS, MODELS, Setup, Stack, eventually, free_address, within};
+use std::fs::OpenOptions;
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tests::{App, Ask, KEYS, MODELS, Setup, Stack, eventually, free_address, tollgate, within};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -222,4 +225,38 @@ async fn half_a_request_at_any_door_holds_no_stop_up() {
     stack.terminate().await;
     assert_eq!(last_state(&stack), "closed");
     drop(held);
+}
+
+/// A log in a file stands on a disk that can be full: no line of it can be written, and there is nobody to tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_be_written_ends_no_request_and_no_process() {
+    let folder = tempfile::tempdir().expect("a scratch directory");
+    let (app, ops) = (free_address(), free_address());
+    // Nobody listens there: each call is worth a warning.
+    let setup = Setup {
+        provider_url: Some(format!("http://{}/v1", free_address())),
+        ..Setup::default()
+    };
+    let config = folder.path().join("tollgate.toml");
+    std::fs::write(&config, setup.toml(app, ops, "")).expect("a configuration can be written");
+    let full = OpenOptions::new().write(true).open("/dev/full");
+    let mut command = Command::new(tollgate());
+    command.args(["up", "--config"]).arg(&config);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.stderr(full.expect("a device that is always full"));
+    let mut child = command.spawn().expect("the program under test starts");
+    let app = App::of(format!("http://{app}/v1/chat/completions"));
+    eventually("it lives", async || {
+        let asked = reqwest::get(format!("http://{ops}/livez")).await;
+        asked.ok()?.status().is_success().then_some(())
+    })
+    .await;
+    for number in 0..3 {
+        let answer = app.call(&Ask::new(format!("unsaid-{number}"))).await;
+        assert_eq!(answer.expect("an answer").status, 502);
+    }
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    kill_process(pid.expect("a process"), Signal::TERM).expect("it runs");
+    let ended = eventually("it ends", async || child.try_wait().expect("it is ours")).await;
+    assert!(ended.success(), "{ended}");
 }

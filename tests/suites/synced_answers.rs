@@ -8,7 +8,7 @@ use journal::testing::FaultLayer;
 use journal::{Item, Reader, RealLayer};
 use schemas::{RecordKind, fs_names};
 use serde::Deserialize;
-use tests::{Ask, KEYS, Life, Setup, eventually, free_address};
+use tests::{Ask, KEYS, Life, Setup, eventually, free_address, within};
 
 /// Of each kind.
 const CALLS: usize = 60;
@@ -90,6 +90,15 @@ async fn answers_of_our_own_wait_for_their_record_as_well() {
     }
 }
 
+/// Syncs that are let go on at the end, whatever it is.
+struct Held(FaultLayer);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.hold_syncs(false);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_does_not_sync_in_time_refuses_who_comes_and_lets_finish_who_was_let_in() {
     let folder = tempfile::tempdir().expect("a scratch directory");
@@ -108,20 +117,21 @@ async fn a_disk_that_does_not_sync_in_time_refuses_who_comes_and_lets_finish_who
     )
     .await;
     let app = life.app();
-    let early = Ask {
-        order: Some("latency=1500".to_owned()),
-        ..Ask::new("early")
-    };
+    let early = Ask::new("early").ordering("latency=1500");
     let truth = simulator.truth();
-    let (early, late) = tokio::join!(app.call(&early), async {
-        eventually("the first call is at its provider", async || {
-            (!truth.since(0).is_empty()).then_some(())
+    let held = Held(layer);
+    let both = async {
+        tokio::join!(app.call(&early), async {
+            eventually("the first call is at its provider", async || {
+                (!truth.since(0).is_empty()).then_some(())
+            })
+            .await;
+            held.0.hold_syncs(true);
+            app.call(&Ask::new("late")).await
         })
-        .await;
-        layer.hold_syncs(true);
-        app.call(&Ask::new("late")).await
-    });
-    layer.hold_syncs(false);
+    };
+    let (early, late) = within("both are answered", both).await;
+    drop(held);
     let (early, late) = (early.expect("an answer"), late.expect("an answer"));
     assert_eq!((early.status, late.status), (200, 503));
     let late = String::from_utf8_lossy(&late.body).into_owned();

@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 /// A disk with room for everything.
 const ROOMY: &str = "2g";
@@ -107,9 +107,11 @@ impl Disk {
 /// Bounds how long a file may get that a process writes.
 fn limit(process: u32, bytes: Option<u64>) -> bool {
     let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+    // It was handed down from here, and may not be raised.
+    let maximum = getrlimit(Resource::Fsize).maximum;
     let limit = Rlimit {
-        current: bytes,
-        maximum: None,
+        current: bytes.or(maximum),
+        maximum,
     };
     process.is_some_and(|process| prlimit(Some(process), Resource::Fsize, limit).is_ok())
 }

@@ -131,6 +131,8 @@ impl Hurt<'_> {
         self.well().await;
         self.answers(rng.random_range(1..100)).await;
         self.deaths.add(self.folded().await);
+        // At any moment of what runs, and not always just after an answer.
+        tokio::time::sleep(Duration::from_micros(rng.random_range(0..100_000))).await;
         let seen = self.gateway.process.kill(KILL)?;
         self.table.bit(KILL, seen);
         Ok(())

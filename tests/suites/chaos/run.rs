@@ -35,7 +35,8 @@ pub fn provider(seed: u64) -> simulator::Settings {
         p_429: 0.01,
         p_500: 0.01,
         p_502_html: 0.002,
-        p_503: 0.005,
+        // A 503 is a gateway's own: by it a full disk is seen.
+        p_503: 0.0,
         p_reset_before_head: 0.005,
         p_reset_mid: 0.005,
         p_reset_before_usage: 0.005,
@@ -59,7 +60,9 @@ pub async fn run(size: &Size) -> Result<(), String> {
     let hurting = Box::pin(hurt(&mut stack, size, &load, (&table, &deaths)));
     let hurt = sent.beside(&table, hurting).await;
     let sent_again = hurt.map_err(|void| void.to_string())?;
-    sent.end(&mut stack, size, (&table, &deaths), sent_again)
+    let again = size.again();
+    let asked = (size.requests, again.as_str());
+    sent.end(&mut stack, asked, (&table, &deaths), sent_again)
         .await
 }
 
@@ -98,11 +101,11 @@ impl Sent {
     pub async fn end(
         mut self,
         stack: &mut Stack,
-        size: &Size,
+        (requests, again): (u64, &str),
         (table, deaths): (&Table, &Deaths),
         sent_again: u64,
     ) -> Result<(), String> {
-        self.load.finish(size.requests);
+        self.load.finish(requests);
         let clients = std::mem::take(&mut self.clients);
         let book = self.beside(table, clients.join_all()).await;
         let book: Vec<Line> = book.into_iter().flatten().collect();
@@ -128,7 +131,7 @@ impl Sent {
         clock(&client, table).await?;
         let surplus = tables::surplus(&client).await;
         let report = report(
-            size,
+            again,
             &self.load,
             table,
             (copies, surplus),
@@ -246,13 +249,13 @@ async fn clock(client: &store::Client, table: &Table) -> Result<(), String> {
 }
 
 fn report(
-    size: &Size,
+    again: &str,
     load: &Load,
     table: &Table,
     (copies, surplus): (u64, u64),
     (sent_in, settled_in): (Duration, Duration),
 ) -> String {
-    let mut text = format!("chaos: {}\n{table}", size.again());
+    let mut text = format!("chaos: {again}\n{table}");
     let (requests, seconds) = (load.done(), sent_in.as_secs().max(1));
     let written = writeln!(
         text,
