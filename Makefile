@@ -29,7 +29,7 @@ test: setup ## run all tests
 chaos: setup ## a million requests (REQUESTS=…) while everything that can die dies; SEED=… draws the same again
 	TOLLGATE_CHAOS_REQUESTS=$(or $(REQUESTS),1000000) $(if $(SEED),TOLLGATE_CHAOS_SEED=$(SEED)) cargo test --release --locked --package tests --test chaos -- --nocapture no_fault
 
-outage: setup ## ten minutes (SECONDS=…) without Kafka during 100,000 requests (REQUESTS=…), gateways killed all the while
+outage: setup ## ten minutes (SECONDS=…) without Kafka during 100,000 requests (REQUESTS=…), gateways killed meanwhile
 	TOLLGATE_OUTAGE_REQUESTS=$(or $(REQUESTS),100000) TOLLGATE_OUTAGE_SECONDS=$(or $(SECONDS),600) $(if $(SEED),TOLLGATE_CHAOS_SEED=$(SEED)) cargo test --release --locked --package tests --test chaos -- --nocapture without_any_broker
 
 check: fmt clippy deny ## the lints that need no network

@@ -13,7 +13,7 @@ if ! cargo deny --version >/dev/null 2>&1; then
     say "cargo-deny is missing: install it with \`cargo install cargo-deny --version $version --locked\`"
     exit 1
   fi
-  # It runs for seconds: built without optimisation it is there in a third of the time.
+  # It runs for seconds: built without optimisation it is there sooner.
   say "installing cargo-deny $version, some minutes"
   CARGO_PROFILE_DEV_DEBUG=false cargo install --quiet --debug cargo-deny --version "$version" --locked
 fi

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use journal::testing::FaultLayer;
 use journal::{Item, Reader, RealLayer};
@@ -117,17 +118,26 @@ async fn a_disk_that_does_not_sync_in_time_refuses_who_comes_and_lets_finish_who
     )
     .await;
     let app = life.app();
-    let early = Ask::new("early").ordering("latency=1500");
+    let early = Ask::new("early").ordering("latency=4000");
     let truth = simulator.truth();
     let held = Held(layer);
+    let is_told = AtomicBool::new(false);
     let both = async {
-        tokio::join!(app.call(&early), async {
+        let early = async {
+            let answer = app.call(&early).await;
+            is_told.store(true, Ordering::SeqCst);
+            answer
+        };
+        tokio::join!(early, async {
             eventually("the first call is at its provider", async || {
                 (!truth.since(0).is_empty()).then_some(())
             })
             .await;
             held.0.hold_syncs(true);
-            app.call(&Ask::new("late")).await
+            let late = app.call(&Ask::new("late")).await;
+            let is_told = is_told.load(Ordering::SeqCst);
+            assert!(!is_told, "its record came later, and is waited for as long");
+            late
         })
     };
     let (early, late) = within("both are answered", both).await;

@@ -15,6 +15,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
+use super::dialect::Name;
+
 /// Objects in objects are merged as deep as this; deeper ones are replaced.
 const MAX_DEPTH: usize = 8;
 
@@ -182,9 +184,6 @@ impl Members<'_> {
 fn members(text: &[u8]) -> Option<Members<'_>> {
     serde_json::from_slice(text).ok()
 }
-
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -79,6 +79,14 @@ pub async fn run(outage: &Outage) -> Result<(), String> {
     });
     let hurt = sent.beside(&table, hurting).await;
     hurt.map_err(|void| void.to_string())?;
+    let refused: u64 = (0..stack.gateways.len())
+        .map(|gateway| load.served(gateway).1)
+        .sum();
+    if refused > 0 {
+        return Err(format!(
+            "{refused} answers 503 to tenants that do not wait for Kafka"
+        ));
+    }
     let again = outage.again();
     let asked = (size.requests, again.as_str());
     sent.end(&mut stack, asked, (&table, &deaths), 0).await

@@ -30,5 +30,6 @@ mod xai;
 
 pub(super) use counts::has_figures;
 pub use name::{Dialect, UnknownDialect};
+pub(super) use parse::Name;
 pub use parse::{Value, parse};
 pub use reading::{Reading, ReadingLine, read};

@@ -122,7 +122,7 @@ pub fn parse(raw: &[u8]) -> Option<(Value<'_>, bool)> {
 
 /// A name that is borrowed where nothing in it is escaped.
 #[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(in crate::meter) struct Name<'a>(#[serde(borrow)] pub(in crate::meter) Cow<'a, str>);
 
 #[derive(Clone, Copy)]
 struct Part<'a>(&'a Cell<bool>);
