@@ -38,8 +38,8 @@ fn batches_with_dead_letters(few: usize) -> String {
     )
 }
 
-/// How many records that could not be read belong to the period. Such a record has no time of its own: it stands in a
-/// batch, and has that of the batch's last event. A batch without any event belongs to every period.
+/// How many records that could not be read may belong to the period. Such a record has no time of its own: it stands in a
+/// batch, and may be of any time from the batch's earliest event to its latest. A batch without any event belongs to every period.
 ///
 /// Each place counts once, however often it was written. Where `few` are all batches with such records, their places are looked at and
 /// no others; else those that may belong to the period, and what lies between them.
@@ -81,13 +81,13 @@ fn query(request: &Request, few: Option<&[Batch]>) -> String {
         "WITH {batches} \
          SELECT toString(sum(dead)) FROM (\
          SELECT uniqExactIf(a.offset, a.fate = 'dead_letter') AS dead, countIf(a.fate = 'event') + max(c.told) AS events, \
-         maxIf(a.received, a.fate = 'event') AS latest \
+         minIf(a.received, a.fate = 'event') AS earliest, maxIf(a.received, a.fate = 'event') AS latest \
          FROM (SELECT topic, partition, offset, fate, received FROM audit_log \
          WHERE {near}) AS a \
          ASOF INNER JOIN batches AS c \
          ON a.topic = c.topic AND a.partition = c.partition AND a.offset >= c.first \
          WHERE a.offset <= c.last GROUP BY c.topic, c.partition, c.first) \
-         WHERE events = 0 OR (latest >= {start} AND latest < {end})"
+         WHERE events = 0 OR (latest >= {start} AND earliest < {end})"
     )
 }
 

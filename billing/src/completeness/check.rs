@@ -156,6 +156,17 @@ async fn count(client: &Client, request: &Request) -> Result<Numbers, BillingErr
     }
     let mut held_up = dense::unknown_starts(client, moment, producer, &scopes).await?;
     held_up.extend(scopes.iter().filter_map(of_scope));
+    if let Some(name) = producer
+        && scopes.is_empty()
+        && !unclaimed::is_known(client, name).await?
+    {
+        held_up.push(HeldUp {
+            producer: name.to_owned(),
+            boot: String::new(),
+            why: "nothing is known of this producer: there is neither a record nor a word of it"
+                .to_owned(),
+        });
+    }
     if held_up.is_empty() {
         held_up.extend(nobody(moment, newest));
     }

@@ -65,6 +65,17 @@ pub(super) struct Claims {
     closed: u64,
     /// Who closed it; empty for itself.
     closed_by: String,
+    /// The place of its last heartbeat in its journal: -1 where that does not say, -2 where there is none.
+    heard: i64,
+}
+
+/// A loss that an operator declared.
+#[derive(Clone, Debug)]
+struct Loss {
+    at: i64,
+    /// The place of the heartbeat that it stands on, or -1.
+    stands_on: i64,
+    told: DeclaredLoss,
 }
 
 /// Numbers of a start that belong to a period.
@@ -85,12 +96,20 @@ pub(super) struct Scope {
     pub(super) lost: Option<DeclaredLoss>,
     pub(super) held_up: Option<String>,
     pub(super) last_claim_us: Option<i64>,
+    /// The last that was ever claimed, for whatever period; -1 for none.
+    pub(super) newest: i64,
 }
 
 impl Scope {
     /// Whether its claims say where its numbers of the period begin and end.
-    pub(super) fn is_bounded(&self) -> bool {
+    fn is_bounded(&self) -> bool {
         self.last_claim_us.is_some() && !self.is_open
+    }
+
+    /// Whether its claims say that a number is of another period.
+    pub(super) fn has_elsewhere(&self, number: i64) -> bool {
+        let is_of_period = (self.first..=self.last).contains(&number);
+        self.is_bounded() && !is_of_period && (0..=self.newest).contains(&number)
     }
 }
 
@@ -165,8 +184,7 @@ pub(super) async fn scopes(
     let mut losses = losses(client).await?;
     let with_loss = claims.into_iter().map(|claims| {
         let key = (claims.producer.clone(), claims.boot.clone());
-        let loss = losses.remove(&key).filter(|_| claims.closed == 0);
-        (claims, loss)
+        (claims, losses.remove(&key))
     });
     Ok(choose(moment, with_loss.collect()))
 }
@@ -185,7 +203,8 @@ fn claims_sql(moment: Moment, producer: Option<&str>) -> String {
             toUnixTimestamp64Micro(clock) AS at, ifNull(last_producer_seq, -1) AS seq, \
             ifNull(producer_log.admitted, -1) AS admitted, ifNull(producer_log.settled, -1) AS settled, \
             ifNull(producer_log.open, -1) AS open, ifNull(toUnixTimestamp64Micro(oldest_open), {NEVER}) AS oldest, \
-            toString(by_whom) AS closer, (seq, ifNull(synced_position, 0), at) AS place \
+            toString(by_whom) AS closer, (seq, ifNull(synced_position, 0), at) AS place, \
+            if(kind = 'heartbeat', ifNull(synced_position, -1), -2) AS beat \
             FROM producer_log WHERE kind NOT IN ('silent', 'declared_lost') {only}), \
         marks AS (SELECT p, b, minIf(place, at >= {start}) AS first_in, countIf(at >= {start}) AS n_inside, \
             maxIf(place, {before_end}) AS last_in, countIf({before_end}) AS n_before FROM own GROUP BY p, b) \
@@ -195,20 +214,20 @@ fn claims_sql(moment: Moment, producer: Option<&str>) -> String {
             argMax({counts}, place) AS newest, any(n_inside) AS inside, any(n_before) AS before_end, \
             min(at) AS first_at, maxIf(seq, at < {due}) AS due, if(countIf(k NOT IN ('registered', 'closed')) = 0, max(seq), \
                 argMinIf(seq, place, k NOT IN ('registered', 'closed'))) AS began, \
-            countIf(k = 'closed') AS closed, argMaxIf(closer, place, k = 'closed') AS closed_by \
+            countIf(k = 'closed') AS closed, argMaxIf(closer, place, k = 'closed') AS closed_by, max(beat) AS heard \
         FROM own INNER JOIN marks USING (p, b) GROUP BY p, b ORDER BY p, b \
         SETTINGS output_format_json_named_tuples_as_objects = 1"
     )
 }
 
-async fn losses(
-    client: &Client,
-) -> Result<BTreeMap<(String, String), (i64, DeclaredLoss)>, BillingError> {
+/// Of each start the loss that stands on its latest heartbeat.
+async fn losses(client: &Client) -> Result<BTreeMap<(String, String), Loss>, BillingError> {
     #[derive(Deserialize)]
     struct Row {
         p: String,
         b: String,
         at: i64,
+        stands_on: i64,
         by: String,
         why: String,
         missing: Option<i64>,
@@ -216,13 +235,14 @@ async fn losses(
         until: Option<i64>,
         units: BTreeMap<String, i64>,
     }
-    const SQL: &str = "SELECT toString(producer) AS p, toString(boot) AS b, toUnixTimestamp64Micro(clock) AS at, by_whom AS by, why, \
+    const SQL: &str = "SELECT toString(producer) AS p, toString(boot) AS b, toUnixTimestamp64Micro(clock) AS at, \
+        ifNull(synced_position, -1) AS stands_on, by_whom AS by, why, \
         exposure_missing AS missing, exposure_open AS open, toUnixTimestamp64Micro(exposure_known_until) AS until, \
         CAST(reserved_units, 'Map(String, Int64)') AS units \
-        FROM producer_log FINAL WHERE kind = 'declared_lost' ORDER BY p, b, at";
+        FROM producer_log FINAL WHERE kind = 'declared_lost' ORDER BY p, b, stands_on, at";
     let rows: Vec<Row> = json_rows(client, SQL, TIMEOUT).await?;
     let losses = rows.into_iter().map(|row| {
-        let loss = DeclaredLoss {
+        let told = DeclaredLoss {
             by: row.by,
             why: row.why,
             missing: row.missing,
@@ -231,15 +251,23 @@ async fn losses(
             reserved_units: row.units,
             known_until_us: row.until,
         };
-        ((row.p, row.b), (row.at, loss))
+        let loss = Loss {
+            at: row.at,
+            stands_on: row.stands_on,
+            told,
+        };
+        ((row.p, row.b), loss)
     });
     Ok(losses.collect())
 }
 
-type Claimed = (Claims, Option<(i64, DeclaredLoss)>);
+type Claimed = (Claims, Option<Loss>);
 
-/// From claims to scopes. Pure.
-fn choose(moment: Moment, claims: Vec<Claimed>) -> Vec<Scope> {
+/// From claims to scopes. Pure. A loss holds until a heartbeat follows it, or an end.
+fn choose(moment: Moment, mut claims: Vec<Claimed>) -> Vec<Scope> {
+    for (claims, loss) in &mut claims {
+        loss.take_if(|loss| claims.closed > 0 || loss.stands_on < claims.heard);
+    }
     let heirs = heirs(moment, &claims);
     let scopes = claims.into_iter().filter_map(|(claims, loss)| {
         let inherits = heirs.contains(&(claims.producer.clone(), claims.boot.clone()));
@@ -270,21 +298,16 @@ fn heirs(moment: Moment, claims: &[Claimed]) -> std::collections::BTreeSet<(Stri
 }
 
 /// Whether any number of it, known or not, may belong to the period.
-fn in_period(moment: Moment, claims: &Claims, loss: Option<&(i64, DeclaredLoss)>) -> bool {
+fn in_period(moment: Moment, claims: &Claims, loss: Option<&Loss>) -> bool {
     let began_before_end = claims.first_at < moment.end;
     let lived_on = match loss {
-        Some((declared, _)) => *declared >= moment.start,
+        Some(loss) => loss.at >= moment.start,
         None => claims.closed == 0,
     };
     began_before_end && (claims.inside > 0 || lived_on)
 }
 
-fn scope(
-    moment: Moment,
-    claims: Claims,
-    loss: Option<(i64, DeclaredLoss)>,
-    inherits: bool,
-) -> Option<Scope> {
+fn scope(moment: Moment, claims: Claims, loss: Option<Loss>, inherits: bool) -> Option<Scope> {
     let is_in = in_period(moment, &claims, loss.as_ref());
     if !is_in && !inherits {
         return None;
@@ -325,9 +348,10 @@ fn scope(
         },
         before,
         after: Some(after).filter(|_| is_in),
-        lost: loss.map(|(_, loss)| loss).filter(|_| !lived_on),
+        lost: loss.map(|loss| loss.told).filter(|_| !lived_on),
         held_up,
         last_claim_us: Some(claims.newest.at),
+        newest: claims.newest.seq,
         producer: claims.producer,
         boot: claims.boot,
         state,

@@ -32,6 +32,7 @@ fn never_closed(at: i64) -> Claims {
         began: 0,
         closed: 0,
         closed_by: String::new(),
+        heard: 4,
     }
 }
 
@@ -55,4 +56,40 @@ fn what_is_above_the_last_claim_of_a_start_is_under_way_only_while_it_speaks() {
         assert_eq!(due(end, DAY_US, speaks), 5);
         assert_eq!(due(end, DAY_US, speaks - 1), i64::MAX);
     }
+}
+
+/// As `tollgate producers list` has it: who is heard again is not lost.
+#[test]
+fn a_heartbeat_after_a_declared_loss_takes_it_back() {
+    let moment = Moment {
+        start: 2 * DAY_US,
+        end: 3 * DAY_US,
+        as_of: 5 * DAY_US,
+    };
+    let scopes = |stands_on, closed| {
+        let told = DeclaredLoss {
+            by: "ann".into(),
+            why: "disk gone".into(),
+            missing: Some(0),
+            open: None,
+            reserved_units: BTreeMap::new(),
+            known_until_us: None,
+        };
+        let claims = Claims {
+            inside: 0,
+            closed,
+            ..never_closed(DAY_US)
+        };
+        let loss = Loss {
+            at: DAY_US,
+            stands_on,
+            told,
+        };
+        choose(moment, vec![(claims, Some(loss))])
+    };
+    assert!(scopes(4, 0).is_empty(), "it was over before the period");
+    assert!(scopes(4, 1).is_empty(), "so is one that closed");
+    let taken_back = scopes(3, 0);
+    assert_eq!(taken_back.len(), 1);
+    assert!(taken_back[0].held_up.is_some() && taken_back[0].lost.is_none());
 }

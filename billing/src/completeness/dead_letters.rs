@@ -23,7 +23,7 @@ fn all() -> String {
     format!(
         "(SELECT toString(audit_log.topic) AS topic, partition, offset, any(audit_log.reason) AS why, \
             any(JSONExtractString(bytes, 'producer')) AS p, any(JSONExtractString(bytes, 'boot')) AS b, \
-            any(if(JSONHas(bytes, 'producer_seq'), JSONExtractInt(bytes, 'producer_seq'), -1)) AS number \
+            any(if(JSONType(bytes, 'producer_seq') = 'Int64', JSONExtractInt(bytes, 'producer_seq'), -1)) AS number \
         FROM audit_log WHERE fate = 'dead_letter' AND received < {} GROUP BY topic, partition, offset)",
         instant(Micros(1))
     )
@@ -91,7 +91,7 @@ pub(super) async fn dead_letters(
         for row in page {
             let is_wanted = producer.is_none_or(|producer| row.p.is_empty() || row.p == producer);
             // A number that the start has claimed for another period belongs there.
-            let is_elsewhere = row.number >= 0 && of(&row).is_some_and(Scope::is_bounded);
+            let is_elsewhere = of(&row).is_some_and(|scope| scope.has_elsewhere(row.number));
             if is_wanted && !is_elsewhere {
                 letters
                     .entry(key(&row))

@@ -121,20 +121,23 @@ pub(super) async fn pieces(
     let columns = "first, last, records, events, dead_letters, lower(hex(digest)) AS digest";
     let of_log = format!("topic = {topic} AND partition = {partition}");
     let sql = format!(
-        "SELECT {columns} FROM cuts FINAL WHERE {of_log} AND last >= {begins} AND first <= {} ORDER BY first LIMIT {PAGE_CUTS}",
-        stretch.last
+        "SELECT {columns} FROM cuts FINAL WHERE {of_log} AND last >= {begins} AND first <= {} ORDER BY first LIMIT {}",
+        stretch.last,
+        PAGE_CUTS + 1
     );
-    let cuts: Vec<Cut> = json_rows(client, &sql, TIMEOUT).await?;
+    let mut cuts: Vec<Cut> = json_rows(client, &sql, TIMEOUT).await?;
+    // One more than a page says that another follows.
+    let is_last_page = cuts.len() <= PAGE_CUTS;
+    cuts.truncate(PAGE_CUTS);
     let before = match (from, cuts.first()) {
         (None, Some(cut)) => last_before(client, &of_log, cut.first).await?,
         _ => None,
     };
-    let after = if cuts.len() < PAGE_CUTS {
+    let after = if is_last_page {
         first_after(client, &of_log, stretch.last).await?
     } else {
         None
     };
-    let is_last_page = cuts.len() < PAGE_CUTS;
     let expected = from.or(before.map(|last| last + 1));
     Ok(join(
         cuts,

@@ -105,5 +105,25 @@ fn scope(row: Row) -> Scope {
         after: None,
         lost: None,
         last_claim_us: None,
+        newest: -1,
     }
+}
+
+/// Whether the store has a record or a word of a producer.
+pub(super) async fn is_known(client: &Client, producer: &str) -> Result<bool, BillingError> {
+    #[derive(Deserialize)]
+    struct Known {
+        rows: u64,
+    }
+    let name = quoted(producer);
+    for table in ["producer_log", "audit_log"] {
+        let sql = format!(
+            "SELECT count() AS rows FROM (SELECT 1 FROM {table} WHERE producer = {name} LIMIT 1)"
+        );
+        let known: Vec<Known> = json_rows(client, &sql, TIMEOUT).await?;
+        if known.iter().any(|known| known.rows > 0) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -123,4 +123,19 @@ mod tests {
         );
         assert!(super::diff(&new, &new).is_empty());
     }
+
+    /// One text may stand in several columns.
+    #[test]
+    fn a_factor_for_a_region_class_is_not_the_one_for_a_geography() {
+        const HEADER: &str = "kind,provider,model,unit,service_tier,region_class,geography,per,rate,currency,source,read_on";
+        let book = |of_class: &str| {
+            let of_class = format!("uplift,openai,m,tokens,,us,,,{of_class},,page,2026-11-24");
+            let of_geography = "uplift,openai,m,tokens,,,us,,1.1,,page,2026-11-24";
+            let csv = [HEADER, &of_class, of_geography].join("\n");
+            PriceBook::new(&parse_csv(&csv).unwrap()).unwrap()
+        };
+        let diff = diff(&book("1.1"), &book("1.2"));
+        let changed: Vec<_> = diff.changed.iter().map(|change| &change.key).collect();
+        assert_eq!(changed, ["uplift openai m tokens region_class=us"]);
+    }
 }

@@ -147,6 +147,33 @@ async fn a_record_that_cannot_be_read_belongs_to_the_time_of_its_batch() {
     assert_eq!(again.unreadable_records, 2);
 }
 
+/// Nobody knows on which side of the border it was received.
+#[tokio::test]
+async fn a_record_that_cannot_be_read_in_a_batch_over_a_months_end_counts_on_both_sides() {
+    let ledger = Ledger::start().await;
+    let days_after = |days: i64, number| {
+        let noon = NOON + days * 24 * HOUR;
+        at(event(number, &[("m", MILLION)]), noon)
+    };
+    ledger.write(0, &[days_after(6, 1), days_after(7, 2)]).await;
+    ledger.dead_letters_in_batch_of(0, 2, 3).await;
+    for (month, wanted) in [
+        ("2026-10", 0),
+        ("2026-11", 3),
+        ("2026-12", 3),
+        ("2027-01", 0),
+    ] {
+        let request = Request {
+            period: Period::parse(month, period::zone("UTC").unwrap()).unwrap(),
+            ..november("", "UTC")
+        };
+        let report = ledger
+            .report("m,input_text,default,,1,1,USD,", &request)
+            .await;
+        assert_eq!(report.unreadable_records, wanted, "{month}");
+    }
+}
+
 /// Few batches are looked at one by one, many by the stretch of the log that the period has.
 #[tokio::test]
 async fn few_batches_and_many_with_records_that_cannot_be_read_are_counted_alike() {

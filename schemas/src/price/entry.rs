@@ -102,6 +102,9 @@ impl Entry {
             .filter(|(name, text)| !VALUES.contains(name) && !text.is_empty())
             .map(|(name, text)| match *name {
                 "valid_from" => format!("from {}", instant(self.span().0)),
+                // One text may be that of several columns.
+                "speed" | "capacity" | "region_class" | "region" | "geography" | "context_over"
+                | "hours" | "days" | "hours_utc" => format!("{name}={text}"),
                 _ => text.to_owned(),
             })
             .collect();

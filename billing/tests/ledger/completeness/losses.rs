@@ -2,8 +2,10 @@
 
 use billing::completeness::{Completeness, Integrity, State, Verdict};
 
-use super::books::{BOOT, Books, NEXT_DAY, record, said, verdicts};
+use super::books::{BOOT, Books, LATER, NEXT_DAY, SECOND, record, said, verdicts};
 use crate::common::{HOUR, NOON};
+
+const THIRD_BOOT: &str = "9-00000000000000ff";
 
 #[tokio::test]
 async fn dead_letters_declared_losses_and_what_nobody_claimed_are_not_complete() {
@@ -33,8 +35,8 @@ async fn dead_letters_declared_losses_and_what_nobody_claimed_are_not_complete()
     books
         .ledger
         .run(&format!(
-            "INSERT INTO producer_log (producer, boot, kind, clock, by_whom, why, exposure_missing, exposure_open, reserved_units) \
-             SELECT 'p', '{BOOT}', 'declared_lost', fromUnixTimestamp64Micro(toInt64({NEXT_DAY}), 'UTC'), 'ann', 'disk gone', 2, 1, \
+            "INSERT INTO producer_log (producer, boot, kind, clock, synced_position, by_whom, why, exposure_missing, exposure_open, reserved_units) \
+             SELECT 'p', '{BOOT}', 'declared_lost', fromUnixTimestamp64Micro(toInt64({NEXT_DAY}), 'UTC'), 15, 'ann', 'disk gone', 2, 1, \
              map('output_text', 500)"
         ))
         .await;
@@ -76,8 +78,8 @@ async fn a_declared_loss_is_never_complete() {
     books
         .ledger
         .run(&format!(
-            "INSERT INTO producer_log (producer, boot, kind, clock, by_whom, why, exposure_missing, exposure_open, exposure_known_until) \
-             SELECT 'p', '{BOOT}', 'declared_lost', fromUnixTimestamp64Micro(toInt64({NEXT_DAY}), 'UTC'), 'ann', 'disk gone', 0, 1, \
+            "INSERT INTO producer_log (producer, boot, kind, clock, synced_position, by_whom, why, exposure_missing, exposure_open, exposure_known_until) \
+             SELECT 'p', '{BOOT}', 'declared_lost', fromUnixTimestamp64Micro(toInt64({NEXT_DAY}), 'UTC'), 13, 'ann', 'disk gone', 0, 1, \
              fromUnixTimestamp64Micro(toInt64({alive}), 'UTC')"
         ))
         .await;
@@ -89,4 +91,36 @@ async fn a_declared_loss_is_never_complete() {
         verdicts(&report),
         (Completeness::Unproven, Integrity::Intact)
     );
+}
+
+/// It comes back, goes silent, and what it wrote since may be in its journal alone.
+#[tokio::test]
+async fn a_start_that_is_heard_again_after_its_loss_was_declared_holds_the_days_after_up() {
+    let books = Books::open().await;
+    let events: Vec<_> = (0..4).map(record).collect();
+    books.events(0, &events).await;
+    let said = async |clock: i64, last: i64| {
+        let counts = (last + 1, last + 1, 0);
+        let claim = books.claim(BOOT, "heartbeat", clock, Some(last), counts, (None, ""));
+        claim.await;
+    };
+    said(NOON, 2).await;
+    books
+        .ledger
+        .run(&format!(
+            "INSERT INTO producer_log (producer, boot, kind, clock, synced_position, by_whom, why, exposure_missing, exposure_open) \
+             SELECT 'p', '{BOOT}', 'declared_lost', fromUnixTimestamp64Micro(toInt64({NOON} + 60000000), 'UTC'), 12, 'ann', 'no network', 0, 0"
+        ))
+        .await;
+    books.speaks_on().await;
+    let after = LATER + 61 * SECOND;
+    let third = books.claim(THIRD_BOOT, "live", after, None, (0, 0, 0), (None, ""));
+    third.await;
+    let next_day = books.check_as_of("2026-11-25", LATER + HOUR).await;
+    assert!(next_day.is_final, "{:?}", next_day.held_up_by);
+    said(NOON + HOUR, 3).await;
+    let next_day = books.check_as_of("2026-11-25", LATER + HOUR).await;
+    assert!(!next_day.is_final);
+    assert_eq!(next_day.held_up_by[0].boot, BOOT);
+    assert_eq!(next_day.verdicts.completeness, Completeness::Unproven);
 }

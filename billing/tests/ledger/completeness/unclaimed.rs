@@ -1,9 +1,10 @@
 //! Without claims the records themselves say what must be there, and places say where a dead letter belongs.
 
-use billing::completeness::{Completeness, Report, Verdict};
+use billing::completeness::{AsOf, Completeness, Report, Request, Verdict, check};
+use billing::{Period, period};
 use schemas::{EventId, Micros, UsageEvent};
 
-use super::books::{BOOT, Books, DAY, NEXT_BOOT, NEXT_DAY, record, said};
+use super::books::{BOOT, Books, DAY, LATER, NEXT_BOOT, NEXT_DAY, SECOND, record, said};
 use crate::common::HOUR;
 
 fn at(number: i64, received: i64) -> UsageEvent {
@@ -113,6 +114,15 @@ async fn old_dead_letters_hide_no_new_one() {
 async fn letters_of_other_periods_hide_none_of_this_one() {
     let books = Books::open().await;
     books.quiet_day().await;
+    // What follows 19 was claimed on the next day.
+    for (kind, clock, last) in [
+        ("heartbeat", NEXT_DAY + 62 * SECOND, 19),
+        ("closed", NEXT_DAY + HOUR, 6_000),
+    ] {
+        let counts = (last - 2, last - 2, 0);
+        let claim = books.claim(BOOT, kind, clock, Some(last), counts, (None, ""));
+        claim.await;
+    }
     let elsewhere = String::from_utf8(letter(BOOT, 5_000)).expect("text");
     books
         .ledger
@@ -126,4 +136,43 @@ async fn letters_of_other_periods_hide_none_of_this_one() {
     let report = books.check("2026-11-24").await;
     assert_eq!(places(&report), [(20_000, None)]);
     assert_eq!(report.verdicts.completeness, Completeness::Incomplete);
+}
+
+/// A number that nobody claimed, or that is none, says of no period that the record is of it: its place does.
+#[tokio::test]
+async fn a_letter_whose_number_was_never_claimed_belongs_where_it_stands() {
+    let books = Books::open().await;
+    books.quiet_day().await;
+    let no_number =
+        format!(r#"{{"wire":"v1","producer":"p","boot":"{BOOT}","producer_seq":null}}"#);
+    let letters = [
+        letter(BOOT, 5_000),
+        no_number.into_bytes(),
+        json(&record(19)),
+    ];
+    books.batch(20_000, &letters).await;
+    let report = books.check("2026-11-24").await;
+    assert_eq!(places(&report), [(20_000, None), (20_001, None)]);
+    assert_eq!(report.verdicts.completeness, Completeness::Incomplete);
+    assert_eq!(places(&books.check("2026-11-23").await), []);
+}
+
+/// Of whom there is nothing, nothing is proven: the name may be misspelt.
+#[tokio::test]
+async fn a_producer_that_nobody_knows_is_never_complete() {
+    let books = Books::open().await;
+    books.quiet_day().await;
+    let ask = async |producer: &str| {
+        let zone = period::zone("UTC").expect("a zone");
+        let request = Request {
+            period: Period::parse("2026-11-24", zone).expect("a period"),
+            producer: Some(producer.to_owned()),
+            as_of: AsOf::At(LATER),
+        };
+        let report = check(&books.ledger.reader(), &request).await;
+        let report = report.expect("a report");
+        (report.verdicts.completeness, report.is_final)
+    };
+    assert_eq!(ask("p").await, (Completeness::Complete, true));
+    assert_eq!(ask("q").await, (Completeness::Unproven, false));
 }
