@@ -193,6 +193,7 @@ impl Owner {
             }
         }
         slot.queue.push(record);
+        slot.must_look = false;
         if slot.queue.is_full(most_bytes) {
             self.pause(partition, slot);
         }
@@ -213,16 +214,15 @@ impl Owner {
         }
         let mut slots = self.consumer.context().slots.lock();
         for (partition, slot) in slots.iter_mut() {
-            let bounds = self.bounds(*partition);
-            let (Some(order), Ok((low, high))) = (slot.order, bounds) else {
-                continue;
-            };
-            if order.next() < low {
-                slot.queue.push_lost(order.next(), low);
-                slot.stage = Stage::Seek(low);
+            // The error is of one of them, which is read no further until it is told where to go on.
+            match self.bounds(*partition) {
+                Ok((low, high)) => {
+                    slot.begins_at(low);
+                    // Another's new leader may be behind for a moment.
+                    slot.ends_at(*partition, high, false, Instant::now());
+                }
+                Err(_) => slot.must_look = true,
             }
-            // The error is of one of them, and another's new leader may be behind for a moment.
-            slot.ends_at(*partition, high, false, Instant::now());
         }
     }
 
@@ -256,6 +256,9 @@ impl Owner {
                 match self.bounds(*partition) {
                     Ok((low, high)) => {
                         slot.queue.set_bounds(low, high);
+                        if std::mem::take(&mut slot.must_look) {
+                            slot.begins_at(low);
+                        }
                         slot.ends_at(*partition, high, false, now);
                     }
                     Err(error) => {

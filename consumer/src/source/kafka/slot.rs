@@ -36,6 +36,8 @@ pub(super) struct Slot {
     pub(super) gap: Option<i64>,
     /// Since when its log ends before what was read of it.
     pub(super) short_since: Option<Instant>,
+    /// It may be that it is read no further, and where its log begins could not be asked yet.
+    pub(super) must_look: bool,
 }
 
 impl Slot {
@@ -48,11 +50,24 @@ impl Slot {
             handle: None,
             gap: None,
             short_since: None,
+            must_look: false,
         }
     }
 }
 
 impl Slot {
+    /// The log begins at `low` now: what was to be read before that is gone, and named; reading goes on there.
+    pub(super) fn begins_at(&mut self, low: i64) {
+        let is_known = self.stage == Stage::Seek(low);
+        if let Some(next) = self.order.map(Order::next)
+            && next < low
+            && !is_known
+        {
+            self.queue.push_lost(next, low);
+            self.stage = Stage::Seek(low);
+        }
+    }
+
     /// The log ends at `end` now, or so a broker says. One that has lost its end has other records in these places from now on:
     /// nothing that is read there follows what was read before. A new leader may know of an end a little late.
     pub(super) fn ends_at(&mut self, partition: i32, end: i64, is_certain: bool, now: Instant) {
@@ -112,5 +127,25 @@ mod tests {
         slot.order = Some(Order::from(10));
         slot.ends_at(3, 7, true, now);
         assert!(says(&slot).is_err() && slot.queue.is_broken());
+    }
+
+    #[test]
+    fn what_a_log_no_longer_has_is_named_once_and_reading_goes_on_where_it_begins() {
+        let mut slot = Slot::new();
+        slot.begins_at(12);
+        slot.order = Some(Order::from(10));
+        slot.stage = Stage::Flowing;
+        slot.begins_at(10);
+        assert_eq!(slot.queue.pop(), Ok(Read::CaughtUp));
+        assert_eq!(slot.stage, Stage::Flowing);
+        slot.begins_at(12);
+        slot.begins_at(12);
+        let lost = Read::Lost {
+            first: 10,
+            next: 12,
+        };
+        assert_eq!(slot.queue.pop(), Ok(lost));
+        assert_eq!(slot.queue.pop(), Ok(Read::CaughtUp));
+        assert_eq!(slot.stage, Stage::Seek(12));
     }
 }
