@@ -107,6 +107,12 @@ impl Ledger {
         &self.unsaid
     }
 
+    /// The admission of a request that is still open.
+    pub(crate) fn admission_of(&self, event_id: EventId) -> Option<Arc<Admission>> {
+        let open = self.open.lock();
+        open.get(&event_id).map(|since| since.admission.clone())
+    }
+
     /// Writes the admission and reserves room for its outcome.
     pub fn admit(
         self: &Arc<Self>,

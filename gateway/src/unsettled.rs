@@ -1,16 +1,20 @@
 //! Outcomes that the journal did not take: each waits with the room that was reserved for it and is tried again at every sign of
-//! life, so that a passing fault of the disk costs no figure. What must not live here: what an outcome is.
+//! life, so that a passing fault of the disk costs no figure. Of more than can wait only the room stays: those are closed as
+//! `unknown` when the journal takes records again. What must not live here: what an outcome is.
 
 use std::time::Duration;
 
 use journal::{AppendError, Reservation, Ticket};
 use parking_lot::Mutex;
+use schemas::name::Text;
 use schemas::{EventId, UsageEvent};
 
 use crate::ledger::Ledger;
 
-/// So many wait; of more than these, which would be a disk that fails for minutes, the next start says `unknown`.
+/// So many wait with their figures; of more than these, which would be a disk that fails for minutes, the record says `unknown`.
 const MOST: usize = 1_024;
+/// What such a record says of it.
+const NO_ROOM: &str = "too_many_unrecorded";
 /// At a stop they are tried so often.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -21,33 +25,64 @@ pub(crate) struct Unsettled {
     pub(crate) reservation: Reservation,
 }
 
+/// A request whose figures are given up, and the room that its record still has.
+#[derive(Debug)]
+struct Bare {
+    event_id: EventId,
+    reservation: Reservation,
+}
+
 /// Those that wait.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting(Mutex<Vec<Unsettled>>);
+pub(crate) struct Waiting {
+    whole: Mutex<Vec<Unsettled>>,
+    bare: Mutex<Vec<Bare>>,
+}
+
+/// What becomes of what the journal did not take.
+#[derive(Debug, PartialEq, Eq)]
+enum Kept {
+    Whole,
+    /// Only its room.
+    Bare,
+    /// The journal takes nothing any more.
+    Not,
+}
 
 impl Waiting {
-    /// Keeps what the journal did not take, unless it takes nothing any more. Says whether it is kept.
-    fn keep(&self, mut unsettled: Unsettled, error: &AppendError) -> bool {
-        if matches!(error, AppendError::Poisoned(_) | AppendError::Closed) {
-            return false;
+    fn keep(&self, mut unsettled: Unsettled, error: &AppendError) -> Kept {
+        if takes_nothing(error) {
+            return Kept::Not;
         }
-        let mut waiting = self.0.lock();
-        let has_room = waiting.len() < MOST;
-        if has_room {
-            // Its answer went out before its record was there.
-            unsettled.event.durability_degraded = true;
-            waiting.push(unsettled);
+        // Its answer went out before its record was there.
+        unsettled.event.durability_degraded = true;
+        let mut whole = self.whole.lock();
+        if whole.len() < MOST {
+            whole.push(unsettled);
+            return Kept::Whole;
         }
-        has_room
+        self.bare.lock().push(Bare {
+            event_id: unsettled.event.event_id,
+            reservation: unsettled.reservation,
+        });
+        Kept::Bare
     }
 
     fn take(&self) -> Vec<Unsettled> {
-        std::mem::take(&mut *self.0.lock())
+        std::mem::take(&mut *self.whole.lock())
+    }
+
+    fn take_bare(&self) -> Vec<Bare> {
+        std::mem::take(&mut *self.bare.lock())
     }
 
     fn is_empty(&self) -> bool {
-        self.0.lock().is_empty()
+        self.whole.lock().is_empty() && self.bare.lock().is_empty()
     }
+}
+
+fn takes_nothing(error: &AppendError) -> bool {
+    matches!(error, AppendError::Poisoned(_) | AppendError::Closed)
 }
 
 impl Ledger {
@@ -58,11 +93,13 @@ impl Ledger {
             Ok(ticket) => return Ok(ticket),
             Err(failed) => *failed,
         };
-        if self.waiting().keep(unsettled, &error) {
-            self.metrics().waiting_outcomes.inc();
-            tracing::error!(%event_id, %error, "outcome not recorded; it is tried again at each sign of life");
-        } else {
-            self.give_up(event_id, &error);
+        match self.waiting().keep(unsettled, &error) {
+            Kept::Whole => {
+                self.metrics().waiting_outcomes.inc();
+                tracing::error!(%event_id, %error, "outcome not recorded; it is tried again at each sign of life");
+            }
+            Kept::Bare => self.lose(event_id, &error),
+            Kept::Not => self.give_up(event_id, &error),
         }
         Err(error)
     }
@@ -78,9 +115,51 @@ impl Ledger {
                 }
                 Err(failed) => {
                     let (error, unsettled) = *failed;
-                    if !self.waiting().keep(unsettled, &error) {
-                        self.metrics().waiting_outcomes.dec();
-                        self.give_up(event_id, &error);
+                    match self.waiting().keep(unsettled, &error) {
+                        Kept::Whole => {}
+                        Kept::Bare => {
+                            self.metrics().waiting_outcomes.dec();
+                            self.lose(event_id, &error);
+                        }
+                        Kept::Not => {
+                            self.metrics().waiting_outcomes.dec();
+                            self.give_up(event_id, &error);
+                        }
+                    }
+                }
+            }
+        }
+        self.close_bare();
+    }
+
+    /// Closes as `unknown` what waits without its figures: left open, it would keep the journal from giving any segment back.
+    fn close_bare(&self) {
+        for bare in self.waiting().take_bare() {
+            let Bare {
+                event_id,
+                reservation,
+            } = bare;
+            let Some(admission) = self.admission_of(event_id) else {
+                continue;
+            };
+            let event = UsageEvent {
+                outcome_detail: Some(Text::cut(NO_ROOM)),
+                durability_degraded: true,
+                ..admission.unknown_event(self.producer(), self.boot())
+            };
+            match self.settle_once(Unsettled { event, reservation }) {
+                Ok(_) => {
+                    tracing::info!(%event_id, "a request without its outcome is closed as unknown");
+                }
+                Err(failed) => {
+                    let (error, Unsettled { reservation, .. }) = *failed;
+                    if takes_nothing(&error) {
+                        self.leave_open(event_id, &error);
+                    } else {
+                        self.waiting().bare.lock().push(Bare {
+                            event_id,
+                            reservation,
+                        });
                     }
                 }
             }
@@ -103,12 +182,25 @@ impl Ledger {
             self.metrics().waiting_outcomes.dec();
             self.give_up(unsettled.event.event_id, &AppendError::Closed);
         }
+        for bare in self.waiting().take_bare() {
+            self.leave_open(bare.event_id, &AppendError::Closed);
+        }
     }
 
-    /// Only the next start closes the request.
-    fn give_up(&self, event_id: EventId, error: &AppendError) {
-        self.metrics().open_requests.dec();
+    /// Its figures are lost.
+    fn lose(&self, event_id: EventId, error: &AppendError) {
         self.metrics().unrecorded_outcomes.inc();
+        tracing::error!(%event_id, %error, "too many outcomes wait: this request is closed as unknown when the journal takes records again");
+    }
+
+    /// The same, and only the next start closes the request.
+    fn give_up(&self, event_id: EventId, error: &AppendError) {
+        self.metrics().unrecorded_outcomes.inc();
+        self.leave_open(event_id, error);
+    }
+
+    fn leave_open(&self, event_id: EventId, error: &AppendError) {
+        self.metrics().open_requests.dec();
         tracing::error!(%event_id, %error, "outcome not recorded; the next start closes the request as unknown");
     }
 }

@@ -166,7 +166,7 @@ async fn what_a_stop_gives_up_is_lost_once_and_closed_by_the_next_start() {
 }
 
 #[tokio::test]
-async fn of_more_than_wait_the_rest_is_given_up_and_counted() {
+async fn of_more_than_wait_the_rest_is_counted_and_closed_as_unknown_and_holds_nothing_up() {
     let (folder, layer) = (tempfile::tempdir().unwrap(), disk());
     let ledger = start(folder.path(), &layer);
     let open: Vec<_> = (0..MOST + 2)
@@ -186,15 +186,20 @@ async fn of_more_than_wait_the_rest_is_given_up_and_counted() {
         assert!(!complete(open));
     }
     let most = i64::try_from(MOST).unwrap();
-    assert_eq!(counts(&ledger), (most, most, 2));
-    layer.fail_always(Operation::Write, None);
+    assert_eq!(counts(&ledger), (most + 2, most, 2));
     ledger.settle_again();
+    assert_eq!(counts(&ledger), (most + 2, most, 2), "none twice");
+    layer.fail_always(Operation::Write, None);
+    ledger.beat(Micros(2)).unwrap();
     assert_eq!(counts(&ledger), (0, 0, 2));
-    assert_eq!(usage(&ledger).await.len(), MOST);
+    assert_eq!(ledger.settled_below(), ledger.journal().stats().end);
+    let unknown = |record: &&UsageEvent| record.outcome == Outcome::Unknown;
+    let records = usage(&ledger).await;
+    assert_eq!(records.len(), MOST + 2);
+    assert_eq!(records.iter().filter(unknown).count(), 2);
     drop(ledger);
     let ledger = start(folder.path(), &layer);
-    assert_eq!(recover(&ledger, folder.path(), &layer), 2);
-    assert_eq!(usage(&ledger).await.len(), MOST + 2);
+    assert_eq!(recover(&ledger, folder.path(), &layer), 0);
 }
 
 #[tokio::test]
