@@ -246,14 +246,15 @@ impl State {
     }
 
     /// A provider that never had the whole request, and did not answer it, did nothing for it: its last byte was not given on,
-    /// or was given to a connection that took nothing any more.
+    /// or was given to a connection that took nothing any more, or there was no connection yet.
     fn note_upload(&mut self) {
         if self.call.status.is_some() {
             return;
         }
         let upload = self.asking.upload.as_ref();
         let is_given = upload.is_none_or(|upload| upload.is_whole());
-        if !is_given || self.line.as_ref().is_some_and(Line::is_deaf) {
+        let is_lost = |line: &Line| line.never_was() || line.is_deaf();
+        if !is_given || self.line.as_ref().is_some_and(is_lost) {
             self.call.reached = false;
         }
     }

@@ -119,6 +119,12 @@ impl Line {
         let told = self.0.lock();
         told.as_ref().is_some_and(|way_out| way_out.is_deaf())
     }
+
+    /// Whether the call never had a connection, so that nothing of it was written.
+    #[must_use]
+    pub fn never_was(&self) -> bool {
+        self.0.lock().is_none()
+    }
 }
 
 /// Connects within a time.

@@ -236,6 +236,7 @@ async fn who_hangs_up_before_the_provider_is_connected_used_nothing() {
             (event.usage_source.as_str(), event.input, event.output),
             ("none", None, None)
         );
+        assert_eq!(event.billable, "no", "nothing of it was sent");
     }
 }
 
