@@ -75,7 +75,7 @@ bench-growth: ## measure what a request costs as connections, streams and keys g
 bench-allocations: ## count the allocations of a request, and write them into docs/performance.md
 	cargo run --release --locked --package tests --features allocations --example allocations -- docs/performance.md
 
-bench-stream: ## measure how soon an event is seen in Kafka and the store, and what room it takes
+bench-stream: ## measure how soon an event is seen in Kafka and the store, what room it takes, and how soon a gap is named
 	@scripts/setup.sh run
 	cargo build --release --locked
 	TOLLGATE_TEST_BINARY=$(TOLLGATE) cargo run --release --locked --package tests --example stream -- 1000 20 bench/stream.toml

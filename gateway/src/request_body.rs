@@ -206,8 +206,7 @@ async fn collect(
     body: &mut Body,
     limit: usize,
 ) -> Result<Bytes, Refusal> {
-    let mut first: Option<Bytes> = None;
-    let mut more = BytesMut::new();
+    let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(chunk) = frame.map_err(|error| Refusal::of_body(&error))?.into_data() else {
             continue;
@@ -217,19 +216,17 @@ async fn collect(
             return Err(Refusal::TooLarge(limit));
         }
         take_room(arrival, bodies)?;
-        match first.take() {
-            None if more.is_empty() => first = Some(chunk),
-            None => more.extend_from_slice(&chunk),
-            Some(whole) => {
-                let rest = http_body::Body::size_hint(body).lower();
-                let rest = usize::try_from(rest).unwrap_or(0);
-                more.reserve(whole.len() + chunk.len() + rest);
-                more.extend_from_slice(&whole);
-                more.extend_from_slice(&chunk);
-            }
+        if whole.is_empty() && http_body::Body::is_end_stream(body) {
+            return Ok(on_its_own(chunk));
         }
+        // Copied at once: the connection reads on into the same buffer, and needs no other.
+        if whole.is_empty() {
+            let rest = http_body::Body::size_hint(body).lower();
+            whole.reserve(chunk.len() + usize::try_from(rest).unwrap_or(0));
+        }
+        whole.extend_from_slice(&chunk);
     }
-    Ok(first.map_or_else(|| more.freeze(), on_its_own))
+    Ok(whole.freeze())
 }
 
 #[cfg(test)]

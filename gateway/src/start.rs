@@ -41,6 +41,8 @@ use crate::{listener, ops, producer, pulse};
 const ESTIMATORS: usize = 2;
 /// Waiting connections that the kernel keeps.
 const BACKLOG: i32 = 4_096;
+/// What the kernel keeps of an answer, beyond what is on its way to the app. It would be megabytes.
+const UNSENT_BYTES: u32 = 128 << 10;
 /// How long a stop waits for Kafka to have everything.
 const DRAIN_PUBLISHER: Duration = Duration::from_secs(20);
 /// How long after the end of `stop_timeout_ms` forced work may take to write its records, and then the disk to take them.
@@ -223,6 +225,8 @@ fn listen(address: SocketAddr, setting: &'static str) -> Result<TcpListener, Sta
         let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
+        // What is accepted has it too: an app that reads slowly holds no more of the kernel's memory.
+        socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         TcpListener::from_std(socket.into())

@@ -56,3 +56,14 @@ async fn refusals_that_the_disk_never_takes_are_counted_at_the_stop() {
     running.stop().await;
     assert_eq!(counts(), (0, 3));
 }
+
+#[tokio::test]
+async fn an_app_that_does_not_read_holds_little_of_the_kernels_memory() {
+    let door = listen(SocketAddr::from(([127, 0, 0, 1], 0)), "listen").unwrap();
+    let _app = TcpStream::connect(door.local_addr().unwrap())
+        .await
+        .unwrap();
+    let (accepted, _) = door.accept().await.unwrap();
+    let unsent = socket2::SockRef::from(&accepted).tcp_notsent_lowat();
+    assert_eq!(unsent.unwrap(), UNSENT_BYTES);
+}

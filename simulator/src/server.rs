@@ -26,6 +26,8 @@ use crate::truth::TruthLog;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4_096;
+/// What the kernel keeps of an answer that is not on its way yet.
+const UNSENT_BYTES: u32 = 128 << 10;
 /// Bytes buffered of a connection, each way.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
 
@@ -198,6 +200,8 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     // A simulator that is started again on its port must not wait for old connections to time out.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    // A thousand long answers that nobody reads would fill what the kernel has for connections.
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())

@@ -1,7 +1,7 @@
 //! How soon a usage event can be seen, and how much room it takes: calls at a steady rate through a gateway, its log in Kafka, a
 //! consumer, the engine, every process as it is shipped. An event is seen in the topic when a reader that keeps up gets it, in the
-//! store when the cut after it is there. Prints the figures and PASS or FAIL; exit code 1 if an event came later than allowed.
-//! A run that lost a call, or that could not keep its rate, is void.
+//! store when the cut after it is there. Then numbers are claimed that never came, and it is timed when the consumer names them.
+//! Prints the figures and PASS or FAIL; exit code 1 if an event came, or a gap was named, later than allowed. A run that lost a call, or that could not keep its rate, is void.
 //!
 //! `make bench-stream`, or `cargo run --release -p tests --example stream -- [RATE] [SECONDS] [FILE]`: calls a second, how long, and
 //! where the figures are written.
@@ -28,15 +28,22 @@ use journal::{Item, Reader};
 use parking_lot::Mutex;
 use rdkafka::consumer::Consumer;
 use rdkafka::{Message, Offset, TopicPartitionList};
-use schemas::Topic;
+use schemas::{RecordKind, Topic};
+use serde_json::Value;
 use tests::{Ask, Brokers, eventually};
 
 use gateway::{Plan, Stand};
+use pipeline::events::beat;
 use pipeline::member::Member;
 use pipeline::stand as back;
 
-/// The promise.
+/// The promises: an event is seen, and a number that is missing has its name.
 const ALLOWED: Duration = Duration::from_secs(2);
+const NAMED_WITHIN: Duration = Duration::from_mins(1);
+/// So many numbers are claimed in vain, at other moments between two looks of the watch.
+const CLAIMS: u32 = 12;
+const CLAIMANT: &str = "gw-1";
+const BETWEEN_CLAIMS: Duration = Duration::from_millis(2_700);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const WARM_UP: Duration = Duration::from_secs(3);
 
@@ -64,7 +71,12 @@ async fn main() -> ExitCode {
     );
     let stand = Stand::start(plan).await;
     stand.drained().await;
-    let member = Member::start(&behind, "one");
+    // The watch looks as often as it does where nobody says otherwise.
+    let member = Member::start_with(&behind, "one", |toml| {
+        let usual = toml.replace("watch_seconds = 1\n", "");
+        assert_ne!(usual, toml, "the suites' members watch more often");
+        usual
+    });
 
     let (in_topic, places, stop) = (
         Times::default(),
@@ -101,15 +113,17 @@ async fn main() -> ExitCode {
     let (places, cuts) = (places.lock().clone(), cuts.lock().clone());
     let store = delays(&ended, |nonce| visible_at(&cuts, places.get(nonce)?));
     let bytes = footprint(&stand, &behind, calls).await;
+    let named = named(&behind, &member).await;
     member.stop().await;
-    let text = figures(rate, ended.len(), [&topic, &store], bytes);
+    let text = figures(rate, ended.len(), [&topic, &store], &named, bytes);
     print!("{text}");
     if let Some(file) = file {
         std::fs::write(Path::new(&file), &text).expect("the file can be written");
     }
     let is_good = [&topic, &store]
         .iter()
-        .all(|delays| at(delays, 99) <= ALLOWED);
+        .all(|delays| at(delays, 99) <= ALLOWED)
+        && at(&named, 100) <= NAMED_WITHIN;
     println!("# {}", if is_good { "PASS" } else { "FAIL" });
     ExitCode::from(u8::from(!is_good))
 }
@@ -155,7 +169,7 @@ fn read_on(servers: &str, topic: &str, seen: &Times, places: &Places, stop: &Ato
             continue;
         };
         let (message, now) = (polled.expect("the brokers answer"), Instant::now());
-        let value: serde_json::Value =
+        let value: Value =
             serde_json::from_slice(message.payload().unwrap_or_default()).unwrap_or_default();
         // A cut is a record too, and has none.
         if let Some(nonce) = value["labels"]["client_request_id"].as_str() {
@@ -211,6 +225,43 @@ fn at(delays: &[Duration], percent: usize) -> Duration {
     delays[(delays.len() * percent / 100).min(delays.len() - 1)]
 }
 
+/// From a claim of a number that never came until the consumer names it, in order.
+async fn named(behind: &back::Stand, member: &Member) -> Vec<Duration> {
+    let mut delays = Vec::new();
+    for claim in 0..CLAIMS {
+        tokio::time::sleep(BETWEEN_CLAIMS).await;
+        let number = i64::from(claim);
+        let claimed = beat(CLAIMANT, number + 1, Some(number)).encode();
+        let began = Instant::now();
+        behind.send_of(
+            RecordKind::Heartbeat,
+            Topic::Producers,
+            None,
+            &claimed,
+            |_| {},
+        );
+        while last_missing(member).await != Some(number) {
+            assert!(
+                began.elapsed() < NAMED_WITHIN * 2,
+                "VOID: number {number} has no name"
+            );
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        delays.push(began.elapsed());
+    }
+    delays.sort_unstable();
+    delays
+}
+
+/// The greatest number of the claimant that the consumer says is missing.
+async fn last_missing(member: &Member) -> Option<i64> {
+    let (_, text) = member.ask("/gaps").await?;
+    let report: Value = serde_json::from_str(&text).ok()?;
+    let gaps = report["gaps"].as_array()?.iter();
+    let of_claimant = gaps.filter(|gap| gap["producer"] == CLAIMANT);
+    of_claimant.filter_map(|gap| gap["last"].as_i64()).max()
+}
+
 /// Bytes of an event in journal, topic and store.
 #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
 async fn footprint(stand: &Stand, behind: &back::Stand, calls: usize) -> [f64; 3] {
@@ -233,7 +284,13 @@ async fn footprint(stand: &Stand, behind: &back::Stand, calls: usize) -> [f64; 3
     [journal as u64, kafka, store].map(|bytes| (bytes as f64 / calls as f64).round())
 }
 
-fn figures(rate: u64, calls: usize, [topic, store]: [&[Duration]; 2], bytes: [f64; 3]) -> String {
+fn figures(
+    rate: u64,
+    calls: usize,
+    [topic, store]: [&[Duration]; 2],
+    named: &[Duration],
+    bytes: [f64; 3],
+) -> String {
     let mut text = String::from("# What `make bench-stream` measured last, and wrote.\n\n");
     let mut line = |arguments: std::fmt::Arguments<'_>| {
         text.write_fmt(arguments).expect("a text grows");
@@ -249,6 +306,11 @@ fn figures(rate: u64, calls: usize, [topic, store]: [&[Duration]; 2], bytes: [f6
             "[visible.{name}]\np50 = {p50}\np99 = {p99}\nmax = {max}\n"
         ));
     }
+    let [p50, max] = [50, 100].map(|percent| at(named, percent).as_secs_f64());
+    line(format_args!(
+        "# From the claim of a number that never came until the consumer names it, in seconds.\n\
+         [gap_named]\nclaims = {CLAIMS}\np50 = {p50:.1}\nmax = {max:.1}\n"
+    ));
     let [journal, kafka, store] = bytes;
     line(format_args!(
         "# Of one event: its admission and record in the journal; its record in the topic, packed; its rows in the store, merged.\n\

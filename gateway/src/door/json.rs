@@ -65,9 +65,10 @@ pub fn read_json(endpoint: Endpoint, body: &[u8], max_depth: usize) -> Result<As
     let text =
         std::str::from_utf8(body).map_err(|error| DoorError::NotUtf8(error.valid_up_to()))?;
     let has_parts = matches!(endpoint, Endpoint::Chat | Endpoint::Responses);
-    let mut is_unbounded = false;
-    check_depth(body, max_depth, |text| {
+    let (mut is_unbounded, mut may_name) = (false, false);
+    check_depth(body, max_depth, |text, has_escapes| {
         is_unbounded |= has_parts && unbounded::is_named_by(text);
+        may_name |= has_parts && provider_state::may_be_a_name(text, has_escapes);
     })?;
     let members = Members::parse(text)?;
     members.refuse_other_case(READ)?;
@@ -90,7 +91,7 @@ pub fn read_json(endpoint: Endpoint, body: &[u8], max_depth: usize) -> Result<As
         Endpoint::Speech => read_speech(&members, &mut asked)?,
         _ => {}
     }
-    provider_state::refuse(endpoint, &members)?;
+    provider_state::refuse(endpoint, &members, may_name)?;
     if endpoint.has_stream_options() {
         asked.asks_usage = stream_options(&members, text, &mut asked.places)?;
     }

@@ -10,11 +10,11 @@ use serde_json::value::RawValue;
 use super::error::DoorError;
 
 /// Refuses nesting deeper than `max_depth`, without recursion. Shows each text that it passes, as it stands between its
-/// quotes.
+/// quotes, and whether a part of it is written with escapes.
 pub(super) fn check_depth(
     text: &[u8],
     max_depth: usize,
-    mut on_text: impl FnMut(&[u8]),
+    mut on_text: impl FnMut(&[u8], bool),
 ) -> Result<(), DoorError> {
     let (mut depth, mut at) = (0_usize, 0);
     while at < text.len() {
@@ -23,8 +23,9 @@ pub(super) fn check_depth(
             b'}' | b']' => depth = depth.saturating_sub(1),
             b'"' => {
                 let start = at + 1;
-                at = after_string(text, start);
-                on_text(text.get(start..at).unwrap_or_default());
+                let has_escapes;
+                (at, has_escapes) = after_string(text, start);
+                on_text(text.get(start..at).unwrap_or_default(), has_escapes);
             }
             _ => {}
         }
@@ -36,16 +37,18 @@ pub(super) fn check_depth(
     Ok(())
 }
 
-/// The place of the closing quote of the string whose text begins at `at`.
-fn after_string(text: &[u8], mut at: usize) -> usize {
+/// The place of the closing quote of the string whose text begins at `at`, and whether there is an escape before it.
+fn after_string(text: &[u8], mut at: usize) -> (usize, bool) {
+    let mut has_escapes = false;
     while let Some(found) = memchr::memchr2(b'"', b'\\', text.get(at..).unwrap_or_default()) {
         at += found;
         if text[at] == b'"' {
-            return at;
+            return (at, has_escapes);
         }
+        has_escapes = true;
         at += 2;
     }
-    text.len()
+    (text.len(), has_escapes)
 }
 
 /// An object's members as they stand: a name once, no name with escapes.

@@ -3,19 +3,26 @@
 //! tracked, a request that names one is refused.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use memchr::memmem;
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::error::DoorError;
 use super::members::Members;
 use crate::endpoint::Endpoint;
 
-/// Refuses a request that names an object at the provider, or leaves a job there.
-pub(super) fn refuse(endpoint: Endpoint, members: &Members<'_>) -> Result<(), DoorError> {
+/// Refuses a request that names an object at the provider, or leaves a job there. `may_name` is whether any text of its body
+/// may be a name of such an object's member.
+pub(super) fn refuse(
+    endpoint: Endpoint,
+    members: &Members<'_>,
+    may_name: bool,
+) -> Result<(), DoorError> {
     match endpoint {
-        Endpoint::Chat => {
+        Endpoint::Chat if may_name => {
             refuse_in(members, "messages", CHAT)?;
             refuse_in(members, "tools", TOOLS)
         }
@@ -32,8 +39,11 @@ pub(super) fn refuse(endpoint: Endpoint, members: &Members<'_>) -> Result<(), Do
                 Some(input) if input.starts_with('[') => refuse_items(input)?,
                 _ => {}
             }
-            refuse_in(members, "input", FILES)?;
-            refuse_in(members, "tools", TOOLS)
+            if may_name {
+                refuse_in(members, "input", FILES)?;
+                refuse_in(members, "tools", TOOLS)?;
+            }
+            Ok(())
         }
         _ => Ok(()),
     }
@@ -82,18 +92,24 @@ const TOOLS: Names = &[
     "container_id",
 ];
 
+/// Whether a text, as it stands between its quotes, may be one of the names, as it is or with escapes. Nearly no body has one.
+pub(super) fn may_be_a_name(text: &[u8], has_escapes: bool) -> bool {
+    let mut names = CHAT.iter().chain(FILES).chain(TOOLS);
+    names.any(|name| name.as_bytes() == text) || (has_escapes && has_escaped_letters(text))
+}
+
 /// Refuses a member in which one of `names` names an object.
 fn refuse_in(members: &Members<'_>, member: &str, names: Names) -> Result<(), DoorError> {
     let Some(text) = members.get(member) else {
         return Ok(());
     };
-    // Nearly every body ends here: it is read as values only where a name can be in it, as it is or with escapes.
-    if !has_escaped_letters(text) && !names.iter().any(|name| has_name(text, name)) {
+    // It is read as values only where a name can be in it, as it is or with escapes.
+    if !has_escaped_letters(text.as_bytes()) && !names.iter().any(|name| has_name(text, name)) {
         return Ok(());
     }
-    let value: Value =
+    let tree: Tree<'_> =
         serde_json::from_str(text).map_err(|_| DoorError::NotJson("it is nested oddly".into()))?;
-    match find(&value, names) {
+    match find(&tree, names) {
         Some(name) => Err(DoorError::ProviderState(name)),
         None => Ok(()),
     }
@@ -106,20 +122,88 @@ fn has_name(text: &str, name: &str) -> bool {
 }
 
 /// Letters of ASCII and the underscore are never written with escapes but to hide them.
-fn has_escaped_letters(text: &str) -> bool {
-    memmem::find_iter(text.as_bytes(), "\\u00").any(|at| {
-        let digits = text.as_bytes().get(at + 4..at + 6);
+fn has_escaped_letters(text: &[u8]) -> bool {
+    memmem::find_iter(text, "\\u00").any(|at| {
+        let digits = text.get(at + 4..at + 6);
         digits.is_some_and(|digits| matches!(digits[0], b'4'..=b'7'))
     })
 }
 
+/// A value, with each member as often as it stands there: which of two counts, the provider's parser decides.
+enum Tree<'a> {
+    Text,
+    List(Vec<Tree<'a>>),
+    Members(Vec<(Cow<'a, str>, Tree<'a>)>),
+    Other,
+}
+
+/// A name that is borrowed where nothing in it is escaped.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Tree<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TreeVisitor)
+    }
+}
+
+struct TreeVisitor;
+
+impl<'de> Visitor<'de> for TreeVisitor {
+    type Value = Tree<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Tree<'de>, E> {
+        Ok(Tree::Other)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Tree<'de>, E> {
+        Ok(Tree::Other)
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Tree<'de>, E> {
+        Ok(Tree::Other)
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Tree<'de>, E> {
+        Ok(Tree::Other)
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Tree<'de>, E> {
+        Ok(Tree::Other)
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Tree<'de>, E> {
+        Ok(Tree::Text)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Tree<'de>, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = list.next_element()? {
+            values.push(value);
+        }
+        Ok(Tree::List(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Tree<'de>, A::Error> {
+        let mut members = Vec::new();
+        while let Some((Name(name), value)) = object.next_entry()? {
+            members.push((name, value));
+        }
+        Ok(Tree::Members(members))
+    }
+}
+
 /// The first of `names` that names an object. What a function is declared to take names none.
-fn find(value: &Value, names: Names) -> Option<&'static str> {
+fn find(value: &Tree<'_>, names: Names) -> Option<&'static str> {
     match value {
-        Value::Array(list) => list.iter().find_map(|value| find(value, names)),
-        Value::Object(members) => members.iter().find_map(|(name, value)| {
+        Tree::List(list) => list.iter().find_map(|value| find(value, names)),
+        Tree::Members(members) => members.iter().find_map(|(name, value)| {
             if matches!(
-                name.as_str(),
+                &**name,
                 "parameters" | "function" | "input_schema" | "metadata"
             ) {
                 return None;
@@ -130,17 +214,17 @@ fn find(value: &Value, names: Names) -> Option<&'static str> {
                 _ => find(value, names),
             }
         }),
-        _ => None,
+        Tree::Text | Tree::Other => None,
     }
 }
 
-fn names_an_object(name: &str, value: &Value) -> bool {
+fn names_an_object(name: &str, value: &Tree<'_>) -> bool {
     match value {
-        Value::String(_) => name != "audio",
-        Value::Array(list) => name != "audio" && list.iter().any(Value::is_string),
-        Value::Object(members) if name == "audio" => members.contains_key("id"),
+        Tree::Text => name != "audio",
+        Tree::List(list) => name != "audio" && list.iter().any(|value| matches!(value, Tree::Text)),
+        Tree::Members(members) => name == "audio" && members.iter().any(|(name, _)| name == "id"),
         // A container that the tool makes for itself may be given files.
-        _ => false,
+        Tree::Other => false,
     }
 }
 
@@ -161,6 +245,9 @@ mod tests {
             r#"{"role":"user","content":[{"type":"file","file":{"file_id":"file-1"}}]}"#,
             r#"{"role":"user","content":[{"type":"file","file":{"file\u005fid":"file-1"}}]}"#,
             r#"{"role":"assistant","audio":{"id":"audio_1"}}"#,
+            // Which of two counts, the provider's parser decides.
+            r#"{"role":"user","content":[{"type":"file","file":{"file_id":"file-1","file_id":null}}]}"#,
+            r#"{"role":"user","content":[{"type":"file","file":{"file_id":"file-1"}}],"content":"hi"}"#,
         ] {
             let refused = code(Endpoint::Chat, &chat(content));
             assert_eq!(refused, Some("unsupported_unmetered"), "{content}");
@@ -173,6 +260,7 @@ mod tests {
             r#""input":"x","prompt":{"id":"pmpt_1"}"#,
             r#""input":"x","tools":[{"type":"file_search","vector_store_ids":["vs_1"]}]"#,
             r#""input":"x","tools":[{"type":"code_interpreter","container":"cntr_1"}]"#,
+            r#""input":"x","tools":[{"type":"code_interpreter","container":"cntr_1","container":null}]"#,
             r#""input":"x","tools":[{"type":"code_interpreter","container":{"type":"auto","file_ids":["file-1"]}}]"#,
         ] {
             let refused = code(Endpoint::Responses, &responses(more));

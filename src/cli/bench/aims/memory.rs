@@ -160,8 +160,12 @@ impl Reader {
     async fn begin(address: SocketAddr, request: &[u8]) -> anyhow::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.set_recv_buffer_size(RECEIVE_BYTES)?;
-        let mut stream = socket.connect(address).await?;
-        stream.write_all(request).await?;
+        let begun = async {
+            let mut stream = socket.connect(address).await?;
+            stream.write_all(request).await?;
+            std::io::Result::Ok(stream)
+        };
+        let stream = begun.await.context("VOID: a slow reader's request")?;
         Ok(Self {
             stream,
             read_bytes: 0,
@@ -172,7 +176,13 @@ impl Reader {
     async fn read_to(&mut self, bytes: u64) -> anyhow::Result<()> {
         let mut buffer = vec![0; 16 << 10];
         while self.read_bytes < bytes {
-            let read = self.stream.read(&mut buffer).await?;
+            let read = self.stream.read(&mut buffer).await;
+            let read = read.with_context(|| {
+                format!(
+                    "VOID: a slow reader's answer, after {} bytes",
+                    self.read_bytes
+                )
+            })?;
             if read == 0 {
                 break;
             }
