@@ -40,7 +40,7 @@ use pipeline::stand as back;
 /// The promises: an event is seen, and a number that is missing has its name.
 const ALLOWED: Duration = Duration::from_secs(2);
 const NAMED_WITHIN: Duration = Duration::from_mins(1);
-/// So many numbers are claimed in vain, at other moments between two looks of the watch.
+/// So many numbers are claimed in vain, each so long after the one before it had its name.
 const CLAIMS: u32 = 12;
 const CLAIMANT: &str = "gw-1";
 const BETWEEN_CLAIMS: Duration = Duration::from_millis(2_700);
