@@ -68,8 +68,9 @@ fn query(request: &Request, few: Option<&[Batch]>) -> String {
         ),
         None => (
             format!(
-                "spans AS (SELECT topic, partition, min(offset) AS low, max(offset) AS high, 1 AS has_events FROM audit_log \
-                 WHERE fate = 'event' AND received >= {start} AND received < {end} GROUP BY topic, partition), \
+                "spans AS (SELECT topic, partition, minIf(offset, received >= {start}) AS low, maxIf(offset, received < {end}) AS high, \
+                 1 AS has_events FROM audit_log WHERE fate = 'event' GROUP BY topic, partition \
+                 HAVING countIf(received >= {start}) > 0 AND countIf(received < {end}) > 0), \
                  batches AS (SELECT topic, partition, first, last, events AS told FROM (SELECT * FROM cuts FINAL WHERE dead_letters > 0) AS all_batches \
                  LEFT JOIN spans USING (topic, partition) WHERE events = 0 OR (has_events = 1 AND last >= low AND first <= high)), \
                  (SELECT min(first) FROM batches) AS lowest, (SELECT max(last) FROM batches) AS highest"

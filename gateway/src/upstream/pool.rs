@@ -114,7 +114,10 @@ impl Pool {
             };
             match failed.take_message() {
                 // It was closed before anything of the request was written: another one takes it.
-                Some(unsent) if is_used => request = unsent,
+                Some(unsent) if is_used => {
+                    *told.lock() = None;
+                    request = unsent;
+                }
                 _ => return Err(CallError::Broken),
             }
         }

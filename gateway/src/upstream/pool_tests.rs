@@ -1,5 +1,6 @@
 //! Calls on real sockets: which connection a call gets, and what becomes of it.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -286,4 +287,75 @@ fn the_host_is_named_with_its_port_where_that_is_not_the_usual_one() {
         assert_eq!(request.headers()[header::HOST], wanted, "{address}");
         assert_eq!(request.uri(), "/x");
     }
+}
+
+/// A connection that is sound for so many looks, and closed at the next.
+struct Fading(usize);
+
+impl hyper::rt::Read for Fading {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: hyper::rt::ReadBufCursor<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        match self.0.checked_sub(1) {
+            None => Poll::Ready(Ok(())),
+            Some(left) => {
+                self.0 = left;
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl hyper::rt::Write for Fading {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Never connects.
+struct Hanging(Arc<AtomicUsize>);
+
+impl Connect for Hanging {
+    fn connect(&self, _: Uri) -> BoxFuture<'static, Result<Wire, CallError>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Box::pin(std::future::pending())
+    }
+}
+
+/// Whether it was closed before it was taken or just after: nothing of the request was written.
+#[tokio::test]
+async fn a_call_that_connects_anew_has_no_connection_until_it_is_there() {
+    let mut anew = 0;
+    for looks in 0..8 {
+        let made = Arc::new(AtomicUsize::new(0));
+        let pool = Pool::new(Hanging(made.clone()));
+        let wire = Wire::over(Patient::new(Fading(looks))).await.unwrap();
+        let key = (Scheme::HTTP, Authority::from_static("provider"));
+        pool.clone().put(key, Box::new(wire));
+        let body = Sent::Whole(Full::new(Bytes::from_static(b"{}")));
+        let url = "http://provider/v1/x".parse().unwrap();
+        let (mut calling, line) = post(&pool, url, HeaderMap::new(), body);
+        let first = calling
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+        if first.is_pending() && made.load(Ordering::Relaxed) == 1 {
+            anew += 1;
+            assert!(line.never_was(), "{looks}");
+        }
+    }
+    assert!(anew > 0);
 }

@@ -23,7 +23,7 @@ use super::options::{HALT_AGAIN, queue_bytes};
 use super::partition::KafkaPartition;
 use super::reason::with_reason;
 use super::sending::Sending;
-use super::slot::{Slot, Stage, has_ended};
+use super::slot::{Slot, Stage, has_ended, in_turn};
 use super::topic_id::topic_id;
 use crate::handle::{spawn_archiver_part, spawn_part};
 use crate::order::{Delivered, Order};
@@ -53,6 +53,8 @@ pub(super) struct Owner {
     place: Text,
     served_at: Instant,
     bounds_at: Instant,
+    /// Whose bounds are asked first.
+    look_from: i32,
     topic_at: Instant,
     /// When the last message came.
     last_at: Instant,
@@ -95,6 +97,7 @@ impl Owner {
             place,
             served_at: now,
             bounds_at: now,
+            look_from: 0,
             topic_at: now,
             last_at: now,
             owes_memory: false,
@@ -251,18 +254,25 @@ impl Owner {
         }
         if now.duration_since(self.bounds_at) >= BOUNDS_EVERY {
             self.bounds_at = now;
-            for (partition, slot) in slots.iter_mut() {
+            for slot in slots.values_mut() {
                 slot.queue.commit_again();
-                match self.bounds(*partition) {
+            }
+            for partition in in_turn(&slots, self.look_from) {
+                let Some(slot) = slots.get_mut(&partition) else {
+                    continue;
+                };
+                match self.bounds(partition) {
                     Ok((low, high)) => {
                         slot.queue.set_bounds(low, high);
                         if std::mem::take(&mut slot.must_look) {
                             slot.begins_at(low);
                         }
-                        slot.ends_at(*partition, high, false, now);
+                        slot.ends_at(partition, high, false, now);
                     }
                     Err(error) => {
                         self.shared.heard(error);
+                        // Each that does not answer takes its time: the others are asked first the next time.
+                        self.look_from = partition.saturating_add(1);
                         break;
                     }
                 }

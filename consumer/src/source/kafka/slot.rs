@@ -1,5 +1,6 @@
 //! An assigned partition, as its owner keeps it: how far it has come, and the worker that reads it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -58,12 +59,10 @@ impl Slot {
 impl Slot {
     /// The log begins at `low` now: what was to be read before that is gone, and named; reading goes on there.
     pub(super) fn begins_at(&mut self, low: i64) {
-        let is_known = self.stage == Stage::Seek(low);
-        if let Some(next) = self.order.map(Order::next)
-            && next < low
-            && !is_known
-        {
+        if let Some(next) = self.order.map(Order::next).filter(|next| *next < low) {
             self.queue.push_lost(next, low);
+            // What is lost beyond that follows it, and is named by itself.
+            self.order = Some(Order::from(low));
             self.stage = Stage::Seek(low);
         }
     }
@@ -86,6 +85,12 @@ impl Slot {
             ));
         }
     }
+}
+
+/// All partitions, those from `from` on first.
+pub(super) fn in_turn(slots: &BTreeMap<i32, Slot>, from: i32) -> Vec<i32> {
+    let turn = slots.range(from..).chain(slots.range(..from));
+    turn.map(|(partition, _)| *partition).collect()
 }
 
 pub(super) fn has_ended(handle: &Handle) -> bool {
@@ -130,6 +135,19 @@ mod tests {
     }
 
     #[test]
+    fn who_does_not_answer_is_asked_last_the_next_time() {
+        let slots: BTreeMap<_, _> = [2, 3, 7].map(|partition| (partition, Slot::new())).into();
+        for (from, turn) in [
+            (0, [2, 3, 7]),
+            (3, [3, 7, 2]),
+            (4, [7, 2, 3]),
+            (8, [2, 3, 7]),
+        ] {
+            assert_eq!(in_turn(&slots, from), turn, "{from}");
+        }
+    }
+
+    #[test]
     fn what_a_log_no_longer_has_is_named_once_and_reading_goes_on_where_it_begins() {
         let mut slot = Slot::new();
         slot.begins_at(12);
@@ -147,5 +165,12 @@ mod tests {
         assert_eq!(slot.queue.pop(), Ok(lost));
         assert_eq!(slot.queue.pop(), Ok(Read::CaughtUp));
         assert_eq!(slot.stage, Stage::Seek(12));
+        slot.begins_at(15);
+        let more = Read::Lost {
+            first: 12,
+            next: 15,
+        };
+        assert_eq!(slot.queue.pop(), Ok(more));
+        assert_eq!(slot.stage, Stage::Seek(15));
     }
 }
