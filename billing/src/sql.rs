@@ -18,6 +18,10 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
+/// Whether a dead letter of `audit_log` is one still: a record that was mended and put back is an event, which says of which place.
+pub(crate) const IS_OPEN_LETTER: &str = "concat('replay of ', toString(audit_log.topic), '/', toString(partition), '/', toString(offset)) \
+    GLOBAL NOT IN (SELECT reason FROM audit_log WHERE fate = 'event' AND startsWith(reason, 'replay of '))";
+
 /// An answer of one JSON value a line.
 pub(crate) fn lines<T: DeserializeOwned>(answer: &[u8]) -> Result<Vec<T>, BillingError> {
     let lines = serde_json::Deserializer::from_slice(answer).into_iter();

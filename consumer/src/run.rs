@@ -1,9 +1,11 @@
 //! The consumer as one sentence: read, cut, decode, write, commit; and between two batches, audit. The worker says what is next,
 //! this does it: the same for every source. Every stage is elsewhere.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::audit::Auditor;
@@ -12,7 +14,7 @@ use crate::commit::{Commit, InWork, Mark};
 use crate::decode::Rows;
 use crate::error::Halt;
 use crate::letters::{self, Unused, keep};
-use crate::lives::{self, watch_journal};
+use crate::lives::{self, Waiting, watch_journal};
 use crate::options::Options;
 use crate::read::Reading;
 use crate::signals::Signals;
@@ -39,8 +41,12 @@ pub(crate) async fn run<S: Source>(
     let (of_watch, news_of_watch) = (options.clone(), news.clone());
     let working = async {
         let writer = Writer::new(options.clone(), news.clone(), signals.stop.clone());
-        if source.lives().is_some() {
+        let mut waiting = Waiting::beside(&options.cursor);
+        if let Some(aside) = source.lives() {
             remember(&letters::beside(&options.cursor), &news);
+            if let Err(error) = waiting.restore(&mut aside.lock()) {
+                news.alarm(unkept(&waiting, &error));
+            }
         }
         // Before the store is asked what is there.
         let started = Instant::now();
@@ -67,6 +73,7 @@ pub(crate) async fn run<S: Source>(
             auditor,
             lives_at: started + LIVES_EVERY,
             kept: letters::beside(&options.cursor),
+            waiting,
             signals,
         };
         hands.work().await
@@ -90,6 +97,13 @@ fn remember(path: &Path, news: &News) {
     }
 }
 
+fn unkept(waiting: &Waiting, error: &io::Error) -> String {
+    format!(
+        "what producers say of themselves and no table has taken yet may be lost at a restart: {}: {error}",
+        waiting.path().display()
+    )
+}
+
 async fn look_at_the_end<S: Source>(source: &S, news: &News) {
     loop {
         news.readable(source.readable_end());
@@ -109,6 +123,8 @@ struct Hands<'a, S: Source> {
     lives_at: Instant,
     /// Where letters are kept.
     kept: PathBuf,
+    /// What waits for a table that takes nothing.
+    waiting: Waiting,
     signals: Signals,
 }
 
@@ -209,8 +225,12 @@ impl<S: Source> Hands<'_, S> {
             Ok(refused) => {
                 let written = read.len().saturating_sub(refused.len());
                 news.metrics.lives.inc_by(written as u64);
-                self.keep(&refused);
+                let is_kept = self.keep(&refused);
                 aside.lock().written(&read);
+                if is_kept && let Err(error) = self.waiting.forget() {
+                    let path = self.waiting.path().display();
+                    tracing::warn!(%path, %error, "what the store has can not be removed: the next start writes it once more");
+                }
             }
             Err(halt) => {
                 aside.lock().put_back(read);
@@ -223,19 +243,35 @@ impl<S: Source> Hands<'_, S> {
         Ok(())
     }
 
-    /// Keeps letters of what is in no table, and names each.
-    fn keep(&self, unused: &[Unused]) {
+    /// Keeps letters of what is in no table, and names each. Says whether it could.
+    fn keep(&self, unused: &[Unused]) -> bool {
         if unused.is_empty() {
-            return;
+            return true;
         }
         let news = &self.writer.news;
         for of in unused {
             news.unused_life(&of.place, &of.reason);
         }
-        if let Err(error) = keep(&self.kept, unused) {
+        let kept = keep(&self.kept, unused);
+        if let Err(error) = &kept {
             news.alarm(format!(
                 "what a producer says of itself is in no table, and no letter could be kept of it: {error}"
             ));
+        }
+        kept.is_ok()
+    }
+
+    /// What waits still is passed by a batch up to `last`: from then on it is read from here.
+    fn keep_waiting(&mut self, last: i64) {
+        let Some(aside) = self.source.lives().map(Mutex::lock) else {
+            return;
+        };
+        if aside.is_written_below(last + 1) {
+            return;
+        }
+        if let Err(error) = self.waiting.keep(&aside) {
+            let news = &self.writer.news;
+            news.alarm(unkept(&self.waiting, &error));
         }
     }
 
@@ -259,6 +295,7 @@ impl<S: Source> Hands<'_, S> {
     async fn begin(&mut self, rows: &Rows) -> Result<(), Halt> {
         check_unchanged(self.commit.mark(), rows)?;
         self.lives().await?;
+        self.keep_waiting(rows.last());
         self.reading.note(&self.worker);
         Ok(self.commit.begin(InWork {
             first: rows.first(),

@@ -126,11 +126,15 @@ impl<'a> Facts<'a> {
         self.read.get_or_init(|| self.read_answer())
     }
 
+    /// It was read to its end.
+    fn is_whole(&self) -> bool {
+        matches!(self.ending, Ending::Completed | Ending::Drained)
+    }
+
     fn read_answer(&self) -> Reading<'a> {
         let mut reading = dialect::read(self.dialect, self.api, self.found);
         // Of a broken answer, what would have followed can be the figures themselves.
-        let is_whole = matches!(self.ending, Ending::Completed | Ending::Drained);
-        if reading.by_pieces && !is_whole {
+        if reading.by_pieces && !self.is_whole() {
             reading.lines.clear();
             reading.quality = UsageQuality::Missing;
         }
@@ -156,7 +160,8 @@ impl<'a> Facts<'a> {
     /// An answer has nothing in it of what was asked for.
     fn says_nothing(&self) -> bool {
         let has_nothing = match self.api {
-            Api::Audio => self.response_bytes == 0,
+            // Of what was read on for an app that had gone nobody counted the bytes.
+            Api::Audio => self.response_bytes == 0 && self.ending != Ending::Drained,
             Api::Images | Api::Embeddings => self.found.data_items == 0,
             _ => {
                 self.is_countable()
@@ -166,6 +171,23 @@ impl<'a> Facts<'a> {
             }
         };
         has_nothing && self.reading().lines.is_empty()
+    }
+
+    /// Figures that a stream told before its end are those of that moment: many providers tell them with every chunk.
+    fn is_cut_stream(&self, is_stream: bool) -> bool {
+        is_stream && !self.found.has_finished() && (self.found.error || !self.is_whole())
+    }
+
+    /// The provider's content filter stopped the prompt, or broke off the answer.
+    fn is_filtered_by_code(&self) -> bool {
+        let code = self.found.error_code.as_deref().unwrap_or_default();
+        FILTER_CODES.iter().any(|known| known.as_bytes() == code)
+    }
+
+    /// The same, or it ended the answer.
+    fn is_filtered(&self) -> bool {
+        let reason = self.found.finish_reason.as_deref();
+        self.is_filtered_by_code() || reason == Some(b"content_filter")
     }
 
     /// The request can have reached the provider, and no answer came that says what became of it.
@@ -197,7 +219,7 @@ pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageE
     let outcome = outcome(facts);
     let mut quality = facts.reading().quality;
     let usage_raw = keep_raw(facts.found, facts.reading(), &mut quality);
-    let usage = usage(facts, quality, estimate);
+    let usage = usage(facts, open.stream, quality, estimate);
     let name = |bytes: &Option<Vec<u8>>| {
         bytes
             .as_deref()
@@ -274,19 +296,15 @@ const FILTER_CODES: [&str; 5] = [
 ];
 
 pub(crate) fn outcome(facts: &Facts<'_>) -> Outcome {
-    let code = facts.found.error_code.as_deref().unwrap_or_default();
-    let filtered = FILTER_CODES.iter().any(|known| known.as_bytes() == code);
     match facts.ending {
         Ending::Drained | Ending::Cancelled(_) | Ending::NeverCalled => Outcome::ClientAborted,
         Ending::TimedOut(_) => Outcome::Timeout,
         Ending::NotRecorded => Outcome::RefusedLimit,
         Ending::Refused(_) => Outcome::RefusedInvalid,
-        _ if filtered => Outcome::Filtered,
+        _ if facts.is_filtered_by_code() => Outcome::Filtered,
         Ending::Broken(_) => Outcome::UpstreamError,
         Ending::Completed if !facts.was_served() || facts.found.error => Outcome::UpstreamError,
-        Ending::Completed if facts.found.finish_reason.as_deref() == Some(b"content_filter") => {
-            Outcome::Filtered
-        }
+        Ending::Completed if facts.is_filtered() => Outcome::Filtered,
         Ending::Completed => Outcome::Completed,
     }
 }
@@ -378,8 +396,9 @@ fn may_think_unseen(model: &str) -> bool {
     !UNTHINKING.iter().any(|family| name.starts_with(family))
 }
 
-fn usage(facts: &Facts<'_>, quality: UsageQuality, estimate: &Units) -> Usage {
+fn usage(facts: &Facts<'_>, is_stream: bool, quality: UsageQuality, estimate: &Units) -> Usage {
     let reading = facts.reading();
+    let is_cut = facts.is_cut_stream(is_stream);
     let mut lines = reading.lines.clone();
     let reported = !lines.is_empty();
     // Characters are no tokens: where the answer has figures, those are the bill.
@@ -394,6 +413,7 @@ fn usage(facts: &Facts<'_>, quality: UsageQuality, estimate: &Units) -> Usage {
         .all(|side| lines.iter().any(|line| line.units.total(*side).is_some()))
         && facts.counted_whole;
     let source = match (reported, estimated) {
+        (true, false) if is_cut => UsageSource::Partial,
         (true, false) if facts.ending == Ending::Drained => UsageSource::Drained,
         (true, false) => UsageSource::Provider,
         (true, true) => UsageSource::Partial,
@@ -413,7 +433,7 @@ fn usage(facts: &Facts<'_>, quality: UsageQuality, estimate: &Units) -> Usage {
         lines,
         source,
         quality,
-        cost: reading.provider_cost.clone(),
+        cost: reading.provider_cost.clone().filter(|_| !is_cut),
     }
 }
 
@@ -427,13 +447,14 @@ pub(crate) fn billable(facts: &Facts<'_>, outcome: Outcome) -> Billable {
     let ends_in_error = facts.found.finish_reason.as_deref() == Some(b"error");
     let too_long = facts.found.error_code.as_deref() == Some(b"context_length_exceeded");
     match (facts.call.status, outcome) {
-        (Some(_), Outcome::Filtered) | (Some(408), _) => Billable::Unclear,
+        (Some(_), _) if facts.is_filtered() => Billable::Unclear,
+        (Some(408), _) => Billable::Unclear,
         (Some(_), _) if too_long => Billable::Unclear,
         (Some(400..=499), _) => Billable::No,
         (Some(status), _) if facts.dialect.charges_nothing_for(status) => Billable::No,
         (Some(_), _) if ends_in_error && facts.dialect.charges_nothing_for_errors() => Billable::No,
         // Nothing was answered: no figure, no text, no end.
-        (Some(_), Outcome::Completed) if facts.says_nothing() => Billable::Unclear,
+        (Some(_), _) if facts.is_whole() && facts.says_nothing() => Billable::Unclear,
         (Some(_), Outcome::Completed) => Billable::Yes,
         // Whoever hangs up does not turn a failed answer into a good one.
         (Some(_), Outcome::ClientAborted)

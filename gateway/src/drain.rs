@@ -40,6 +40,7 @@ async fn read_on(state: &mut State, deadline: Instant, tokens: u64) -> Ending {
         };
         drop(read_head(state, response));
     }
+    let before = state.tally.rough_tokens();
     loop {
         let Stage::Answering(body) = &mut state.stage else {
             return Ending::Cancelled(BROKE_OFF);
@@ -58,7 +59,7 @@ async fn read_on(state: &mut State, deadline: Instant, tokens: u64) -> Ending {
         if state.found.done {
             break;
         }
-        if state.tally.rough_tokens() > tokens {
+        if state.tally.rough_tokens().saturating_sub(before) > tokens {
             return Ending::Cancelled("drain_cap_tokens");
         }
     }

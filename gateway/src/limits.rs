@@ -99,10 +99,12 @@ pub async fn apply(
         }
     }
     if let (Some(most), WhenOver::Clamp) = (limits.max_output_tokens, limits.when_over)
-        && request.asked.count(Bound::OutputTokens).is_none()
+        && !is_output_bounded(request, route.backend.dialect)
         && let Some(name) = output_name(request.endpoint, route.backend.dialect)
     {
-        limited.set(name, None, most);
+        // It may be named by a name that is not read there.
+        let given = request.asked.count(Bound::OutputTokens);
+        limited.set(name, None, given.map_or(most, |given| given.min(most)));
     }
     if let Some(most) = limits.context_tokens {
         hold_context(request, route, most, estimator).await?;
@@ -147,6 +149,20 @@ fn output_name(endpoint: Endpoint, dialect: Dialect) -> Option<&'static str> {
         Endpoint::Responses => Some("max_output_tokens"),
         _ => None,
     }
+}
+
+/// Whether a backend reads a count by this name. Ollama knows only `max_tokens`, and passes over the newer name without a word
+/// (ollama/ollama#7125). Of the others several know both as one, and refuse a request that has both.
+fn reads(dialect: Dialect, name: &str) -> bool {
+    name != "max_completion_tokens" || dialect != Dialect::Ollama
+}
+
+/// Whether a request names a bound of its output that its backend reads.
+fn is_output_bounded(request: &Request, dialect: Dialect) -> bool {
+    let mut counts = request.asked.counts.iter();
+    counts.any(|count| {
+        count.bound == Bound::OutputTokens && count.value.is_some() && reads(dialect, count.name)
+    })
 }
 
 /// Counts the input only where its body is long enough to hold more tokens than allowed: no token is shorter than a
@@ -194,7 +210,8 @@ fn reserve(request: &Request, route: &Route, limited: &Limited) -> Units {
     let mut set = |unit, count: i64| drop(units.set(unit, count.max(0)));
     let set_to = |name: &str| limited.set.iter().find(|(set, _)| *set == name);
     let asked = |bound: Bound| {
-        let counts = request.asked.counts.iter().filter(|c| c.bound == bound);
+        let counts = request.asked.counts.iter();
+        let counts = counts.filter(|c| c.bound == bound && reads(route.backend.dialect, c.name));
         let held = counts.filter_map(|c| set_to(c.name).map_or(c.value, |(_, most)| Some(*most)));
         held.max()
     };
@@ -205,11 +222,13 @@ fn reserve(request: &Request, route: &Route, limited: &Limited) -> Units {
     };
     match request.endpoint {
         Endpoint::Chat | Endpoint::Completions | Endpoint::Responses => {
-            let added = output_bound(limited, request);
+            let is_named = is_output_bounded(request, route.backend.dialect);
+            let added = output_bound(limited).filter(|_| !is_named);
             let most = asked(Bound::OutputTokens).or(added);
             let each = n.max(asked(Bound::BestOf).unwrap_or(1));
             let answers = each.saturating_mul(request.asked.prompts.max(1));
-            let most = most.unwrap_or(request.default_output);
+            let unread = request.asked.count(Bound::OutputTokens).unwrap_or(0);
+            let most = most.unwrap_or(request.default_output.max(unread));
             if most > MOST_OUTPUT_TOKENS || each > MOST_ANSWERS {
                 return Units::default();
             }
@@ -245,12 +264,11 @@ fn searches(endpoint: Endpoint, names: [&str; 2]) -> bool {
     names.iter().any(|name| is_searching(name))
 }
 
-/// A bound of the output that was set where the request named none.
-fn output_bound(limited: &Limited, request: &Request) -> Option<i64> {
-    let is_named = request.asked.count(Bound::OutputTokens).is_some();
+/// A bound of the output that was set.
+fn output_bound(limited: &Limited) -> Option<i64> {
     let names = ["max_completion_tokens", "max_tokens", "max_output_tokens"];
     let set = limited.set.iter().find(|(name, _)| names.contains(name));
-    set.filter(|_| !is_named).map(|(_, most)| *most)
+    set.map(|(_, most)| *most)
 }
 
 #[cfg(test)]

@@ -8,8 +8,12 @@ use schemas::Api;
 use std::sync::Arc;
 
 fn route(limits: Limits) -> Arc<Route> {
+    route_to("openai", limits)
+}
+
+fn route_to(provider: &str, limits: Limits) -> Arc<Route> {
     let deployment: Deployment = serde_json::from_value(serde_json::json!({
-        "id": "d", "provider": "openai", "base_url": "http://127.0.0.1:1/v1", "auth": "none",
+        "id": "d", "provider": provider, "base_url": "http://127.0.0.1:1/v1", "auth": "none",
     }))
     .unwrap();
     let route = crate::config::Route {
@@ -33,6 +37,10 @@ fn route(limits: Limits) -> Arc<Route> {
 }
 
 async fn held(endpoint: Endpoint, body: &str, limits: Limits) -> Result<Limited, Refusal> {
+    held_to(endpoint, body, &route(limits)).await
+}
+
+async fn held_to(endpoint: Endpoint, body: &str, route: &Route) -> Result<Limited, Refusal> {
     let asked = read_json(endpoint, body.as_bytes(), 64).unwrap();
     let body = Bytes::copy_from_slice(body.as_bytes());
     let request = Request {
@@ -43,7 +51,35 @@ async fn held(endpoint: Endpoint, body: &str, limits: Limits) -> Result<Limited,
         is_coming: false,
         default_output: 4_096,
     };
-    apply(&request, &route(limits), &Estimator::new(1)).await
+    apply(&request, route, &Estimator::new(1)).await
+}
+
+#[tokio::test]
+async fn a_name_that_a_backend_does_not_read_is_no_bound_of_it() {
+    let body = |most| format!(r#"{{"messages":[],"max_completion_tokens":{most}}}"#);
+    for (provider, given, set, reserved) in [
+        ("ollama", 10, vec![("max_tokens", 10)], 10),
+        (
+            "ollama",
+            900,
+            vec![("max_completion_tokens", 100), ("max_tokens", 100)],
+            100,
+        ),
+        ("openai", 10, vec![], 10),
+        ("groq", 10, vec![], 10),
+        ("fireworks", 10, vec![], 10),
+    ] {
+        let route = route_to(provider, limits(WhenOver::Clamp));
+        let limited = held_to(Endpoint::Chat, &body(given), &route).await.unwrap();
+        assert_eq!(limited.set.as_slice(), set, "{provider} {given}");
+        let output = limited.estimate.get(Unit::OutputText);
+        assert_eq!(output, Some(reserved), "{provider} {given}");
+    }
+    let unlimited = route_to("ollama", Limits::default());
+    let limited = held_to(Endpoint::Chat, &body(10), &unlimited)
+        .await
+        .unwrap();
+    assert_eq!(limited.estimate.get(Unit::OutputText), Some(4_096));
 }
 
 fn limits(when_over: WhenOver) -> Limits {

@@ -224,11 +224,12 @@ impl State {
             self.open = Some(open);
             return Err(MustCount);
         }
-        let mut event = conclude(open.open_event(), &facts, estimate);
+        let mut event = open.open_event();
         if let Some(upload) = &self.asking.upload {
             event.stream = upload.streams();
             event.request_bytes = i64::try_from(upload.bytes()).unwrap_or(i64::MAX);
         }
+        let event = conclude(event, &facts, estimate);
         self.tell(&event);
         // A failure is logged and counted by the ledger; the next start closes the request.
         Ok(open.close(event).ok())

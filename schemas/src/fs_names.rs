@@ -14,6 +14,8 @@ pub const PRODUCER_FILE: &str = "producer";
 pub const CONSUMER_CURSOR: &str = "consumer.cursor";
 /// What producers said of themselves and no table took, beside the consumer's cursor.
 pub const REFUSED_LIVES: &str = "refused-lives.jsonl";
+/// What producers said of themselves and waits for a table that takes nothing, beside the consumer's cursor.
+pub const WAITING_LIVES: &str = "waiting-lives.jsonl";
 /// The publisher's cursor: everything before it is in Kafka.
 pub const PUBLISHER_CURSOR: &str = "publisher.cursor";
 /// The gateway's own cursor: every admission before it is settled.

@@ -93,6 +93,10 @@ impl QueryArgs {
             ledger::ask(&config, async |client| Ok(query(client, &filter).await?)).await
         })?;
         print!("{}", render::page(&page, format, width())?);
+        // The other formats say it themselves.
+        if let (Format::Csv, Some(next)) = (format, &page.next) {
+            eprintln!("More follow: --after {next}");
+        }
         Ok(())
     }
 

@@ -131,9 +131,22 @@ fn tell(manifest: &Manifest, target: &Target) {
         "{} records, sha256 {}, report {}{place}",
         manifest.records, manifest.sha256, manifest.report_hash
     );
+    if manifest.complete == Some(false) {
+        eprintln!("{}", incomplete(manifest.unreadable_records));
+    }
     for (currency, cost) in manifest.sums.money().get("cost").into_iter().flatten() {
         eprintln!("cost {cost} {currency}");
     }
+}
+
+/// Of an export whose cost is not all of it: what is missing is in none of its records.
+fn incomplete(unreadable_records: i128) -> String {
+    let unreadable = match unreadable_records {
+        0 => String::new(),
+        1 => "; 1 record could not be read".to_owned(),
+        many => format!("; {many} records could not be read"),
+    };
+    format!("not complete{unreadable}: `tollgate report` says what is missing")
 }
 
 fn check(files: &[PathBuf]) -> anyhow::Result<()> {
@@ -159,4 +172,20 @@ fn check(files: &[PathBuf]) -> anyhow::Result<()> {
         checked.get_or_insert((file, manifest));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_complete_says_so() {
+        let said =
+            "not complete; 3 records could not be read: `tollgate report` says what is missing";
+        assert_eq!(incomplete(3), said);
+        assert_eq!(
+            incomplete(0),
+            said.replace("; 3 records could not be read", "")
+        );
+    }
 }

@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use allocation_counter::AllocationInfo;
 use gateway::config::{Config, Deployment, Route, Settings, Tenant};
@@ -27,6 +28,10 @@ const STREAMS: u64 = 80;
 /// The difference of these two is the cost of an event without that of a request.
 const SHORT_EVENTS: u64 = 50;
 const LONG_EVENTS: u64 = 250;
+
+const IDLE_STREAMS: u64 = 500;
+const OPENING: Duration = Duration::from_secs(2);
+const IDLE: Duration = Duration::from_secs(8);
 
 /// A load, and who waits for its end.
 type Order = (LoadSettings, oneshot::Sender<()>);
@@ -105,6 +110,20 @@ fn main() {
         measure(stream(LONG_EVENTS), STREAMS),
     );
     let prompt = measure(prompt, REQUESTS);
+    // Streams that have their first content, and nothing happens in them.
+    let (done, end) = oneshot::channel();
+    let idle = LoadSettings {
+        connections: usize::try_from(IDLE_STREAMS).expect("few"),
+        stop: Stop::Requests(IDLE_STREAMS),
+        order: Some(format!("stall_mid=1:{}", (OPENING + IDLE).as_millis())),
+        stagger_ms: u64::try_from(OPENING.as_millis()).expect("short"),
+        ..stream(SHORT_EVENTS)
+    };
+    let held = allocation_counter::measure(|| {
+        orders.send((idle, done)).expect("the load runs");
+        serving.block_on(tokio::time::sleep(OPENING + IDLE / 2));
+    });
+    serving.block_on(end).expect("VOID: the load failed");
     serving.block_on(running.stop());
     drop(orders);
     provider.join().expect("the provider ends");
@@ -114,6 +133,10 @@ fn main() {
         ("a stream of 50 events", short),
         ("one more event of a stream", Each::more(short, long)),
         ("a request with 100 kB of prompt", prompt),
+        (
+            "a stream in which nothing happens, while it is open",
+            Each::held(held, IDLE_STREAMS),
+        ),
     ]);
     print!("{text}");
     if let Some(page) = std::env::args().nth(1) {
@@ -127,6 +150,15 @@ impl Each {
         Self {
             allocations: counted.count_total as f64 / requests as f64,
             bytes: counted.bytes_total as f64 / requests as f64,
+        }
+    }
+
+    /// What is not given back yet.
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    fn held(counted: AllocationInfo, streams: u64) -> Self {
+        Self {
+            allocations: counted.count_current as f64 / streams as f64,
+            bytes: counted.bytes_current as f64 / streams as f64,
         }
     }
 

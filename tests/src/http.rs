@@ -9,6 +9,9 @@ use simulator::load::{LoadRequest, Outcome as Seen};
 use crate::books::Sent;
 use crate::setup::{KEYS, Key, MODELS};
 
+/// No call takes so long: a gateway gives up on a provider before.
+const LONGEST: Duration = Duration::from_mins(10);
+
 /// What an app asks. The nonce must be used once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
@@ -204,11 +207,16 @@ impl App {
     }
 
     /// Sends a call, goes away after a time if one is given, and says what came of it.
+    ///
+    /// # Panics
+    /// If nothing comes of it for minutes: who waits for ever tells nobody for what.
     pub async fn see(&self, ask: Ask, patience: Option<Duration>) -> Sent {
         let mut status = 0;
         let seeing = self.see_all(&ask, &mut status);
         let seen = match patience {
-            None => seeing.await,
+            None => tokio::time::timeout(LONGEST, seeing)
+                .await
+                .unwrap_or_else(|_| panic!("neither answer nor error for call {}", ask.nonce)),
             Some(patience) => tokio::time::timeout(patience, seeing)
                 .await
                 .unwrap_or(Seen::HungUp),

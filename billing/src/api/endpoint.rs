@@ -406,11 +406,10 @@ const EXPORTS: Endpoint = Endpoint {
         ("etag", "The SHA-256 of the file, in hexadecimal"),
         ("repr-digest", "The same as RFC 9530 has it"),
         ("content-disposition", "A name for the file"),
-        (
-            "tollgate-report-hash",
-            "The report that the file adds up to",
-        ),
+        ("tollgate-report-hash", "The report that it adds up to"),
         ("tollgate-records", "How many records the file has"),
+        ("tollgate-complete", "Whether its cost is all of it"),
+        ("tollgate-unreadable-records", "How many are in no row"),
         (
             "tollgate-manifest",
             "The manifest in base 64, for `tollgate export verify`",

@@ -22,6 +22,8 @@ use crate::export::{Export, ExportFormat, Kind, Manifest, Target, export};
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 const REPORT_HASH: HeaderName = HeaderName::from_static("tollgate-report-hash");
 const RECORDS: HeaderName = HeaderName::from_static("tollgate-records");
+const COMPLETE: HeaderName = HeaderName::from_static("tollgate-complete");
+const UNREADABLE: HeaderName = HeaderName::from_static("tollgate-unreadable-records");
 const MANIFEST: HeaderName = HeaderName::from_static("tollgate-manifest");
 /// A manifest that is larger does not go into a header.
 const MAX_MANIFEST_BYTES: usize = 12 << 10;
@@ -78,7 +80,9 @@ pub(super) async fn file(call: &Call) -> Result<Response, ApiError> {
             format!("sha-256=:{}:", STANDARD.encode(digest)),
         )
         .with(REPORT_HASH, &manifest.report_hash)
-        .with(RECORDS, manifest.records.to_string());
+        .with(RECORDS, manifest.records.to_string())
+        .with(COMPLETE, (manifest.complete == Some(true)).to_string())
+        .with(UNREADABLE, manifest.unreadable_records.to_string());
     let text = manifest.to_json()?;
     if text.len() <= MAX_MANIFEST_BYTES {
         answer = answer.with(MANIFEST, STANDARD.encode(text));

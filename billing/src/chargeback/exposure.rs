@@ -52,7 +52,12 @@ impl Exposure {
         group: &Group,
         book: &PriceBook,
     ) -> Result<bool, BillingError> {
-        let mut bounded = group.is_reserved && group.names_model;
+        // What the provider told and no unit counts is in no reservation.
+        let is_flawed = matches!(
+            group.quality,
+            UsageQuality::Inconsistent | UsageQuality::Unmapped
+        );
+        let mut bounded = group.is_reserved && group.names_model && !is_flawed;
         for (unit, count) in &group.estimated {
             bounded &= self.take(*unit, *count, pricing::dearest(book, group, *unit).ok())?;
         }

@@ -1,6 +1,6 @@
 //! From what a record says to its price: which names of the records mean which names of the price book.
 
-use schemas::price::{ANY_MODEL, Priced, Query};
+use schemas::price::{Priced, Query};
 use schemas::units::Side;
 use schemas::{Micros, PriceBook, Unit};
 
@@ -41,14 +41,8 @@ fn opened<'a>(book: &PriceBook, query: &Query<'a>) -> &'a str {
         (query.provider, query.service_tier),
         ("openai" | "azure", "auto")
     );
-    let has_own = |unit: &Unit| {
-        let found = book.lookup(&Query {
-            unit: *unit,
-            ..*query
-        });
-        found.is_some_and(|found| found.price.model != ANY_MODEL)
-    };
-    if is_open && !Unit::ALL.iter().any(has_own) {
+    // Where the tier's lines leave out a band or a place, that is no other tier's.
+    if is_open && !book.has_tier(query.provider, query.model, query.service_tier, query.at) {
         return "default";
     }
     query.service_tier

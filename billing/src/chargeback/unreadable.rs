@@ -6,7 +6,7 @@ use store::Client;
 use crate::BillingError;
 use crate::chargeback::Request;
 use crate::chargeback::ledger::ask;
-use crate::sql::{instant, lines, quoted};
+use crate::sql::{IS_OPEN_LETTER, instant, lines, quoted};
 
 /// So many batches with dead letters are looked at each on its own.
 const FEW_BATCHES: usize = 256;
@@ -38,7 +38,7 @@ fn batches_with_dead_letters(few: usize) -> String {
     )
 }
 
-/// How many records that could not be read may belong to the period. Such a record has no time of its own: it stands in a
+/// How many records that could not be read, and that nobody has mended and put back, may belong to the period. Such a record has no time of its own: it stands in a
 /// batch, and may be of any time from the batch's earliest event to its latest. A batch without any event belongs to every period.
 ///
 /// Each place counts once, however often it was written. Where `few` are all batches with such records, their places are looked at and
@@ -75,7 +75,7 @@ fn query(request: &Request, few: Option<&[Batch]>) -> String {
                  LEFT JOIN spans USING (topic, partition) WHERE events = 0 OR (has_events = 1 AND last >= low AND first <= high)), \
                  (SELECT min(first) FROM batches) AS lowest, (SELECT max(last) FROM batches) AS highest"
             ),
-            "offset >= lowest AND offset <= highest AND (topic, partition) IN (SELECT topic, partition FROM batches)".to_owned(),
+            "offset >= lowest AND offset <= highest AND (topic, partition) GLOBAL IN (SELECT topic, partition FROM batches)".to_owned(),
         ),
     };
     format!(
@@ -84,7 +84,7 @@ fn query(request: &Request, few: Option<&[Batch]>) -> String {
          SELECT uniqExactIf(a.offset, a.fate = 'dead_letter') AS dead, countIf(a.fate = 'event') + max(c.told) AS events, \
          minIf(a.received, a.fate = 'event') AS earliest, maxIf(a.received, a.fate = 'event') AS latest \
          FROM (SELECT topic, partition, offset, fate, received FROM audit_log \
-         WHERE {near}) AS a \
+         WHERE ({near}) AND (fate != 'dead_letter' OR {IS_OPEN_LETTER})) AS a \
          ASOF INNER JOIN batches AS c \
          ON a.topic = c.topic AND a.partition = c.partition AND a.offset >= c.first \
          WHERE a.offset <= c.last GROUP BY c.topic, c.partition, c.first) \

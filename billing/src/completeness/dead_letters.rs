@@ -11,20 +11,20 @@ use super::claims::{Moment, Scope};
 use super::model::{DeadLetter, Finding, Verdict};
 use super::numbers::{SCOPES_AT_ONCE, arrays};
 use crate::BillingError;
-use crate::sql::{instant, json_rows, quoted};
+use crate::sql::{IS_OPEN_LETTER, instant, json_rows, quoted};
 use schemas::Micros;
 
 const TIMEOUT: Duration = Duration::from_secs(55);
 /// Dead letters that are listed, of those that belong to a period.
 const MAX_DEAD_LETTERS: usize = 10_000;
 
-/// All there are, once a place. A dead letter has no instant: it lies in the first month there is.
+/// All that are still open, once a place. A dead letter has no instant: it lies in the first month there is.
 fn all() -> String {
     format!(
         "(SELECT toString(audit_log.topic) AS topic, partition, offset, any(audit_log.reason) AS why, \
             any(JSONExtractString(bytes, 'producer')) AS p, any(JSONExtractString(bytes, 'boot')) AS b, \
             any(if(JSONType(bytes, 'producer_seq') = 'Int64', JSONExtractInt(bytes, 'producer_seq'), -1)) AS number \
-        FROM audit_log WHERE fate = 'dead_letter' AND received < {} GROUP BY topic, partition, offset)",
+        FROM audit_log WHERE fate = 'dead_letter' AND received < {} AND {IS_OPEN_LETTER} GROUP BY topic, partition, offset)",
         instant(Micros(1))
     )
 }
@@ -72,6 +72,9 @@ pub(super) async fn dead_letters(
     scopes: &[Scope],
     producer: Option<&str>,
 ) -> Result<DeadLetters, BillingError> {
+    if !there_are_any(client).await? {
+        return Ok(DeadLetters::default());
+    }
     let mut rows = Vec::new();
     for part in scopes.chunks(SCOPES_AT_ONCE) {
         rows.extend(numbered(client, part).await?);
@@ -107,6 +110,20 @@ pub(super) async fn dead_letters(
         is_cut_off: letters.len() > MAX_DEAD_LETTERS,
         list: letters.into_values().take(MAX_DEAD_LETTERS).collect(),
     })
+}
+
+/// Whether there is any, open or closed: nearly always there is none, and nothing else need be looked at.
+async fn there_are_any(client: &Client) -> Result<bool, BillingError> {
+    #[derive(Deserialize)]
+    struct Any {
+        number: u64,
+    }
+    let sql = format!(
+        "SELECT count() AS number FROM (SELECT 1 FROM audit_log WHERE fate = 'dead_letter' AND received < {} LIMIT 1)",
+        instant(Micros(1))
+    );
+    let any: Vec<Any> = json_rows(client, &sql, TIMEOUT).await?;
+    Ok(any.iter().any(|any| any.number > 0))
 }
 
 fn letter(row: Row, is_numbered: bool) -> DeadLetter {
@@ -152,7 +169,7 @@ async fn placed(
             "(SELECT events.topic AS topic, events.partition AS partition, place, {nearest}(at, events.offset) AS near_at, \
                 {side}(events.offset) AS near_offset, 1 AS met FROM \
                 (SELECT toString(audit_log.topic) AS topic, partition, offset, toUnixTimestamp64Micro(received) AS at FROM audit_log \
-                WHERE fate = 'event' AND (toString(audit_log.topic), partition) IN (SELECT topic, partition FROM {places})) AS events \
+                WHERE fate = 'event' AND (toString(audit_log.topic), partition) GLOBAL IN (SELECT topic, partition FROM {places})) AS events \
             ASOF INNER JOIN {places} AS dead ON events.topic = dead.topic AND events.partition = dead.partition AND {condition} \
             GROUP BY events.topic, events.partition, place)"
         )

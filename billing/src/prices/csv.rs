@@ -21,7 +21,13 @@ const NEEDED: [&str; 9] = [
 const CONFIRMED_BY: &str = "confirmed_by";
 
 /// The lines of a file, or all that is wrong with its form.
+///
+/// A file that was cut off, or read while it is written, would lose prices without a word: it must end with a line, and no text
+/// may go over several, as one does whose quote is not closed.
 pub fn parse_csv(text: &str) -> Result<Vec<RawPrice>, Vec<PriceError>> {
+    if let Some(cut) = cut_off(text) {
+        return Err(vec![at(text.lines().count().max(1), cut.to_owned())]);
+    }
     let mut reader = csv::ReaderBuilder::new()
         .flexible(true)
         .trim(csv::Trim::All)
@@ -36,7 +42,11 @@ pub fn parse_csv(text: &str) -> Result<Vec<RawPrice>, Vec<PriceError>> {
         match record {
             Ok(record) => {
                 let line = line_of(record.position());
-                if record.len() == header.len() {
+                if record.iter().any(|text| text.contains(['\n', '\r'])) {
+                    let text =
+                        "a text goes over several lines: a quote is not closed, or one too many";
+                    errors.push(at(line, text.to_owned()));
+                } else if record.len() == header.len() {
                     rows.push(row(line, &header, &record));
                 } else {
                     let text = format!(
@@ -70,6 +80,21 @@ pub fn write_csv<'a>(rows: impl IntoIterator<Item = &'a RawPrice>) -> Result<Str
         .into_iter()
         .map(|row| row.texts().map(str::to_owned).to_vec());
     csv_text(&RawPrice::COLUMNS.map(str::to_owned), records)
+}
+
+/// What shows that the end of a file is missing.
+fn cut_off(text: &str) -> Option<&'static str> {
+    // A quote within a quoted text stands twice.
+    if !text
+        .bytes()
+        .filter(|byte| *byte == b'"')
+        .count()
+        .is_multiple_of(2)
+    {
+        return Some("a quote is not closed: the file may be cut off");
+    }
+    (!text.is_empty() && !text.ends_with(['\n', '\r']))
+        .then_some("the last line has no end: the file may be cut off; if it is whole, end it with a line break")
 }
 
 fn at(line: usize, text: String) -> PriceError {
@@ -126,4 +151,35 @@ fn row(line: usize, header: &csv::StringRecord, record: &csv::StringRecord) -> R
         }
     }
     row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "provider,model,unit,service_tier,per,rate,currency,valid_from,source,read_on,confirmed_by\n";
+    const LINES: [&str; 2] = [
+        "p,m,input_text,default,1000000,10,USD,,s,2026-11-01,x\n",
+        "p,m,input_text,default,1000000,2,USD,2025-06-10,s,2026-11-01,\"y, z\"\n",
+    ];
+
+    #[test]
+    fn a_file_without_its_end_is_refused_wherever_it_was_cut() {
+        let whole = format!("{HEAD}{}", LINES.concat());
+        assert_eq!(parse_csv(&whole).unwrap().len(), 2);
+        for end in HEAD.len() + LINES[0].len() + 1..whole.len() {
+            assert!(parse_csv(&whole[..end]).is_err(), "{end}");
+        }
+    }
+
+    #[test]
+    fn a_quote_that_swallows_lines_is_refused() {
+        let swallowed = LINES[0].replace(",x", ",\"x");
+        for text in [
+            format!("{HEAD}{swallowed}{}", LINES[1].replace('"', "")),
+            format!("{HEAD}{swallowed}{}", LINES[1].replace("\"y, z\"", "y\"")),
+        ] {
+            assert!(parse_csv(&text).is_err(), "{text}");
+        }
+    }
 }

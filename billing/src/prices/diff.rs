@@ -89,7 +89,7 @@ mod tests {
         const HEADER: &str =
             "provider,model,unit,service_tier,per,rate,currency,valid_from,valid_to,source,read_on";
         let csv: Vec<_> = std::iter::once(&HEADER).chain(lines).copied().collect();
-        PriceBook::new(&parse_csv(&csv.join("\n")).unwrap()).unwrap()
+        PriceBook::new(&parse_csv(&(csv.join("\n") + "\n")).unwrap()).unwrap()
     }
 
     #[test]
@@ -131,7 +131,7 @@ mod tests {
         let book = |of_class: &str| {
             let of_class = format!("uplift,openai,m,tokens,,us,,,{of_class},,page,2026-11-24");
             let of_geography = "uplift,openai,m,tokens,,,us,,1.1,,page,2026-11-24";
-            let csv = [HEADER, &of_class, of_geography].join("\n");
+            let csv = [HEADER, &of_class, of_geography, ""].join("\n");
             PriceBook::new(&parse_csv(&csv).unwrap()).unwrap()
         };
         let diff = diff(&book("1.1"), &book("1.2"));

@@ -104,22 +104,38 @@ pub struct Refused {
 struct Above {
     provider: String,
     model: String,
+    /// Whose prices would hold instead.
     unit: Unit,
+    /// It is reasoning, which has the price of other output where it has none of its own.
+    is_reasoning: bool,
     tier: String,
     valid_from: String,
     /// The bound; the greatest there is where it is not understood.
     over: i64,
 }
 
+/// Whose price would hold where one is not taken: the unit's own below a bound, and of reasoning that of other output, which has
+/// no bound then.
+fn instead(unit: Unit, over: Option<i64>) -> Option<(Unit, bool, i64)> {
+    match (unit, over) {
+        (unit, Some(over)) => Some((unit, false, over)),
+        (Unit::OutputReasoning, None) => Some((Unit::OutputText, true, i64::MAX)),
+        (_, None) => None,
+    }
+}
+
 impl Above {
     fn of(row: &RawPrice) -> Option<Self> {
+        let (unit, is_reasoning, over) =
+            instead(row.unit.parse().ok()?, row.context_over.parse().ok())?;
         Some(Self {
             provider: row.provider.clone(),
             model: row.model.clone(),
-            unit: row.unit.parse().ok()?,
+            unit,
+            is_reasoning,
             tier: row.service_tier.clone(),
             valid_from: row.valid_from.clone(),
-            over: row.context_over.parse().ok()?,
+            over,
         })
     }
 
@@ -167,13 +183,15 @@ impl Key<'_> {
 
     /// What is not taken where the price is not: nothing for a unit that nobody counts, and for a base price.
     fn above(&self) -> Option<Above> {
+        let (unit, is_reasoning, over) = instead(self.unit?, self.over)?;
         Some(Above {
             provider: self.provider.to_owned(),
             model: self.model.to_owned(),
-            unit: self.unit?,
+            unit,
+            is_reasoning,
             tier: self.tier().to_owned(),
             valid_from: self.valid_from.to_owned(),
-            over: self.over?,
+            over,
         })
     }
 }
@@ -336,18 +354,36 @@ impl<'a> Found<'a> {
     }
 
     /// Where a name's price above a bound was refused, its prices below would hold there too: they are left out, unless
-    /// another line says what holds above that very bound.
+    /// another line says what holds above that very bound. Where that leaves reasoning without a price, so is other output.
     fn without_cut_off_bands(
         &mut self,
-        kept: Vec<(RawPrice, Refused)>,
+        mut kept: Vec<(RawPrice, Refused)>,
     ) -> Vec<(RawPrice, Refused)> {
+        loop {
+            let cut_off = self.cut_off(&kept);
+            if cut_off.is_empty() {
+                return kept;
+            }
+            let (out, rest) = kept
+                .into_iter()
+                .partition::<Vec<_>, _>(|(row, _)| cut_off.contains_key(&row.line));
+            for (row, place) in out {
+                let reason = cut_off.get(&row.line).copied().unwrap_or_default();
+                self.refuse_row(&row, &place, reason);
+            }
+            kept = rest;
+        }
+    }
+
+    /// The lines that would hold instead of what was refused, and why they are left out.
+    fn cut_off(&self, kept: &[(RawPrice, Refused)]) -> BTreeMap<usize, &'static str> {
         let over = |row: &RawPrice| row.context_over.parse().unwrap_or(-1_i64);
         let mut of_name = BTreeMap::<(&str, &str), Vec<(&RawPrice, i64)>>::new();
-        for (row, _) in &kept {
+        for (row, _) in kept {
             let rows = of_name.entry((&row.provider, &row.model)).or_default();
             rows.push((row, over(row)));
         }
-        let mut cut_off = BTreeSet::<usize>::new();
+        let mut cut_off = BTreeMap::new();
         for refused in &self.refused {
             let Some(above) = &refused.above else {
                 continue;
@@ -356,20 +392,21 @@ impl<'a> Found<'a> {
                 continue;
             };
             let concerned = || rows.iter().filter(|(row, _)| above.concerns(row));
-            if concerned().any(|(_, over)| *over == above.over) {
+            // Reasoning has no other output's price where the name has any of its own.
+            let reasoning = Unit::OutputReasoning.as_str();
+            let has_own = above.is_reasoning && rows.iter().any(|(row, _)| row.unit == reasoning);
+            if has_own || concerned().any(|(_, over)| *over == above.over) {
                 continue;
             }
+            let reason = if above.is_reasoning {
+                "the price of reasoning is refused, and this one would hold for it too"
+            } else {
+                "its price above a bound is refused, and this one would hold there too"
+            };
             let below = concerned().filter(|(_, over)| *over < above.over);
-            cut_off.extend(below.map(|(row, _)| row.line));
+            cut_off.extend(below.map(|(row, _)| (row.line, reason)));
         }
-        let (out, rest) = kept
-            .into_iter()
-            .partition::<Vec<_>, _>(|(row, _)| cut_off.contains(&row.line));
-        for (_, place) in out {
-            let reason = "its price above a bound is refused, and this one would hold there too";
-            self.refuse(&place.entry, &place.field, reason);
-        }
-        rest
+        cut_off
     }
 
     /// Lines that cannot stand in one book are all left out.

@@ -207,7 +207,7 @@ pub(crate) fn book(lines: &str) -> PriceBook {
         .split_whitespace()
         .map(|line| format!("openai,a page,2026-11-24,{line}"));
     let csv: Vec<_> = std::iter::once(HEADER.to_owned()).chain(lines).collect();
-    let rows = billing::prices::parse_csv(&csv.join("\n")).expect("prices");
+    let rows = billing::prices::parse_csv(&(csv.join("\n") + "\n")).expect("prices");
     PriceBook::new(&rows).expect("a book")
 }
 

@@ -240,3 +240,32 @@ async fn a_moderation_uses_nothing_and_leaves_a_bill_complete() {
     assert!(totals.complete);
     assert_eq!((totals.requests, totals.flawed_requests), (2, 0));
 }
+
+/// Its event is on the bill: the letter is closed.
+#[tokio::test]
+async fn a_record_that_was_mended_and_put_back_counts_no_more() {
+    let ledger = Ledger::start().await;
+    ledger.write(0, &calls()).await;
+    ledger.dead_letters(100, 2).await;
+    let unreadable = async || {
+        let request = november("tenant", "UTC");
+        let report = ledger
+            .report("m,input_text,default,,1000000,1,USD,", &request)
+            .await;
+        report.unreadable_records
+    };
+    assert_eq!(unreadable().await, 2);
+    for (reason, open) in [
+        ("replay of journal:p/0/10", 2),
+        ("replay of journal:p/0/101", 1),
+        ("replay of journal:p/0/100", 0),
+    ] {
+        ledger
+            .run(&format!(
+                "INSERT INTO audit_log (topic, offset, fate, received, reason) \
+                 SELECT 'journal:p', 200 + length(topic), 'event', received, '{reason}' FROM audit_log WHERE offset = 0"
+            ))
+            .await;
+        assert_eq!(unreadable().await, open, "{reason}");
+    }
+}

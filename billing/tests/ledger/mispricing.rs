@@ -115,6 +115,27 @@ async fn mispricing_one_line_at_two_tiers() {
     }
 }
 
+/// The project has a tier of its own; what its lines leave out is not priced by another tier.
+#[tokio::test]
+async fn mispricing_a_band_that_the_lines_of_a_projects_tier_leave_out() {
+    let shown = Shown::start().await;
+    let csv = "provider,model,unit,service_tier,context_over,per,rate,currency,source,read_on\n\
+               openai,m,input_text,default,,1000000,2.50,USD,page,2026-11-24\n\
+               openai,m,input_text,default,272000,1000000,5,USD,page,2026-11-24\n\
+               openai,m,input_text,auto,,1000000,6,USD,page,2026-11-24\n";
+    let book = PriceBook::new(&billing::prices::parse_csv(csv).unwrap()).unwrap();
+    for (used, wanted) in [
+        (r#"{"input_text":200000}"#, Some("1.20 USD")),
+        (MILLION, None),
+    ] {
+        let mut call = event(1, &[("m", used)]);
+        call.lines[0].service_tier = Some(text("auto"));
+        let figures = shown.rated(&call, &book).await;
+        assert_eq!(figures.complete, wanted.is_some(), "{used}");
+        assert_eq!(costs(&figures), Vec::from_iter(wanted), "{used}");
+    }
+}
+
 /// A later line without a price has no bound, and a request without one counts once.
 #[tokio::test]
 async fn mispricing_an_unpriced_later_line_as_free_exposure() {

@@ -182,6 +182,31 @@ impl Aside {
         self.waiting.newer = newer.newer.or(self.waiting.newer.take());
     }
 
+    /// Puts aside again what an earlier run kept: a heartbeat, or a step of a life.
+    pub(crate) fn put_again(&mut self, place: LetterPlace, bytes: &[u8]) {
+        let is_beat = ProducerRow::of(RecordKind::Heartbeat, bytes).is_ok();
+        let kind = if is_beat {
+            RecordKind::Heartbeat
+        } else {
+            RecordKind::Producer
+        };
+        self.put(place, kind, bytes);
+    }
+
+    /// The records that wait, and why.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = Unused> {
+        let rows = self
+            .waiting
+            .steps
+            .values()
+            .chain(self.waiting.beats.values());
+        rows.map(|placed| Unused {
+            place: placed.place.clone(),
+            reason: "the table takes nothing".to_owned(),
+            bytes: placed.row.bytes.0.to_vec(),
+        })
+    }
+
     /// The earliest clock in what was written since this was last asked.
     pub(crate) fn take_oldest(&mut self) -> Option<i64> {
         self.oldest.take()

@@ -7,6 +7,7 @@ mod gaps;
 mod intake;
 mod journal;
 mod report;
+mod waiting;
 mod watch;
 
 pub use intake::Aside;
@@ -14,4 +15,5 @@ pub(crate) use intake::{Lives, Newer, insert};
 pub(crate) use journal::watch_journal;
 pub(crate) use report::Board;
 pub use report::{Gap, ProducerNews, Report};
+pub(crate) use waiting::Waiting;
 pub(crate) use watch::{Log, Watch};

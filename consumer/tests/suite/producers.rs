@@ -150,6 +150,33 @@ async fn a_table_that_takes_nothing_is_tried_again_and_nothing_is_dropped() {
 }
 
 #[tokio::test]
+async fn what_a_table_does_not_take_outlasts_a_restart_behind_which_the_log_is_read_on() {
+    let world = World::new().await;
+    world.execute("RENAME TABLE producer_log TO away").await;
+    world.append(0..3);
+    say(&world, 3, 2);
+    let live = life(PRODUCER, 4, ProducerState::Live);
+    world.append_of(RecordKind::Producer, &live.encode());
+    let consumer = world.consume();
+    world.settle(&consumer).await;
+    consumer.stop();
+    consumer.ended().await;
+    drop(tokio::task::spawn_blocking(|| consumer.join()).await);
+    let cursor = world.options().cursor;
+    let file = cursor.with_file_name(schemas::fs_names::WAITING_LIVES);
+    assert!(file.exists());
+
+    world.execute("RENAME TABLE away TO producer_log").await;
+    world.append(3..4);
+    let consumer = world.consume();
+    world.settle(&consumer).await;
+    let written = "SELECT count() FROM producer_log FINAL WHERE producer = 'gw-1' AND kind IN ('heartbeat', 'live')";
+    assert_eq!(world.count(written).await, 2);
+    assert!(!file.exists());
+    world.close(consumer).await;
+}
+
+#[tokio::test]
 async fn a_missing_number_is_named_and_the_gap_closes_when_it_turns_up() {
     let world = World::new().await;
     world.append(0..4);

@@ -12,6 +12,9 @@ pub enum DoorError {
     /// Nested too deeply.
     #[error("the body is nested deeper than {0} levels")]
     TooDeep(usize),
+    /// An object has too many members.
+    #[error("an object in the body has more than {0} members")]
+    TooManyMembers(usize),
     /// A member stands twice.
     #[error("`{0}` stands twice in the body")]
     Duplicate(String),
@@ -72,6 +75,7 @@ impl DoorError {
         match self {
             Self::NotUtf8(_) | Self::NotJson(_) => "invalid_json",
             Self::TooDeep(_) => "json_too_deep",
+            Self::TooManyMembers(_) => "json_too_many_members",
             Self::Duplicate(_) => "duplicate_parameter",
             Self::OtherCase { .. } => "ambiguous_parameter",
             Self::EscapedName => "escaped_parameter",

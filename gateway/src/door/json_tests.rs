@@ -238,3 +238,21 @@ proptest! {
         let _answer = read(&noise);
     }
 }
+
+#[test]
+fn many_names_are_looked_at_once_each_and_too_many_are_refused() {
+    let body = |count: usize, last: &str| {
+        let names = (0..count).map(|n| format!("\"n{n}\":0"));
+        let members: Vec<String> = names.chain([last.to_owned()]).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    for count in [31, 32, 33, 1_000] {
+        assert!(read(&body(count, "\"messages\":[]")).is_ok(), "{count}");
+        let twice = read(&body(count, "\"n7\":0")).unwrap_err();
+        assert_eq!(twice, DoorError::Duplicate("n7".into()), "{count}");
+    }
+    let many = read(&body(1_024, "\"messages\":[]")).unwrap_err();
+    assert_eq!(many.code(), "json_too_many_members");
+    // Hours, if each were compared with each.
+    assert!(read(&body(300_000, "\"messages\":[]")).is_err());
+}

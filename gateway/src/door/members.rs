@@ -1,5 +1,6 @@
 //! An object's members as they stand in its text: a name once, no name with escapes, nothing nested too deeply.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -61,6 +62,7 @@ impl<'a> Members<'a> {
         match members {
             Found::Fine(members) => Ok(Self(members)),
             Found::Escaped => Err(DoorError::EscapedName),
+            Found::TooMany => Err(DoorError::TooManyMembers(MAX_MEMBERS)),
             Found::Twice(name) => Err(DoorError::Duplicate(name.chars().take(64).collect())),
         }
     }
@@ -127,9 +129,28 @@ fn shape_of(error: &serde_json::Error) -> String {
     format!("{what} at line {} column {}", error.line(), error.column())
 }
 
+/// Many times what any API knows.
+const MAX_MEMBERS: usize = 1_024;
+/// So few names are compared with each other.
+const FEW: usize = 32;
+
+/// A name that stands twice. Objects can be many, and long: of many names each is looked at once.
+fn twice<'a>(members: &[(&'a str, &'a RawValue)]) -> Option<&'a str> {
+    let mut seen = HashSet::new();
+    members.iter().enumerate().find_map(|(at, (name, _))| {
+        let was_seen = if members.len() <= FEW {
+            members[..at].iter().any(|(member, _)| member == name)
+        } else {
+            !seen.insert(*name)
+        };
+        was_seen.then_some(*name)
+    })
+}
+
 enum Found<'a> {
     Fine(Vec<(&'a str, &'a RawValue)>),
     Escaped,
+    TooMany,
     Twice(&'a str),
 }
 
@@ -156,11 +177,13 @@ impl<'de> Visitor<'de> for FoundVisitor {
                 fault = fault.or(Some(Found::Escaped));
                 continue;
             };
-            if members.iter().any(|(member, _)| *member == name) {
-                fault = fault.or(Some(Found::Twice(name)));
+            if members.len() == MAX_MEMBERS {
+                fault = fault.or(Some(Found::TooMany));
+                continue;
             }
             members.push((name, value));
         }
+        fault = fault.or_else(|| twice(&members).map(Found::Twice));
         Ok(fault.unwrap_or(Found::Fine(members)))
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use memchr::memmem;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::error::DoorError;
@@ -107,11 +107,12 @@ fn refuse_in(members: &Members<'_>, member: &str, names: Names) -> Result<(), Do
     if !has_escaped_letters(text.as_bytes()) && !names.iter().any(|name| has_name(text, name)) {
         return Ok(());
     }
-    let tree: Tree<'_> =
-        serde_json::from_str(text).map_err(|_| DoorError::NotJson("it is nested oddly".into()))?;
-    match find(&tree, names) {
-        Some(name) => Err(DoorError::ProviderState(name)),
-        None => Ok(()),
+    let mut value = serde_json::Deserializer::from_str(text);
+    let seen = Search(names).deserialize(&mut value);
+    match seen.map(|seen| seen.found) {
+        Ok(None) => Ok(()),
+        Ok(Some(name)) => Err(DoorError::ProviderState(name)),
+        Err(_) => Err(DoorError::NotJson("it is nested oddly".into())),
     }
 }
 
@@ -129,102 +130,101 @@ fn has_escaped_letters(text: &[u8]) -> bool {
     })
 }
 
-/// A value, with each member as often as it stands there: which of two counts, the provider's parser decides.
-enum Tree<'a> {
-    Text,
-    List(Vec<Tree<'a>>),
-    Members(Vec<(Cow<'a, str>, Tree<'a>)>),
-    Other,
-}
-
 /// A name that is borrowed where nothing in it is escaped.
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'de> Deserialize<'de> for Tree<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TreeVisitor)
+/// What a value is, as far as that decides whether it names an object; and the first name in it that does. Nothing of the
+/// value is kept, however much there is of it.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    is_text: bool,
+    is_list_with_text: bool,
+    has_id: bool,
+    found: Option<&'static str>,
+}
+
+/// Looks for names through a value, at each member as often as it stands there: which of two counts, the provider's parser decides.
+#[derive(Clone, Copy)]
+struct Search(Names);
+
+impl<'de> DeserializeSeed<'de> for Search {
+    type Value = Seen;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Seen, D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
 
-struct TreeVisitor;
-
-impl<'de> Visitor<'de> for TreeVisitor {
-    type Value = Tree<'de>;
+impl<'de> Visitor<'de> for Search {
+    type Value = Seen;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Tree<'de>, E> {
-        Ok(Tree::Other)
+    fn visit_unit<E: Error>(self) -> Result<Seen, E> {
+        Ok(Seen::default())
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Tree<'de>, E> {
-        Ok(Tree::Other)
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Seen, E> {
+        Ok(Seen::default())
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Tree<'de>, E> {
-        Ok(Tree::Other)
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Seen, E> {
+        Ok(Seen::default())
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Tree<'de>, E> {
-        Ok(Tree::Other)
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Seen, E> {
+        Ok(Seen::default())
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Tree<'de>, E> {
-        Ok(Tree::Other)
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Seen, E> {
+        Ok(Seen::default())
     }
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<Tree<'de>, E> {
-        Ok(Tree::Text)
+    fn visit_str<E: Error>(self, _: &str) -> Result<Seen, E> {
+        Ok(Seen {
+            is_text: true,
+            ..Seen::default()
+        })
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Tree<'de>, A::Error> {
-        let mut values = Vec::new();
-        while let Some(value) = list.next_element()? {
-            values.push(value);
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Seen, A::Error> {
+        let mut seen = Seen::default();
+        while let Some(value) = list.next_element_seed(self)? {
+            seen.is_list_with_text |= value.is_text;
+            seen.found = seen.found.or(value.found);
         }
-        Ok(Tree::List(values))
+        Ok(seen)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Tree<'de>, A::Error> {
-        let mut members = Vec::new();
-        while let Some((Name(name), value)) = object.next_entry()? {
-            members.push((name, value));
-        }
-        Ok(Tree::Members(members))
-    }
-}
-
-/// The first of `names` that names an object. What a function is declared to take names none.
-fn find(value: &Tree<'_>, names: Names) -> Option<&'static str> {
-    match value {
-        Tree::List(list) => list.iter().find_map(|value| find(value, names)),
-        Tree::Members(members) => members.iter().find_map(|(name, value)| {
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Seen, A::Error> {
+        let mut seen = Seen::default();
+        while let Some(Name(name)) = object.next_key()? {
+            seen.has_id |= name == "id";
+            // What a function is declared to take names none.
             if matches!(
-                &**name,
+                &*name,
                 "parameters" | "function" | "input_schema" | "metadata"
             ) {
-                return None;
+                object.next_value::<IgnoredAny>()?;
+                continue;
             }
-            let known = names.iter().find(|known| *known == name);
-            match known {
-                Some(known) if names_an_object(known, value) => Some(*known),
-                _ => find(value, names),
-            }
-        }),
-        Tree::Text | Tree::Other => None,
+            let value = object.next_value_seed(self)?;
+            let known = self.0.iter().find(|known| **known == name);
+            let named = known.filter(|known| names_an_object(known, value));
+            seen.found = seen.found.or(named.copied()).or(value.found);
+        }
+        Ok(seen)
     }
 }
 
-fn names_an_object(name: &str, value: &Tree<'_>) -> bool {
-    match value {
-        Tree::Text => name != "audio",
-        Tree::List(list) => name != "audio" && list.iter().any(|value| matches!(value, Tree::Text)),
-        Tree::Members(members) => name == "audio" && members.iter().any(|(name, _)| name == "id"),
-        // A container that the tool makes for itself may be given files.
-        Tree::Other => false,
+/// A container that the tool makes for itself may be given files.
+fn names_an_object(name: &str, value: Seen) -> bool {
+    match name {
+        "audio" => value.has_id,
+        _ => value.is_text || value.is_list_with_text,
     }
 }
 
@@ -266,6 +266,15 @@ mod tests {
             let refused = code(Endpoint::Responses, &responses(more));
             assert_eq!(refused, Some("unsupported_unmetered"), "{more}");
         }
+    }
+
+    #[test]
+    fn a_name_is_found_behind_much_that_is_none() {
+        let numbers = "0,".repeat(1_000_000);
+        let body = format!(
+            r#"{{"model":"m","messages":[{numbers}{{"content":[[],{{"file_id":["",1]}}]}}]}}"#
+        );
+        assert_eq!(code(Endpoint::Chat, &body), Some("unsupported_unmetered"));
     }
 
     #[test]

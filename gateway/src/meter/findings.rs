@@ -324,10 +324,16 @@ impl Findings {
     /// began, an error, or the last event of a picture, a transcript or a speech.
     #[must_use]
     pub fn is_finished(&self) -> bool {
+        self.has_finished() || self.error
+    }
+
+    /// The same without an error, which can come at any time: what was told of usage is the last word.
+    #[must_use]
+    pub fn has_finished(&self) -> bool {
         let kind = self.kind.as_deref();
         let is_last = kind.is_some_and(|kind| LAST_EVENTS.contains(&kind));
-        let has_finished = self.finish_reason.is_some() && self.choices.are_finished();
-        self.done || has_finished || self.error || is_last
+        let has_reason = self.finish_reason.is_some() && self.choices.are_finished();
+        self.done || has_reason || is_last
     }
 
     /// Calls of hosted tools: those that a chat executed, the list of all items once the response is over, or what was told before it came.

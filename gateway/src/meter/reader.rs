@@ -49,10 +49,10 @@ impl Reader {
             }
             Self::Opaque => Passing::from_iter([chunk]),
             Self::Sniff(sniff) => {
-                let Some((reader, passing)) = sniff.feed(chunk, found, tally) else {
-                    return Passing::new();
-                };
-                *self = reader;
+                let (reader, passing) = sniff.feed(chunk, found, tally);
+                if let Some(reader) = reader {
+                    *self = reader;
+                }
                 passing
             }
             Self::Coded(coded) => coded.feed(chunk, found, tally),

@@ -93,13 +93,13 @@ impl Sniff {
             && self.expects.usage_for != UsageFor::Client
     }
 
-    /// Takes the next bytes; once they tell, gives the reader to go on with and what passes on.
+    /// Takes the next bytes; gives the reader to go on with, once they tell, and what passes on.
     pub(super) fn feed(
         &mut self,
         chunk: Bytes,
         found: &mut Findings,
         tally: &mut TextTally,
-    ) -> Option<(Reader, Passing)> {
+    ) -> (Option<Reader>, Passing) {
         let first = if self.held.is_empty() {
             chunk
         } else {
@@ -108,21 +108,34 @@ impl Sniff {
         };
         let Some(kind) = self.kind(&first) else {
             self.held.extend_from_slice(&first);
-            return None;
+            return (None, self.blank_lines());
         };
         let mut reader = self.reader(kind, found);
         let passing = reader.feed(first, found, tally);
-        Some((reader, passing))
+        (Some(reader), passing)
+    }
+
+    /// Blank lines are sent while an answer has to wait, to keep its connection alive (`DeepSeek`, "Rate limit"): they pass at once.
+    fn blank_lines(&mut self) -> Passing {
+        let is_blank = self.held.iter().all(u8::is_ascii_whitespace);
+        match self.held.iter().rposition(|byte| *byte == b'\n') {
+            Some(last) if is_blank => Passing::from_iter([self.held.split_to(last + 1).freeze()]),
+            _ => Passing::new(),
+        }
+    }
+
+    /// What its label says.
+    fn labelled(&self) -> Kind {
+        match self.declared {
+            Declared::Events => Kind::Events,
+            Declared::Json => Kind::Json,
+            Declared::Unsaid | Declared::Other | Declared::Transcript => Kind::Opaque,
+        }
     }
 
     /// The answer ends without having told: gives the reader that its label asks for, and what was held.
     pub(super) fn finish(&mut self, found: &mut Findings) -> (Reader, Passing) {
-        let kind = match self.declared {
-            Declared::Events => Kind::Events,
-            Declared::Json => Kind::Json,
-            Declared::Unsaid | Declared::Other | Declared::Transcript => Kind::Opaque,
-        };
-        let mut reader = self.reader(kind, found);
+        let mut reader = self.reader(self.labelled(), found);
         let mut passing = Passing::new();
         if !self.held.is_empty() {
             // Too little to hold any text.
@@ -144,7 +157,7 @@ impl Sniff {
             return Some(Kind::Gzip);
         }
         if text.is_empty() || could_begin(GZIP) || BYTE_ORDER_MARK.starts_with(bytes) {
-            return (bytes.len() >= MAX_BLANK_BYTES).then_some(Kind::Opaque);
+            return (bytes.len() >= MAX_BLANK_BYTES).then(|| self.labelled());
         }
         let is_transcript = declared == Declared::Transcript;
         match text[0] {
@@ -314,6 +327,33 @@ mod tests {
         let (passed, found, _) = read(Declared::Other, false, &[&blanks, b"{}"]);
         assert_eq!(passed.len(), 10_002);
         assert_eq!(found.unexpected, Some(NOT_JSON));
+        let (passed, found, _) = read(Declared::Json, false, &[&blanks, DOCUMENT]);
+        assert_eq!(passed.len(), 10_000 + DOCUMENT.len());
+        assert!(found.usage.is_some());
+    }
+
+    #[test]
+    fn lines_that_keep_a_connection_alive_pass_at_once_however_many_there_are() {
+        for (declared, body) in [
+            (Declared::Json, DOCUMENT),
+            (Declared::Other, DOCUMENT),
+            (Declared::Events, EVENTS),
+        ] {
+            let expects = Expects {
+                stream: body == EVENTS,
+                usage_for: UsageFor::UsOnly,
+            };
+            let mut reader = Reader::Sniff(Box::new(Sniff::new(declared, expects)));
+            let (mut found, mut tally) = (Findings::default(), TextTally::default());
+            for _ in 0..3_000 {
+                let line = Bytes::from_static(b"\r\n");
+                let passing = reader.feed(line, &mut found, &mut tally);
+                assert_eq!(passing.concat(), b"\r\n");
+            }
+            drop(reader.feed(Bytes::from_static(body), &mut found, &mut tally));
+            drop(reader.finish(&mut found));
+            assert!(found.usage.is_some(), "{declared:?}");
+        }
     }
 
     #[test]

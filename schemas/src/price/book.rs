@@ -160,6 +160,17 @@ impl PriceBook {
         Some(name)
     }
 
+    /// Whether a name has any price of a tier at an instant, whatever its unit, band or place.
+    #[must_use]
+    pub fn has_tier(&self, provider: &str, model: &str, tier: &str, at: Micros) -> bool {
+        let sold = self.shelves.get(provider);
+        let own = sold.and_then(|sold| sold.resolve(model, at));
+        own.is_some_and(|(_, sku)| {
+            let mut held = sku.held().filter(|held| held.holds(at));
+            held.any(|held| held.item.service_tier == tier)
+        })
+    }
+
     /// The dearest price of any unit of a side, over all tiers, classes, places, hours and bands: the bound of
     /// what a request may cost of which only an estimate is known. Without a provider, over all that sell the
     /// model. `None` where nothing is priced, or where prices in two currencies cannot be compared.

@@ -172,15 +172,15 @@ impl Driver {
 
     /// Gateway and engine stand still.
     pub fn freeze(&self) -> anyhow::Result<()> {
-        processes::freeze(self.stand.gateway_pid())?;
-        processes::freeze(self.engine_pid)
+        processes::freeze(self.stand.gateway_pid()).context("the gateway")?;
+        processes::freeze(self.engine_pid).context("the engine")
     }
 
     /// They go on.
     pub async fn thaw(&self) -> anyhow::Result<()> {
-        processes::thaw(self.engine_pid)?;
+        processes::thaw(self.engine_pid).context("the engine")?;
         tokio::time::sleep(ENGINE_FIRST).await;
-        processes::thaw(self.stand.gateway_pid())
+        processes::thaw(self.stand.gateway_pid()).context("the gateway")
     }
 
     /// Stops everything in order.

@@ -3,14 +3,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde::Serialize;
 use simulator::load::{LoadReport, LoadSettings, Stop};
 
 use super::driver::{Driver, float, millis};
-use super::processes::{self, Cores, sum_ns};
+use super::processes::{self, Cores, core_busy_ms, sum_ns};
 use super::stand::{Plan, Stand};
 
 const CONNECTIONS: &[u64] = &[1, 4, 16, 64, 256, 1_024, 4_096];
@@ -65,6 +65,12 @@ struct StreamStep {
     first_p99_ms: f64,
     gap_p50_ms: f64,
     gap_p99_ms: f64,
+    /// The same load past the gateway.
+    direct_first_p99_ms: f64,
+    direct_gap_p99_ms: f64,
+    /// Shares of the time in which the cores were busy, by whomever; 0 where none is pinned.
+    gateway_core_busy: f64,
+    load_core_busy: f64,
     most_resident_mib: f64,
 }
 
@@ -129,40 +135,12 @@ impl Growth {
             }
             eprintln!("bench: {count} streams");
             let mut driver = Driver::new(Stand::start(cores, &Plan::default())?).await?;
-            steps.push(self.paced(&mut driver, count).await?);
+            steps.push(paced(&mut driver, self.window, cores, count).await?);
             driver.settle().await?;
             driver.prove().await?;
             driver.stop().await?;
         }
         write(&self.folder.join("streams.csv"), &steps)
-    }
-
-    async fn paced(&self, driver: &mut Driver, count: u64) -> anyhow::Result<StreamStep> {
-        let stream_ms = PACE_MS * CONTENT_EVENTS;
-        let settings = LoadSettings {
-            connections: usize::try_from(count)?,
-            stream: true,
-            include_usage: true,
-            max_tokens: CONTENT_EVENTS,
-            order: Some(format!("chunk_delay={PACE_MS}")),
-            stagger_ms: stream_ms,
-            stop: Stop::Millis(stream_ms + millis(self.window)),
-            ..driver.small(self.window)
-        };
-        let (report, spent_us) = measured(driver, settings).await?;
-        let events = float(report.requests * EVENTS);
-        let (_, most_resident_mib) = driver.resident()?;
-        let ms = |us: u64| float(us) / US_PER_MS;
-        Ok(StreamStep {
-            count,
-            events_per_second: report.events_per_s,
-            cpu_us_per_event: spent_us / events,
-            first_p50_ms: ms(report.first_content_us.p50),
-            first_p99_ms: ms(report.first_content_us.p99),
-            gap_p50_ms: ms(report.gap_us.p50),
-            gap_p99_ms: ms(report.gap_us.p99),
-            most_resident_mib,
-        })
     }
 
     /// Small requests with as many keys, each in its turn.
@@ -180,9 +158,55 @@ impl Growth {
     }
 }
 
+/// A step of streams, past the gateway and through it.
+async fn paced(
+    driver: &mut Driver,
+    window: Duration,
+    cores: Option<Cores>,
+    count: u64,
+) -> anyhow::Result<StreamStep> {
+    let stream_ms = PACE_MS * CONTENT_EVENTS;
+    let settings = LoadSettings {
+        connections: usize::try_from(count)?,
+        stream: true,
+        include_usage: true,
+        max_tokens: CONTENT_EVENTS,
+        order: Some(format!("chunk_delay={PACE_MS}")),
+        stagger_ms: stream_ms,
+        stop: Stop::Millis(stream_ms + millis(window)),
+        ..driver.small(window)
+    };
+    let direct = driver.direct("direct streams", &settings).await?;
+    warm_up(driver).await?;
+    let busy = |core: fn(Cores) -> usize| cores.map_or(0, |cores| core_busy_ms(core(cores)));
+    let busy = || [busy(|cores| cores.gateway), busy(|cores| cores.load)];
+    let (began, before) = (Instant::now(), busy());
+    let (report, spent_us) = measured(driver, settings).await?;
+    let (elapsed_ms, after) = (began.elapsed().as_secs_f64() * 1_000.0, busy());
+    let share = |core: usize| float(after[core].saturating_sub(before[core])) / elapsed_ms;
+    let events = float(report.requests * EVENTS);
+    let (_, most_resident_mib) = driver.resident()?;
+    let ms = |us: u64| float(us) / US_PER_MS;
+    Ok(StreamStep {
+        count,
+        events_per_second: report.events_per_s,
+        cpu_us_per_event: spent_us / events,
+        first_p50_ms: ms(report.first_content_us.p50),
+        first_p99_ms: ms(report.first_content_us.p99),
+        gap_p50_ms: ms(report.gap_us.p50),
+        gap_p99_ms: ms(report.gap_us.p99),
+        direct_first_p99_ms: ms(direct.first_content_us.p99),
+        direct_gap_p99_ms: ms(direct.gap_us.p99),
+        gateway_core_busy: share(0),
+        load_core_busy: share(1),
+        most_resident_mib,
+    })
+}
+
 /// A step of small requests on a gateway of its own, which is stopped thereafter.
 async fn requests(driver: &mut Driver, count: u64, settings: LoadSettings) -> anyhow::Result<Step> {
     eprintln!("bench: {count} connections or keys");
+    warm_up(driver).await?;
     let (report, spent_us) = measured(driver, settings).await?;
     let (resident_mib, most_resident_mib) = driver.resident()?;
     driver.settle().await?;
@@ -200,14 +224,18 @@ async fn requests(driver: &mut Driver, count: u64, settings: LoadSettings) -> an
     })
 }
 
-/// The load after a short one that warms up, and the CPU time of everything but the consumer, in µs.
+/// A short load, until all of it is in the store.
+async fn warm_up(driver: &mut Driver) -> anyhow::Result<()> {
+    let short = driver.small(Duration::from_millis(500));
+    driver.load_by_keys("warm-up", short).await?;
+    driver.settle().await
+}
+
+/// The load, and the CPU time of everything but the consumer, in µs.
 async fn measured(
     driver: &mut Driver,
     settings: LoadSettings,
 ) -> anyhow::Result<(LoadReport, f64)> {
-    let warm_up = driver.small(Duration::from_millis(500));
-    driver.load_by_keys("warm-up", warm_up).await?;
-    driver.settle().await?;
     let spent = |driver: &Driver| {
         let cpu = driver.cpu()?;
         anyhow::Ok(sum_ns(&cpu, "") - sum_ns(&cpu, CONSUMER))

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use serde_json::json;
 use simulator::load::{LoadReport, LoadSettings, Pace, Stop};
 
@@ -194,13 +195,13 @@ impl Bench {
 
     /// The engine stands still while records come in; then, with nothing else to do, it gets them all.
     async fn backlog(&mut self) -> anyhow::Result<()> {
-        processes::freeze(self.driver.engine_pid)?;
+        processes::freeze(self.driver.engine_pid).context("the engine")?;
         let settings = LoadSettings {
             stop: Stop::Requests(BACKLOG),
             ..self.small()
         };
         let loaded = self.driver.load("backlog", settings).await;
-        processes::thaw(self.driver.engine_pid)?;
+        processes::thaw(self.driver.engine_pid).context("the engine")?;
         loaded?;
         let before = sum_ns(&self.driver.cpu()?, "tg-consumer") + self.driver.engine_ns()?;
         self.driver.settle().await?;

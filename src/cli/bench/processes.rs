@@ -177,8 +177,8 @@ pub fn terminate(pid: u32) -> anyhow::Result<()> {
 
 fn signal(pid: u32, signal: Signal) -> anyhow::Result<()> {
     let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    kill_process(process.context("a process has a number above 0")?, signal)?;
-    Ok(())
+    kill_process(process.context("a process has a number above 0")?, signal)
+        .with_context(|| format!("process {pid} can not be sent a signal"))
 }
 
 /// Resident memory in KiB: now, and the most there ever was.

@@ -69,6 +69,13 @@ impl Hello {
     }
 }
 
+/// Nothing on standard input, whatever was there: the engine takes it for rows of an insert.
+pub(super) fn without_input() -> std::io::Result<()> {
+    let (ended, writer) = std::io::pipe()?;
+    drop(writer);
+    Ok(rustix::stdio::dup2_stdin(ended)?)
+}
+
 /// Kills this process at once when the parent is gone: an acknowledged insert is already safe, an unacknowledged one is
 /// its sender's to repeat, and an engine without a parent would keep the directory locked.
 fn die_with_parent() {

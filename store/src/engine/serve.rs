@@ -5,7 +5,7 @@ use super::claim::{Claim, claim, write_atomically};
 use super::fence::{self, FenceStatus};
 use super::host::EngineHost;
 use super::http::listen;
-use super::parent::{Failed, Greeting, Hello, die, greet};
+use super::parent::{Failed, Greeting, Hello, die, greet, without_input};
 use super::session::{Desk, QUERY_THREADS};
 use super::{ENGINE_VERSION, PACKAGE_VERSION, library_path};
 use crate::running::Endpoint;
@@ -170,7 +170,10 @@ fn run_in_fence(options: &Options) -> Result<(), ServeError> {
             let publish = hello.publish;
             (hello.credentials(), publish)
         }
-        Started::ByHand => (Credentials::open_or_create(&data_dir)?, true),
+        Started::ByHand => {
+            without_input().map_err(ServeError::Parent)?;
+            (Credentials::open_or_create(&data_dir)?, true)
+        }
     };
     let library = options
         .library

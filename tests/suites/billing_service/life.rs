@@ -87,7 +87,7 @@ async fn take_prices(service: &Service, before: &str) {
     let text = std::fs::read_to_string(&service.prices).expect("a price book");
     let only_dear = |line: &str| line.replace(",0.15,", ",0.30,");
     let changed: Vec<_> = text.lines().map(only_dear).collect();
-    std::fs::write(&service.prices, changed.join("\n")).expect("a file");
+    std::fs::write(&service.prices, changed.join("\n") + "\n").expect("a file");
     let changed = eventually("the new prices are in force", async || {
         let report = service.api.good(FINANCE, REPORT).await;
         let version = |text: &str| {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use consumer::KafkaOptions;
@@ -319,11 +319,15 @@ pub(crate) fn start_engine(data_dir: &Path, address: SocketAddr) -> Child {
         .append(true)
         .open(log);
     let output = open.expect("a log can be written");
+    // What stands there is nobody's rows.
+    let noise = data_dir.with_extension("noise");
+    std::fs::write(&noise, "1\tnoise\n").expect("a file can be written");
+    let noise = std::fs::File::open(noise).expect("a file can be read");
     Command::new(tollgate())
         .args(["engine", "--data-dir"])
         .arg(data_dir)
         .args(["--port", &address.port().to_string()])
-        .stdin(Stdio::null())
+        .stdin(noise)
         .stdout(output.try_clone().expect("a file has a second handle"))
         .stderr(output)
         .spawn()

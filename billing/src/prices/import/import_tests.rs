@@ -287,8 +287,50 @@ fn portkeys_hundredths_for_a_token_become_money_for_a_million() {
     assert_refused(&imported, "gpt-4o", "cache_write_input_token", "zero");
     assert_refused(&imported, "gpt-4o", "video_seconds", "no unit of ours");
     assert_refused(&imported, "dall-e-3", "image", "size and quality");
+    let reasoning = PORTKEY.replace("video_seconds", "thinking_token");
+    let imported = import(&reasoning, &named).unwrap();
+    assert_refused(&imported, "gpt-4o", "thinking_token", "how much it is for");
+    assert_refused(&imported, "gpt-4o", "response_token", "reasoning");
+    assert!(
+        !lines(&imported)
+            .iter()
+            .any(|line| line.contains("output_text"))
+    );
+    let free = reasoning.replace("\"price\": 9", "\"price\": 0.0");
+    let imported = import(&free, &named).unwrap();
+    assert!(
+        lines(&imported)
+            .iter()
+            .any(|line| line.contains("output_text"))
+    );
     let unnamed = import(PORTKEY, &request(Map::Portkey)).unwrap_err();
     assert!(unnamed.to_string().contains("--provider"), "{unnamed}");
+}
+
+/// Reasoning without a price of its own has the price of other output.
+#[test]
+fn output_is_left_out_where_only_the_price_of_reasoning_is_refused() {
+    let map = |reasoning: &str, twin: &str| {
+        format!(
+            r#"{{"o9": {{"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 1e-06,
+            "output_cost_per_token": 2e-06, "output_cost_per_reasoning_token": {reasoning}}}{twin}}}"#
+        )
+    };
+    let twin = r#", "openai/o9": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 1e-06,
+        "output_cost_per_token": 2e-06, "output_cost_per_reasoning_token": 5e-06}"#;
+    let output = |map: &str| {
+        let imported = import(map, &request(Map::LiteLlm)).unwrap();
+        let lines = lines(&imported);
+        let of = |unit: &str| lines.iter().filter(|line| line.contains(unit)).count();
+        (of("output_text"), of("output_reasoning"), of("input_text"))
+    };
+    assert_eq!(output(&map("4e-06", "")), (1, 1, 1));
+    // Its price below a bound goes with the one above, and then it has none.
+    let above = r#"4e-06, "output_cost_per_reasoning_token_above_200k_tokens": 0"#;
+    assert_eq!(output(&map(above, "")), (0, 0, 1));
+    for (reasoning, twin) in [("4e-06", twin), ("0", ""), ("1e-30", ""), ("\"x\"", "")] {
+        assert_eq!(output(&map(reasoning, twin)), (0, 0, 1), "{reasoning}");
+    }
 }
 
 #[test]

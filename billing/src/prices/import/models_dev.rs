@@ -73,7 +73,14 @@ fn model(key: &Key<'_>, value: &RawValue, found: &mut Found<'_>) {
 
 /// The base prices and those of the upper bands. Where a band is not understood, none of them is the price of every request.
 fn bands(key: &Key<'_>, cost: &Once, found: &mut Found<'_>) {
-    cost.refuse_fields(key.entry, found);
+    cost.refuse_bands(key.entry, found, |field| {
+        let unit = unit(field, key.provider);
+        Key {
+            unit,
+            ..key.clone()
+        }
+        .above()
+    });
     let refuse_all = |name: &str, found: &mut Found<'_>| {
         let reason = format!("its bands of context ({name}) are not understood");
         for field in cost.fields.keys() {

@@ -127,11 +127,24 @@ fn additional(key: &Key<'_>, value: &RawValue, currency: &str, found: &mut Found
     let Ok(units) = Once::read(value.get()) else {
         return found.refuse(key.entry, key.field, "not an object of units");
     };
-    units.refuse_fields(key.entry, found);
+    let reasoning = |field: &str| {
+        let key = Key {
+            unit: Some(Unit::OutputReasoning),
+            ..key.clone()
+        };
+        (field == "thinking_token").then(|| key.above()).flatten()
+    };
+    units.refuse_bands(key.entry, found, reasoning);
     for (field, value) in &units.fields {
         let unit = match field.as_str() {
             "web_search" => Some(Unit::WebSearchCalls),
             "file_search" => Some(Unit::FileSearchCalls),
+            "thinking_token" if has_price(value) => {
+                let reason =
+                    "a price of reasoning, of which the map does not say how much it is for";
+                found.refuse_above(key.entry, field, reason, reasoning(field));
+                continue;
+            }
             _ => None,
         };
         let key = Key {
@@ -141,6 +154,12 @@ fn additional(key: &Key<'_>, value: &RawValue, currency: &str, found: &mut Found
         };
         price(&key, value, Scale::CENTS, currency, found);
     }
+}
+
+/// Whether there is a price, and it is not zero.
+fn has_price(value: &RawValue) -> bool {
+    let price = serde_json::from_str::<Priced>(value.get());
+    price.map_or(true, |Priced { price }| price.get().parse() != Ok(0.0))
 }
 
 fn price(key: &Key<'_>, value: &RawValue, scale: Scale, currency: &str, found: &mut Found<'_>) {

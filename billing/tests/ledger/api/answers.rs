@@ -220,6 +220,14 @@ async fn an_export_is_the_command_lines_file_and_its_manifest_proves_it() {
             assert_eq!(got.header("tollgate-records"), manifest.records.to_string());
             assert_eq!(got.header("tollgate-report-hash"), manifest.report_hash);
             assert_eq!(
+                got.header("tollgate-complete"),
+                (manifest.complete == Some(true)).to_string()
+            );
+            assert_eq!(
+                got.header("tollgate-unreadable-records"),
+                manifest.unreadable_records.to_string()
+            );
+            assert_eq!(
                 got.header("content-disposition"),
                 format!("attachment; filename=\"{kind_name}-2026-11.{name}\"")
             );

@@ -124,3 +124,29 @@ async fn a_start_that_is_heard_again_after_its_loss_was_declared_holds_the_days_
     assert_eq!(next_day.held_up_by[0].boot, BOOT);
     assert_eq!(next_day.verdicts.completeness, Completeness::Unproven);
 }
+
+#[tokio::test]
+async fn a_dead_letter_that_was_put_back_is_found_no_more() {
+    let books = Books::open().await;
+    books
+        .batch(
+            0,
+            &[serde_json::to_vec(&record(0)).expect("JSON"), b"{".to_vec()],
+        )
+        .await;
+    books.speaks_on().await;
+    let letters = books.check("2026-11-24").await.dead_letters;
+    let [letter] = letters.as_slice() else {
+        panic!("{letters:?}");
+    };
+    let place = format!("{}/{}/{}", letter.topic, letter.partition, letter.offset);
+    books
+        .ledger
+        .run(&format!(
+            "INSERT INTO audit_log (topic, offset, fate, received, reason) \
+             SELECT topic, 9, 'event', received, 'replay of {place}' FROM audit_log WHERE offset = 0"
+        ))
+        .await;
+    let letters = books.check("2026-11-24").await.dead_letters;
+    assert!(letters.is_empty(), "{letters:?}");
+}

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use rustix::process::geteuid;
 
 use super::super::processes::{Cores, Process, bind_to, cpu_ns, freeze, sum_ns, terminate, thaw};
@@ -106,12 +106,14 @@ impl Nginx {
 
     /// It stands still.
     pub fn freeze(&self) -> anyhow::Result<()> {
-        self.pids.iter().try_for_each(|pid| freeze(*pid))
+        let mut pids = self.pids.iter();
+        pids.try_for_each(|pid| freeze(*pid).context("nginx"))
     }
 
     /// It goes on.
     pub fn thaw(&self) -> anyhow::Result<()> {
-        self.pids.iter().try_for_each(|pid| thaw(*pid))
+        let mut pids = self.pids.iter();
+        pids.try_for_each(|pid| thaw(*pid).context("nginx"))
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use serde_json::json;
 use simulator::load::LoadSettings;
 
@@ -200,12 +201,12 @@ impl Rounds {
     async fn saturation(&mut self, settings: &LoadSettings) -> anyhow::Result<()> {
         self.sides.awake(Side::Tollgate).await?;
         self.sides.driver.settle().await?;
-        processes::freeze(self.sides.driver.engine_pid)?;
+        processes::freeze(self.sides.driver.engine_pid).context("the engine")?;
         let taken = self
             .sides
             .take(Side::Tollgate, "saturation", settings)
             .await;
-        processes::thaw(self.sides.driver.engine_pid)?;
+        processes::thaw(self.sides.driver.engine_pid).context("the engine")?;
         let taken = taken?;
         self.values.note("rps", taken.report.rps);
         let each = taken.cpu_us / float(taken.report.requests);
