@@ -114,6 +114,17 @@ async fn an_unclear_request_may_cost_what_was_counted_where_that_is_more_than_wa
         let wanted = [("input_text", 2_000_000), ("output_text", 300_000)];
         assert_eq!(units, BTreeMap::from(wanted));
     }
+    // what no unit counts is in no reservation
+    for (number, quality) in [
+        (11, UsageQuality::Unmapped),
+        (12, UsageQuality::Inconsistent),
+    ] {
+        let figures = exposed(&ledger, number, |event| {
+            (event.usage_source, event.usage_quality) = (UsageSource::Partial, quality);
+        })
+        .await;
+        assert_eq!(figures.exposure.unbounded_requests, 1, "{quality}");
+    }
     // later lines count, and without a reservation what was counted is no bound
     let figures = exposed(&ledger, 3, |event| {
         event.usage_source = UsageSource::Estimated;
