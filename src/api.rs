@@ -105,6 +105,8 @@ impl Beside {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("tg-billing")
+            // An app waits for the gateway in this process, and for a report only whoever asked for it.
+            .on_thread_start(runtime::priority::step_behind)
             .enable_all()
             .build()?;
         let serve = async move {

@@ -44,7 +44,7 @@ pub(crate) async fn begin<S: Source>(source: &S, writer: &Writer) -> Result<Begu
     };
     let cuts = cuts(writer, place).await?;
     on_its_own_shard(source, writer, cuts.is_some()).await?;
-    let known = Known {
+    let mut known = Known {
         mark: mark.as_ref(),
         boundary,
         last_cut: cuts.as_ref().map(|cuts| cuts.last),
@@ -54,7 +54,18 @@ pub(crate) async fn begin<S: Source>(source: &S, writer: &Writer) -> Result<Begu
             .as_ref()
             .and_then(|mark| source.written_by(mark.committed - 1)),
     };
-    let (begin, first_kept) = (start::begin(&known)?, known.first_kept);
+    let mut begin = start::begin(&known)?;
+    if let Some(wanted) = begin.lost_from
+        && !source.is_gone(wanted)?
+    {
+        tracing::warn!(
+            "the log was said to begin at {}, and is read from {wanted} all the same",
+            known.first_kept
+        );
+        known.first_kept = wanted;
+        begin = start::begin(&known)?;
+    }
+    let first_kept = known.first_kept;
     let mut mark = match (mark, &cuts) {
         (Some(mark), _) => mark,
         // What is before belongs to the topic of an earlier version, and is there.

@@ -61,6 +61,14 @@ impl Gathering {
         Ok(Some(std::mem::replace(&mut self.rows, next)))
     }
 
+    /// What was gathered is a batch that ends with the place `last`, whatever the log says: the store has cuts on both sides of it.
+    pub(crate) fn end_at(&mut self, last: i64) -> Rows {
+        self.rule = CutRule::default();
+        self.rows.reach(last);
+        let next = self.rows.following();
+        std::mem::replace(&mut self.rows, next)
+    }
+
     /// What was gathered, as if the log said that the batch ends here: what the product never does.
     #[cfg(test)]
     pub(crate) fn take(&mut self) -> Rows {

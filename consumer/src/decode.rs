@@ -161,6 +161,11 @@ impl Rows {
         Ok(())
     }
 
+    /// They are all that there is up to `last`, which may have no record.
+    pub(crate) fn reach(&mut self, last: i64) {
+        self.last = self.last.max(last);
+    }
+
     /// Which log and partition.
     pub fn place(&self) -> &Place {
         &self.place

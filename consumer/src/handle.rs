@@ -8,6 +8,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use self::Rank::{BehindServing, Usual};
 use crate::archiving::{Archiving, archive_log};
 use crate::error::Halt;
 use crate::lives::{Board, Report};
@@ -37,20 +38,35 @@ pub struct Handle {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Starts a consumer of `source`.
+/// Whose threads go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rank {
+    /// Like any other.
+    Usual,
+    /// Those that serve in this process.
+    BehindServing,
+}
+
+/// Starts a consumer of `source`, behind those who serve in this process.
 pub fn spawn<S: Source>(source: S, options: Options) -> io::Result<Handle> {
     let metrics = Metrics::default();
     let mut registry = Registry::default();
     metrics.register(&mut registry);
-    spawn_with(source, metrics, registry, storing(options))
+    spawn_with(source, metrics, registry, BehindServing, storing(options))
 }
 
-/// Starts an archiver of `source`; what its status calls committed is archived.
+/// Starts an archiver of `source`, behind those who serve in this process; what its status calls committed is archived.
 pub fn spawn_archiver<S: Source>(source: S, archiving: Archiving) -> io::Result<Handle> {
     let metrics = Metrics::default();
     let mut registry = Registry::default();
     archiving.metrics.register(&metrics, &mut registry);
-    spawn_with(source, metrics, registry, into_archive(archiving))
+    spawn_with(
+        source,
+        metrics,
+        registry,
+        BehindServing,
+        into_archive(archiving),
+    )
 }
 
 /// Starts a consumer of one partition of many, whose metrics somebody else registers.
@@ -59,7 +75,8 @@ pub(crate) fn spawn_part<S: Source>(
     options: Options,
     metrics: Metrics,
 ) -> io::Result<Handle> {
-    spawn_with(source, metrics, Registry::default(), storing(options))
+    let registry = Registry::default();
+    spawn_with(source, metrics, registry, Usual, storing(options))
 }
 
 /// Starts an archiver of one partition of many.
@@ -69,7 +86,7 @@ pub(crate) fn spawn_archiver_part<S: Source>(
     metrics: Metrics,
 ) -> io::Result<Handle> {
     let work = into_archive(archiving);
-    spawn_with(source, metrics, Registry::default(), work)
+    spawn_with(source, metrics, Registry::default(), Usual, work)
 }
 
 fn storing<S: Source>(options: Options) -> impl AsyncFnOnce(&S, News, Signals) -> Done + Send {
@@ -86,6 +103,7 @@ fn spawn_with<S: Source>(
     source: S,
     metrics: Metrics,
     registry: Registry,
+    rank: Rank,
     work: impl AsyncFnOnce(&S, News, Signals) -> Done + Send + 'static,
 ) -> io::Result<Handle> {
     let news = News::new(metrics);
@@ -102,6 +120,9 @@ fn spawn_with<S: Source>(
     let thread = std::thread::Builder::new()
         .name(THREAD_NAME.to_owned())
         .spawn(move || {
+            if rank == BehindServing {
+                runtime::priority::step_behind();
+            }
             let consuming = of_abort.run_until_cancelled(work(&source, news.clone(), of_thread));
             let ended = runtime.block_on(consuming);
             news.readable(source.readable_end());

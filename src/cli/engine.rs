@@ -27,6 +27,8 @@ impl Engine {
     pub fn run(self) -> anyhow::Result<()> {
         runtime::telemetry::init(runtime::telemetry::LogFormat::Text, "info");
         let started = if self.child {
+            // Before there is any other thread.
+            runtime::priority::step_behind();
             Started::ByParent
         } else {
             Started::ByHand

@@ -1,11 +1,13 @@
-//! Bounds of the serving process' memory: a thousand slow readers of long answers, and ordinary traffic.
+//! What the serving process takes of the machine: bounds of its memory, with a thousand slow readers of long answers and with
+//! ordinary traffic, and whose threads go first.
 
 use std::net::SocketAddr;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, getpriority_process, getrlimit, setrlimit};
 use simulator::Count;
 use simulator::load::{Load, LoadSettings, Stop};
-use tests::{Ask, KEYS, MODELS, Setup, Stack, within};
+use store::{DataDir, Endpoint};
+use tests::{Ask, KEYS, MODELS, Setup, Stack, eventually, within};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -185,4 +187,51 @@ async fn ordinary_traffic_needs_little() {
         resident <= ORDINARY_KIB,
         "{resident} KiB resident after ordinary traffic"
     );
+}
+
+/// How nice this thread is.
+fn own_priority() -> i32 {
+    getpriority_process(None).expect("this thread has a priority")
+}
+
+/// How nice the threads of a process are, by name.
+fn threads(pid: u32) -> Vec<(String, i32)> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs");
+    // One that has ended meanwhile says nothing.
+    let told = tasks.filter_map(|task| {
+        let path = task.ok()?.path();
+        let name = std::fs::read_to_string(path.join("comm")).ok()?;
+        let id = path.file_name()?.to_str()?.parse().ok()?;
+        let priority = getpriority_process(Pid::from_raw(id)).ok()?;
+        Some((name.trim_end().to_owned(), priority))
+    });
+    told.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_serve_go_before_the_consumer_and_the_engine() {
+    let stack = Stack::start(Setup::default()).await;
+    let (first, behind) = (own_priority(), 19.min(own_priority() + 10));
+    // It begins when the engine answers.
+    let consumer = ("tg-consumer".to_owned(), behind);
+    let all = eventually("a consumer steps behind", async || {
+        let all = threads(stack.serving.pid());
+        all.contains(&consumer).then_some(all)
+    })
+    .await;
+    for (name, nice) in [
+        ("tg-gateway", first),
+        ("tg-journal", first),
+        ("tg-consumer", behind),
+    ] {
+        let of_name: Vec<_> = all.iter().filter(|(of, _)| of == name).collect();
+        assert!(!of_name.is_empty(), "{name} is among {all:?}");
+        assert!(of_name.iter().all(|(_, of)| *of == nice), "{all:?}");
+    }
+    let engine = Endpoint::of_running(&DataDir::new(stack.data_dir())).expect("an engine runs");
+    let all = threads(engine.pid);
+    // One that watches over the engine's memory takes another priority by itself, where it may.
+    let all = all.into_iter().filter(|(name, _)| name != "MemoryWorker");
+    let all: Vec<_> = all.collect();
+    assert!(all.iter().all(|(_, nice)| *nice == behind), "{all:?}");
 }

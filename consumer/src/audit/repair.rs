@@ -67,6 +67,14 @@ impl Wanted {
         }
     }
 
+    /// Where the last batch ends in any case: the store's cuts go on behind it, even if one of them was once begun off a boundary.
+    fn end(self) -> Option<i64> {
+        match self.shape {
+            Shape::OneBatch(_) | Shape::Batches => Some(self.last),
+            Shape::SameBatches => None,
+        }
+    }
+
     /// Whether these rows are what is wanted though places of theirs have no record: they had none when they were first read.
     fn is_met_by(self, rows: &Rows) -> bool {
         match self.shape {
@@ -99,12 +107,12 @@ pub(crate) async fn repair<S: Source>(
     let mut done = 0;
     loop {
         let mut holes = Vec::new();
-        let rows = match next(&mut reader, &mut gathering, &mut holes).await? {
+        let rows = match next(&mut reader, &mut gathering, &mut holes, wanted.end()).await? {
             Ok(rows) => rows,
             Err(why) => return Ok(Repaired::Impossible(why)),
         };
         if let Some(hole) = holes.first()
-            && !wanted.is_met_by(&rows)
+            && (rows.records() == 0 || !wanted.is_met_by(&rows))
         {
             return Ok(Repaired::Impossible(hole.clone()));
         }
@@ -161,6 +169,7 @@ async fn next(
     reader: &mut impl Reader,
     gathering: &mut Gathering,
     holes: &mut Vec<String>,
+    end: Option<i64>,
 ) -> Result<Result<Rows, String>, Halt> {
     let mut turn = 0;
     loop {
@@ -180,8 +189,14 @@ async fn next(
             Err(error @ SourceError::Retired { .. }) => return Ok(Err(error.to_string())),
             Err(error) => return Err(error.into()),
         };
+        if let Some(end) = end.filter(|end| record.offset > *end) {
+            return Ok(Ok(gathering.end_at(end)));
+        }
         if let Some(rows) = gathering.push(&record)? {
             return Ok(Ok(rows));
+        }
+        if let Some(end) = end.filter(|end| record.offset == *end) {
+            return Ok(Ok(gathering.end_at(end)));
         }
     }
 }

@@ -121,6 +121,12 @@ pub trait Source: Send + 'static {
     /// All places below can be read.
     fn readable_end(&self) -> i64;
 
+    /// Whether a place before the oldest that is kept is gone for certain: what a reader passes over for it, nobody reads again.
+    /// Blocks.
+    fn is_gone(&self, _place: i64) -> Result<bool, SourceError> {
+        Ok(true)
+    }
+
     /// Who wrote the record at `offset`, if that is known: where another did, the log is not the one that was read before.
     fn written_by(&self, offset: i64) -> Option<String>;
 

@@ -79,6 +79,65 @@ async fn a_deleted_cut_is_put_back() {
     assert_eq!(status.repairs, 1);
 }
 
+/// Takes the first records of the middle batch out of the store, and moves the beginning of its cut behind them: as if a reader had
+/// begun there, off every boundary of the log.
+async fn begun_off_a_boundary(world: &World) {
+    let middle = "SELECT first FROM cuts ORDER BY first LIMIT 1 OFFSET 1";
+    let first = world
+        .count(&format!("SELECT assumeNotNull(toUInt64(({middle})))"))
+        .await;
+    let last = format!("SELECT last FROM cuts WHERE first = {first}");
+    let later = format!(
+        "SELECT offset FROM audit_log WHERE offset >= {first} ORDER BY offset LIMIT 1 OFFSET 7"
+    );
+    let begun = world
+        .count(&format!("SELECT assumeNotNull(toUInt64(({later})))"))
+        .await;
+    let digest = "SHA256(unhex(arrayStringConcat(arrayMap(r -> hex(r.2), arraySort(groupArray((offset, leaf)))))))";
+    world
+        .execute(&format!(
+            "INSERT INTO cuts SELECT any(topic), any(partition), {begun}, ({last}), count(), countIf(fate = 'event'), \
+             countIf(fate = 'dead_letter'), {digest}, 0 FROM audit_log WHERE offset >= {begun} AND offset <= ({last})"
+        ))
+        .await;
+    let gone = format!("offset >= {first} AND offset < {begun}");
+    for (table, which) in [
+        ("audit_log", gone.as_str()),
+        ("usage_events", &gone),
+        ("cuts", &format!("first = {first}")),
+    ] {
+        world
+            .execute(&format!("ALTER TABLE {table} DELETE WHERE {which}"))
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn places_between_two_cuts_are_written_again_where_no_batch_of_the_log_ends_with_them() {
+    let (world, consumer, content) = filled().await;
+    let tables = |content: &str| -> Vec<String> {
+        let of_cuts = |line: &&str| line.matches(',').count() < 10;
+        let others = content.lines().filter(|line| !of_cuts(line));
+        others.map(ToOwned::to_owned).collect()
+    };
+    begun_off_a_boundary(&world).await;
+    assert_eq!(world.events().await, 143);
+    let status = world.audit(&consumer).await;
+    assert_eq!(status.alarms, Vec::<String>::new());
+    assert_eq!((status.repairs, status.surplus_copies), (1, 0));
+    assert_eq!(tables(&world.content().await), tables(&content));
+    let gaps = "SELECT countIf(first != before + 1) FROM (SELECT first, lagInFrame(last, 1, first - 1) \
+         OVER (ORDER BY first) AS before FROM cuts FINAL)";
+    assert_eq!(world.count(gaps).await, 0);
+
+    // What was written so is a batch like any other: lost again, it is put back again.
+    world.execute("TRUNCATE TABLE audit_log").await;
+    let status = world.audit(&consumer).await;
+    assert_eq!(status.alarms, Vec::<String>::new());
+    assert_eq!(tables(&world.content().await), tables(&content));
+    world.close(consumer).await;
+}
+
 #[tokio::test]
 async fn emptied_tables_are_filled_again_while_running() {
     for table in TABLES {

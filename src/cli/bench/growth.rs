@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use serde::Serialize;
@@ -68,7 +68,7 @@ struct StreamStep {
     /// The same load past the gateway.
     direct_first_p99_ms: f64,
     direct_gap_p99_ms: f64,
-    /// Shares of the time in which the cores were busy, by whomever; 0 where none is pinned.
+    /// Shares of the time in which the cores were busy, by whomever, while all streams were open; 0 where none is pinned.
     gateway_core_busy: f64,
     load_core_busy: f64,
     most_resident_mib: f64,
@@ -178,12 +178,19 @@ async fn paced(
     };
     let direct = driver.direct("direct streams", &settings).await?;
     warm_up(driver).await?;
-    let busy = |core: fn(Cores) -> usize| cores.map_or(0, |cores| core_busy_ms(core(cores)));
-    let busy = || [busy(|cores| cores.gateway), busy(|cores| cores.load)];
-    let (began, before) = (Instant::now(), busy());
-    let (report, spent_us) = measured(driver, settings).await?;
-    let (elapsed_ms, after) = (began.elapsed().as_secs_f64() * 1_000.0, busy());
-    let share = |core: usize| float(after[core].saturating_sub(before[core])) / elapsed_ms;
+    let busy = async {
+        tokio::time::sleep(Duration::from_millis(stream_ms)).await;
+        let before = cores.map(busy_ms);
+        tokio::time::sleep(window).await;
+        let spent = before.zip(cores.map(busy_ms));
+        spent.map_or([0.0; 2], |(before, after)| {
+            let share = |core: usize| float(after[core].saturating_sub(before[core]));
+            [0, 1].map(|core| share(core) / (window.as_secs_f64() * 1_000.0))
+        })
+    };
+    let (measured, [gateway_core_busy, load_core_busy]) =
+        tokio::join!(measured(driver, settings), busy);
+    let (report, spent_us) = measured?;
     let events = float(report.requests * EVENTS);
     let (_, most_resident_mib) = driver.resident()?;
     let ms = |us: u64| float(us) / US_PER_MS;
@@ -197,10 +204,15 @@ async fn paced(
         gap_p99_ms: ms(report.gap_us.p99),
         direct_first_p99_ms: ms(direct.first_content_us.p99),
         direct_gap_p99_ms: ms(direct.gap_us.p99),
-        gateway_core_busy: share(0),
-        load_core_busy: share(1),
+        gateway_core_busy,
+        load_core_busy,
         most_resident_mib,
     })
+}
+
+/// For how long the gateway's core and the load's were busy since the machine's start.
+fn busy_ms(cores: Cores) -> [u64; 2] {
+    [cores.gateway, cores.load].map(core_busy_ms)
 }
 
 /// A step of small requests on a gateway of its own, which is stopped thereafter.

@@ -113,6 +113,14 @@ impl Process {
         self.serving = None;
     }
 
+    /// The lines that it said, in all its starts, with one of these words.
+    pub fn said(&self, words: &[&str]) -> Vec<String> {
+        let log = std::fs::read(&self.log).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let has_one = |line: &&str| words.iter().any(|words| line.contains(words));
+        log.lines().filter(has_one).map(str::to_owned).collect()
+    }
+
     /// `kill -STOP`, and waits until it stands still.
     pub async fn stop(&mut self) {
         self.running().signal(Signal::STOP);

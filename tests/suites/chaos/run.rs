@@ -24,6 +24,16 @@ const HOUR_S: std::ops::Range<i64> = 3_300..3_900;
 const TAKE_EVERY: Duration = Duration::from_secs(1);
 const SAY_EVERY: u32 = 15;
 
+/// What a consumer says where records are lost that no fault of a run takes.
+const LOST: [&str; 4] = [
+    "never written to the store",
+    "no longer in the log",
+    "can not be repaired",
+    "of the log can not be read",
+];
+/// What it says of an answer of a broker's that was wrong.
+const ODD: [&str; 1] = ["was said to begin at"];
+
 /// A provider with every vice, and no patience lost on it.
 pub fn provider(seed: u64) -> simulator::Settings {
     simulator::Settings {
@@ -123,6 +133,12 @@ impl Sent {
                     "{sent_again} records were sent again, and the log's trail has {copies} copies"
                 )
             });
+        }
+        for line in stack.members.iter().flat_map(|of| of.process.said(&LOST)) {
+            verdict.fault("a consumer's alarm", || line);
+        }
+        for line in stack.members.iter().flat_map(|of| of.process.said(&ODD)) {
+            println!("chaos: {line}");
         }
         let complete = completeness(stack).await;
         if let Err(said) = &complete {

@@ -5,7 +5,7 @@ use store::Client;
 use crate::judge::Verdict;
 
 /// A count that must be zero.
-const ZERO: [(&str, &str); 6] = [
+const ZERO: [(&str, &str); 7] = [
     (
         "numbers of a gateway's start that are missing",
         "SELECT toUInt64(sum(missing)) FROM (SELECT max(assumeNotNull(producer_seq)) + 1 - uniqExact(producer_seq) AS missing \
@@ -29,6 +29,10 @@ const ZERO: [(&str, &str); 6] = [
     (
         "dead letters",
         "SELECT toUInt64(count()) FROM audit_log WHERE fate = 'dead_letter'",
+    ),
+    (
+        "batches with a place that has no record",
+        "SELECT toUInt64(countIf(records != last - first + 1)) FROM cuts FINAL",
     ),
     (
         "gaps between cuts",

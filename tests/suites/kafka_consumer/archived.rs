@@ -95,7 +95,7 @@ async fn records_beyond_retention_are_rebuilt_from_the_archive() {
         member.stop().await;
     }
 
-    delete_records(&stand).await;
+    delete_archived(&stand).await;
     let before = rows(&stand).await;
     for table in TABLES {
         let dropping = format!("DROP TABLE {table}");
@@ -126,14 +126,20 @@ async fn records_beyond_retention_are_rebuilt_from_the_archive() {
     assert_eq!(verified.status.code(), Some(0), "{said}");
 }
 
-/// What is archived goes from the topic, as retention takes it.
-async fn delete_records(stand: &Stand) {
+/// What is archived goes from the topic.
+async fn delete_archived(stand: &Stand) {
     let ends = ends(stand);
     assert_eq!(ends.len(), PARTITIONS as usize, "{ends:?}");
+    let ends = ends.into_iter();
+    delete_below(stand, ends.map(|(of, end)| (of, Offset::Offset(end)))).await;
+}
+
+/// What is before these places goes from the topic, as retention takes it.
+pub(crate) async fn delete_below(stand: &Stand, places: impl Iterator<Item = (i32, Offset)>) {
     let mut list = TopicPartitionList::new();
-    for (partition, end) in &ends {
+    for (partition, place) in places {
         let topic = Stand::topic(Topic::Usage);
-        let added = list.add_partition_offset(&topic, *partition, Offset::Offset(*end));
+        let added = list.add_partition_offset(&topic, partition, place);
         added.unwrap();
     }
     let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));

@@ -1,7 +1,11 @@
-//! A store that lost its tables, or their beginning, while no member ran: what the log still holds is written again.
+//! A store that lost its tables, or their beginning, while no member ran: what the log still holds is written again. And a log that
+//! lost what nobody had read: it is named, and reading goes on.
 
+use rdkafka::Offset;
+
+use super::archived::delete_below;
 use super::member::Member;
-use super::stand::Stand;
+use super::stand::{PARTITIONS, Stand};
 
 const TABLES: [&str; 3] = ["audit_log", "usage_events", "cuts"];
 const EVENTS: u64 = 300;
@@ -43,5 +47,31 @@ async fn what_was_committed_and_is_in_no_table_any_more_is_written_again() {
     assert!(stand.count(left).await < EVENTS, "something was taken");
     let member = Member::start(&stand, "third");
     stand.holds_exactly(EVENTS, &[&member]).await;
+    member.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_went_before_anybody_read_them_are_named_and_reading_goes_on() {
+    let stand = Stand::new().await;
+    let member = Member::start(&stand, "first");
+    stand.produce(0..EVENTS);
+    stand.flush().await;
+    stand.holds_exactly(EVENTS, &[&member]).await;
+    member.stop().await;
+
+    stand.produce(EVENTS..2 * EVENTS);
+    stand.flush().await;
+    delete_below(&stand, (0..PARTITIONS).map(|of| (of, Offset::End))).await;
+    let member = Member::start(&stand, "second");
+    stand.produce(2 * EVENTS..3 * EVENTS);
+    stand.flush().await;
+    let read = "SELECT uniqExact(event_id) FROM usage_events";
+    tests::eventually("what the log has is read", async || {
+        (stand.count(read).await == 2 * EVENTS).then_some(())
+    })
+    .await;
+    let told = member.log();
+    let lost = "were never written to the store and are no longer in the log";
+    assert_eq!(told.matches(lost).count(), PARTITIONS as usize, "{told}");
     member.stop().await;
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::super::{Read, Record, SourceError};
@@ -65,6 +65,17 @@ impl Again {
             let found = match consumer.poll(POLL) {
                 Some(Ok(message)) => Some(record_of(&message, Keeping::Bytes)),
                 Some(Err(KafkaError::PartitionEOF(_))) => None,
+                Some(Err(error)) if is_out_of_range(&error) => {
+                    let bounds = consumer.fetch_watermarks(&self.topic, self.partition, PATIENCE);
+                    if let Ok((first, _)) = bounds
+                        && first > wanted
+                    {
+                        return Err(SourceError::Retired { wanted, first });
+                    }
+                    // A broker that has just taken over may be behind. The client reads no further by itself.
+                    self.seek(consumer, wanted)?;
+                    continue;
+                }
                 // Passing faults are retried by the client itself; one that stays ends the patience.
                 Some(Err(_)) | None => continue,
             };
@@ -88,13 +99,7 @@ impl Again {
                 });
             }
             // Looked at twice, as by the member of a group.
-            let sought = consumer.seek(
-                &self.topic,
-                self.partition,
-                Offset::Offset(wanted),
-                PATIENCE,
-            );
-            sought.map_err(|error| SourceError::Failed(shown(&error)))?;
+            self.seek(consumer, wanted)?;
             self.gap = Some(wanted);
         }
         Err(SourceError::Failed(format!(
@@ -102,6 +107,19 @@ impl Again {
             PATIENCE.as_secs()
         )))
     }
+
+    fn seek(&self, consumer: &BaseConsumer<Asker>, to: i64) -> Result<(), SourceError> {
+        let sought = consumer.seek(&self.topic, self.partition, Offset::Offset(to), PATIENCE);
+        sought.map_err(|error| SourceError::Failed(shown(&error)))
+    }
+}
+
+/// Whether the broker has no such place.
+pub(super) fn is_out_of_range(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)
+    )
 }
 
 /// Whether the log still reaches to `end`: a broker that has just taken over may not know all of it for a moment.

@@ -9,12 +9,13 @@ use parking_lot::Mutex;
 use rdkafka::Offset;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use schemas::Text;
 use schemas::rows::Source as Place;
 
+use super::asking::is_out_of_range;
 use super::callbacks::Callbacks;
 use super::client::{Keeping, record_of, shown};
 use super::group::{Shared, Work};
@@ -196,7 +197,7 @@ impl Owner {
             }
         }
         slot.queue.push(record);
-        slot.must_look = false;
+        slot.is_fed();
         if slot.queue.is_full(most_bytes) {
             self.pause(partition, slot);
         }
@@ -207,25 +208,22 @@ impl Owner {
         let text = shown(error);
         tracing::warn!(error = text, "Kafka");
         self.shared.heard(text);
-        let code = error.rdkafka_error_code();
-        let is_gone = matches!(
-            code,
-            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)
-        );
-        if !is_gone {
+        if !is_out_of_range(error) {
             return;
         }
+        let now = Instant::now();
         let mut slots = self.consumer.context().slots.lock();
         for (partition, slot) in slots.iter_mut() {
             // The error is of one of them, which is read no further until it is told where to go on.
             match self.bounds(*partition) {
                 Ok((low, high)) => {
-                    slot.begins_at(low);
+                    slot.begins_at(low, now);
                     // Another's new leader may be behind for a moment.
-                    slot.ends_at(*partition, high, false, Instant::now());
+                    slot.ends_at(*partition, high, false, now);
                 }
-                Err(_) => slot.must_look = true,
+                Err(error) => self.shared.heard(error),
             }
+            slot.must_look = slot.order.is_some();
         }
     }
 
@@ -264,8 +262,8 @@ impl Owner {
                 match self.bounds(partition) {
                     Ok((low, high)) => {
                         slot.queue.set_bounds(low, high);
-                        if std::mem::take(&mut slot.must_look) {
-                            slot.begins_at(low);
+                        if slot.must_look {
+                            slot.look(low, now);
                         }
                         slot.ends_at(partition, high, false, now);
                     }

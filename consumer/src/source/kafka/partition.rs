@@ -40,6 +40,15 @@ impl Source for KafkaPartition {
         self.queue.bounds().1
     }
 
+    /// A broker was once heard to say that a log begins at its end, which had lost nothing. So it is tried to read the place.
+    fn is_gone(&self, place: i64) -> Result<bool, SourceError> {
+        match self.read_again(place).read() {
+            Ok(_) => Ok(false),
+            Err(SourceError::Retired { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Brokers do not say who wrote; the topic's identity, in the place, tells one log from another.
     fn written_by(&self, _: i64) -> Option<String> {
         None

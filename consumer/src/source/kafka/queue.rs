@@ -33,6 +33,8 @@ struct Inner {
     commit: Option<i64>,
     /// The last that the owner took note of, until the group has confirmed it.
     under_way: Option<i64>,
+    /// Where the log was said to begin, the last time.
+    begins: Option<i64>,
     /// Why nothing follows, if so.
     broken: Option<String>,
 }
@@ -161,7 +163,10 @@ impl Queue {
     }
 
     pub(crate) fn set_bounds(&self, first_kept: i64, readable_end: i64) {
-        self.first_kept.store(first_kept, Ordering::Release);
+        // One answer alone may be wrong, and what is before it counts as gone.
+        let before = self.inner.lock().begins.replace(first_kept);
+        let least = before.map_or(first_kept, |before| before.min(first_kept));
+        self.first_kept.store(least, Ordering::Release);
         self.readable_end.fetch_max(readable_end, Ordering::AcqRel);
     }
 }
@@ -202,6 +207,20 @@ mod tests {
         assert_eq!(queue.pop(), Ok(Read::Lost { first: 1, next: 3 }));
         assert_eq!(queue.pop(), Err(SourceError::Failed("why".into())));
     }
+
+    #[test]
+    fn one_answer_does_not_take_the_beginning_away() {
+        let queue = Queue::default();
+        queue.set_bounds(3, 10);
+        assert_eq!(queue.bounds(), (3, 10), "the first is all there is");
+        queue.set_bounds(10, 10);
+        assert_eq!(queue.bounds(), (3, 10));
+        queue.set_bounds(4, 11);
+        assert_eq!(queue.bounds(), (4, 11));
+        queue.set_bounds(4, 9);
+        assert_eq!(queue.bounds(), (4, 11));
+    }
+
     #[test]
     fn a_boundary_is_owed_until_the_group_has_confirmed_it() {
         let queue = Queue::default();

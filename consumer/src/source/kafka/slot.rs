@@ -9,7 +9,7 @@ use crate::handle::Handle;
 use crate::order::Order;
 use crate::status::State;
 
-/// An end that is reported for so long is believed.
+/// A beginning or an end that is reported for so long is believed.
 const SHORT_FOR: Duration = Duration::from_secs(5);
 
 /// Where a partition stands.
@@ -26,6 +26,15 @@ pub(super) enum Stage {
     Halted(Instant),
 }
 
+/// What is known after a broker has said where a log begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Nothing that was to be read is gone, or what is gone is named.
+    Enough,
+    /// Something may be gone: it is asked again.
+    NotSure,
+}
+
 /// An assigned partition.
 pub(super) struct Slot {
     pub(super) queue: Arc<Queue>,
@@ -37,7 +46,9 @@ pub(super) struct Slot {
     pub(super) gap: Option<i64>,
     /// Since when its log ends before what was read of it.
     pub(super) short_since: Option<Instant>,
-    /// It may be that it is read no further, and where its log begins could not be asked yet.
+    /// Since when its log is said to begin behind what is to be read next, and the first beginning that was named meanwhile.
+    pub(super) behind_since: Option<(Instant, i64)>,
+    /// It may be that the client reads it no further: a broker did not have a place.
     pub(super) must_look: bool,
 }
 
@@ -51,20 +62,50 @@ impl Slot {
             handle: None,
             gap: None,
             short_since: None,
+            behind_since: None,
             must_look: false,
         }
     }
 }
 
 impl Slot {
-    /// The log begins at `low` now: what was to be read before that is gone, and named; reading goes on there.
-    pub(super) fn begins_at(&mut self, low: i64) {
-        if let Some(next) = self.order.map(Order::next).filter(|next| *next < low) {
-            self.queue.push_lost(next, low);
-            // What is lost beyond that follows it, and is named by itself.
-            self.order = Some(Order::from(low));
-            self.stage = Stage::Seek(low);
+    /// A record has come: the client reads it, and the log has what was to be read next.
+    pub(super) fn is_fed(&mut self) {
+        self.must_look = false;
+        self.behind_since = None;
+    }
+
+    /// A broker did not have a place, and nothing has come since. Unless the log may begin behind what is to be read, it is read
+    /// again from there: a broker that has just taken over may have been behind, and the client does not try by itself.
+    pub(super) fn look(&mut self, low: i64, now: Instant) {
+        if self.begins_at(low, now) == Told::NotSure {
+            return;
         }
+        self.must_look = false;
+        if let (Stage::Flowing, Some(order)) = (self.stage, self.order) {
+            self.stage = Stage::Seek(order.next());
+        }
+    }
+
+    /// The log begins at `low` now, or so a broker says: what was to be read before that is gone, and named, and reading goes on
+    /// there. What is passed over so is not read again, and one answer may be wrong.
+    pub(super) fn begins_at(&mut self, low: i64, now: Instant) -> Told {
+        let Some(next) = self.order.map(Order::next).filter(|next| *next < low) else {
+            self.behind_since = None;
+            return Told::Enough;
+        };
+        let (since, least) = self.behind_since.get_or_insert((now, low));
+        *least = low.min(*least);
+        if now.duration_since(*since) < SHORT_FOR {
+            return Told::NotSure;
+        }
+        let low = *least;
+        self.behind_since = None;
+        self.queue.push_lost(next, low);
+        // What is lost beyond that follows it, and is named by itself.
+        self.order = Some(Order::from(low));
+        self.stage = Stage::Seek(low);
+        Told::Enough
     }
 
     /// The log ends at `end` now, or so a broker says. One that has lost its end has other records in these places from now on:
@@ -149,15 +190,19 @@ mod tests {
 
     #[test]
     fn what_a_log_no_longer_has_is_named_once_and_reading_goes_on_where_it_begins() {
+        let now = Instant::now();
         let mut slot = Slot::new();
-        slot.begins_at(12);
+        assert_eq!(slot.begins_at(12, now), Told::Enough);
         slot.order = Some(Order::from(10));
         slot.stage = Stage::Flowing;
-        slot.begins_at(10);
+        assert_eq!(slot.begins_at(10, now), Told::Enough);
+        assert_eq!(slot.begins_at(14, now), Told::NotSure, "said once");
+        assert_eq!(slot.begins_at(0, now + SHORT_FOR), Told::Enough);
+        assert_eq!(slot.begins_at(13, now + SHORT_FOR), Told::NotSure);
         assert_eq!(slot.queue.pop(), Ok(Read::CaughtUp));
         assert_eq!(slot.stage, Stage::Flowing);
-        slot.begins_at(12);
-        slot.begins_at(12);
+        assert_eq!(slot.begins_at(12, now + 2 * SHORT_FOR), Told::Enough);
+        assert_eq!(slot.begins_at(12, now + 2 * SHORT_FOR), Told::Enough);
         let lost = Read::Lost {
             first: 10,
             next: 12,
@@ -165,12 +210,25 @@ mod tests {
         assert_eq!(slot.queue.pop(), Ok(lost));
         assert_eq!(slot.queue.pop(), Ok(Read::CaughtUp));
         assert_eq!(slot.stage, Stage::Seek(12));
-        slot.begins_at(15);
+        slot.stage = Stage::Flowing;
+        slot.must_look = true;
+        slot.look(15, now);
+        assert_eq!((slot.stage, slot.must_look), (Stage::Flowing, true));
+        slot.look(16, now + SHORT_FOR);
+        assert!(!slot.must_look);
         let more = Read::Lost {
             first: 12,
             next: 15,
         };
         assert_eq!(slot.queue.pop(), Ok(more));
         assert_eq!(slot.stage, Stage::Seek(15));
+        slot.stage = Stage::Flowing;
+        slot.must_look = true;
+        slot.look(15, now);
+        assert_eq!(
+            (slot.stage, slot.must_look),
+            (Stage::Seek(15), false),
+            "it was a broker that was behind"
+        );
     }
 }
