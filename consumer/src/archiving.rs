@@ -167,6 +167,12 @@ impl<'a, S: Source> Archiver<'a, S> {
             });
         }
         let (kept, end) = (self.source.first_kept(), self.source.readable_end());
+        // What the archive passes over, it never has.
+        let next = sealer.end().unwrap_or(kept - 1);
+        if kept > 0 && next < kept && !self.source.is_gone(next)? {
+            let why = format!("it was said to begin at {kept}, and has {next}");
+            return Err(SourceError::Failed(why).into());
+        }
         match sealer.end() {
             None => sealer.begin_at(kept),
             Some(archived) if archived > end => {

@@ -62,7 +62,7 @@ pub(crate) async fn begin<S: Source>(source: &S, writer: &Writer) -> Result<Begu
             "the log was said to begin at {}, and is read from {wanted} all the same",
             known.first_kept
         );
-        known.first_kept = wanted;
+        known.first_kept = source.first_kept().min(wanted);
         begin = start::begin(&known)?;
     }
     let first_kept = known.first_kept;

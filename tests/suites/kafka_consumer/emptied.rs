@@ -2,6 +2,7 @@
 //! lost what nobody had read: it is named, and reading goes on.
 
 use rdkafka::Offset;
+use rustix::process::Signal;
 
 use super::archived::delete_below;
 use super::member::Member;
@@ -70,8 +71,27 @@ async fn records_that_went_before_anybody_read_them_are_named_and_reading_goes_o
         (stand.count(read).await == 2 * EVENTS).then_some(())
     })
     .await;
-    let told = member.log();
     let lost = "were never written to the store and are no longer in the log";
+    let told = member.log();
     assert_eq!(told.matches(lost).count(), PARTITIONS as usize, "{told}");
+
+    // The same under a member that runs: its client reads such a partition no further.
+    member.signal(Signal::STOP);
+    stand.produce(3 * EVENTS..4 * EVENTS);
+    stand.flush().await;
+    delete_below(&stand, (0..PARTITIONS).map(|of| (of, Offset::End))).await;
+    member.signal(Signal::CONT);
+    stand.produce(4 * EVENTS..5 * EVENTS);
+    stand.flush().await;
+    tests::eventually("what the log has is read", async || {
+        (stand.count(read).await == 3 * EVENTS).then_some(())
+    })
+    .await;
+    let told = member.log();
+    assert_eq!(
+        told.matches(lost).count(),
+        2 * PARTITIONS as usize,
+        "{told}"
+    );
     member.stop().await;
 }

@@ -10,17 +10,20 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::super::{Read, Record, SourceError};
 use super::client::{Asker, Keeping, record_of, shown};
 use super::options::KafkaOptions;
+use super::queue::CERTAIN_AFTER;
 use super::topic_id::topic_id;
 use crate::order::{Delivered, Order};
 
 /// A record that was there must come again within this.
 const PATIENCE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(100);
+/// How often it is asked whether a place is gone.
+const ASK_EVERY: Duration = Duration::from_millis(250);
 
 /// Reads a stretch again.
 pub(crate) struct Again {
     consumer: Result<BaseConsumer<Asker>, String>,
-    topic: String,
+    options: KafkaOptions,
     partition: i32,
     order: Order,
     /// The place after the last that can be read.
@@ -35,7 +38,7 @@ impl Again {
     pub(crate) fn new(options: &KafkaOptions, partition: i32, from: i64, end: i64) -> Self {
         Self {
             consumer: open(options, partition, from),
-            topic: options.topic.clone(),
+            options: options.clone(),
             partition,
             order: Order::from(from),
             end,
@@ -54,26 +57,35 @@ impl Again {
             self.order = Order::from(record.offset + 1);
             return Ok(Read::Record(record));
         }
-        let consumer = self.consumer.as_ref();
-        let consumer = consumer.map_err(|error| SourceError::Failed(error.clone()))?;
         let wanted = self.order.next();
         if wanted >= self.end {
             return Ok(Read::CaughtUp);
         }
         let deadline = Instant::now() + PATIENCE;
+        let mut gone_since = None;
         while Instant::now() < deadline {
+            let consumer = self.consumer.as_ref();
+            let consumer = consumer.map_err(|error| SourceError::Failed(error.clone()))?;
             let found = match consumer.poll(POLL) {
                 Some(Ok(message)) => Some(record_of(&message, Keeping::Bytes)),
                 Some(Err(KafkaError::PartitionEOF(_))) => None,
                 Some(Err(error)) if is_out_of_range(&error) => {
-                    let bounds = consumer.fetch_watermarks(&self.topic, self.partition, PATIENCE);
-                    if let Ok((first, _)) = bounds
-                        && first > wanted
-                    {
-                        return Err(SourceError::Retired { wanted, first });
+                    let bounds =
+                        consumer.fetch_watermarks(&self.options.topic, self.partition, PATIENCE);
+                    let first = bounds.map(|(first, _)| first);
+                    match first.ok().filter(|first| *first > wanted) {
+                        Some(first) => {
+                            let since: &mut Instant = gone_since.get_or_insert_with(Instant::now);
+                            if since.elapsed() >= CERTAIN_AFTER {
+                                return Err(SourceError::Retired { wanted, first });
+                            }
+                        }
+                        // A broker that has just taken over may be behind.
+                        None => gone_since = None,
                     }
-                    // A broker that has just taken over may be behind. The client reads no further by itself.
-                    self.seek(consumer, wanted)?;
+                    std::thread::park_timeout(ASK_EVERY);
+                    // The client reads no further from there.
+                    self.consumer = open(&self.options, self.partition, wanted);
                     continue;
                 }
                 // Passing faults are retried by the client itself; one that stays ends the patience.
@@ -87,7 +99,8 @@ impl Again {
                 }
             }
             let is_hole = self.gap == Some(wanted)
-                && (found.is_some() || is_at_end(consumer, &self.topic, self.partition, self.end));
+                && (found.is_some()
+                    || is_at_end(consumer, &self.options.topic, self.partition, self.end));
             if is_hole {
                 let found = found.filter(|record| record.offset < self.end);
                 let next = found.as_ref().map_or(self.end, |record| record.offset);
@@ -109,7 +122,12 @@ impl Again {
     }
 
     fn seek(&self, consumer: &BaseConsumer<Asker>, to: i64) -> Result<(), SourceError> {
-        let sought = consumer.seek(&self.topic, self.partition, Offset::Offset(to), PATIENCE);
+        let sought = consumer.seek(
+            &self.options.topic,
+            self.partition,
+            Offset::Offset(to),
+            PATIENCE,
+        );
         sought.map_err(|error| SourceError::Failed(shown(&error)))
     }
 }

@@ -197,7 +197,7 @@ impl Owner {
             }
         }
         slot.queue.push(record);
-        slot.is_fed();
+        slot.must_look = false;
         if slot.queue.is_full(most_bytes) {
             self.pause(partition, slot);
         }
@@ -211,18 +211,9 @@ impl Owner {
         if !is_out_of_range(error) {
             return;
         }
-        let now = Instant::now();
+        // The error is of one of them, which the client reads no further. Soon it is seen of which nothing comes any more.
         let mut slots = self.consumer.context().slots.lock();
-        for (partition, slot) in slots.iter_mut() {
-            // The error is of one of them, which is read no further until it is told where to go on.
-            match self.bounds(*partition) {
-                Ok((low, high)) => {
-                    slot.begins_at(low, now);
-                    // Another's new leader may be behind for a moment.
-                    slot.ends_at(*partition, high, false, now);
-                }
-                Err(error) => self.shared.heard(error),
-            }
+        for slot in slots.values_mut().filter(|slot| !slot.is_paused) {
             slot.must_look = slot.order.is_some();
         }
     }
@@ -262,10 +253,13 @@ impl Owner {
                 match self.bounds(partition) {
                     Ok((low, high)) => {
                         slot.queue.set_bounds(low, high);
-                        if slot.must_look {
-                            slot.look(low, now);
+                        slot.ends_at(partition, high, false, Instant::now());
+                        if slot.is_stopped() {
+                            // Another client begins where the store ends, and looks whether the log has that.
+                            self.shared.fail(format!(
+                                "a broker did not have a place of partition {partition} that is to be read"
+                            ));
                         }
-                        slot.ends_at(partition, high, false, now);
                     }
                     Err(error) => {
                         self.shared.heard(error);

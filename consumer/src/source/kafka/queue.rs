@@ -3,12 +3,16 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::super::{Read, Record, SourceError};
+
+/// A later beginning of a log that is named for so long is believed.
+pub(super) const CERTAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// One assignment of a partition.
 #[derive(Debug, Default)]
@@ -33,8 +37,10 @@ struct Inner {
     commit: Option<i64>,
     /// The last that the owner took note of, until the group has confirmed it.
     under_way: Option<i64>,
-    /// Where the log was said to begin, the last time.
+    /// Where the log begins, as far as that is certain.
     begins: Option<i64>,
+    /// Since when it is said to begin later, and the earliest place that was named meanwhile.
+    begins_later: Option<(Instant, i64)>,
     /// Why nothing follows, if so.
     broken: Option<String>,
 }
@@ -163,11 +169,31 @@ impl Queue {
     }
 
     pub(crate) fn set_bounds(&self, first_kept: i64, readable_end: i64) {
-        // One answer alone may be wrong, and what is before it counts as gone.
-        let before = self.inner.lock().begins.replace(first_kept);
-        let least = before.map_or(first_kept, |before| before.min(first_kept));
-        self.first_kept.store(least, Ordering::Release);
+        let mut inner = self.inner.lock();
+        let certain = inner.believe(first_kept, Instant::now());
+        drop(inner);
+        self.first_kept.store(certain, Ordering::Release);
         self.readable_end.fetch_max(readable_end, Ordering::AcqRel);
+    }
+}
+
+impl Inner {
+    /// The log is said to begin at `named`. What is before that counts as gone for ever, so an answer that takes places away is
+    /// believed only when it has been given for long.
+    fn believe(&mut self, named: i64, now: Instant) -> i64 {
+        let known = *self.begins.get_or_insert(named);
+        if named <= known {
+            (self.begins, self.begins_later) = (Some(named), None);
+            return named;
+        }
+        let (since, least) = self.begins_later.get_or_insert((now, named));
+        *least = named.min(*least);
+        if now.duration_since(*since) < CERTAIN_AFTER {
+            return known;
+        }
+        let certain = *least;
+        (self.begins, self.begins_later) = (Some(certain), None);
+        certain
     }
 }
 
@@ -210,15 +236,18 @@ mod tests {
 
     #[test]
     fn one_answer_does_not_take_the_beginning_away() {
+        let (mut inner, now) = (Inner::default(), Instant::now());
+        assert_eq!(inner.believe(3, now), 3, "the first is all there is");
+        assert_eq!(inner.believe(10, now), 3);
+        assert_eq!(inner.believe(4, now + CERTAIN_AFTER), 4, "always so long");
+        assert_eq!(inner.believe(9, now + CERTAIN_AFTER), 4);
+        assert_eq!(inner.believe(4, now + CERTAIN_AFTER), 4);
+        assert_eq!(inner.believe(9, now + 2 * CERTAIN_AFTER), 4, "anew");
+        assert_eq!(inner.believe(2, now + 3 * CERTAIN_AFTER), 2, "it has them");
         let queue = Queue::default();
         queue.set_bounds(3, 10);
-        assert_eq!(queue.bounds(), (3, 10), "the first is all there is");
         queue.set_bounds(10, 10);
         assert_eq!(queue.bounds(), (3, 10));
-        queue.set_bounds(4, 11);
-        assert_eq!(queue.bounds(), (4, 11));
-        queue.set_bounds(4, 9);
-        assert_eq!(queue.bounds(), (4, 11));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::handle::Handle;
 use crate::order::Order;
 use crate::status::State;
 
-/// A beginning or an end that is reported for so long is believed.
+/// An end that is reported for so long is believed.
 const SHORT_FOR: Duration = Duration::from_secs(5);
 
 /// Where a partition stands.
@@ -26,15 +26,6 @@ pub(super) enum Stage {
     Halted(Instant),
 }
 
-/// What is known after a broker has said where a log begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
-    /// Nothing that was to be read is gone, or what is gone is named.
-    Enough,
-    /// Something may be gone: it is asked again.
-    NotSure,
-}
-
 /// An assigned partition.
 pub(super) struct Slot {
     pub(super) queue: Arc<Queue>,
@@ -46,8 +37,6 @@ pub(super) struct Slot {
     pub(super) gap: Option<i64>,
     /// Since when its log ends before what was read of it.
     pub(super) short_since: Option<Instant>,
-    /// Since when its log is said to begin behind what is to be read next, and the first beginning that was named meanwhile.
-    pub(super) behind_since: Option<(Instant, i64)>,
     /// It may be that the client reads it no further: a broker did not have a place.
     pub(super) must_look: bool,
 }
@@ -62,50 +51,15 @@ impl Slot {
             handle: None,
             gap: None,
             short_since: None,
-            behind_since: None,
             must_look: false,
         }
     }
 }
 
 impl Slot {
-    /// A record has come: the client reads it, and the log has what was to be read next.
-    pub(super) fn is_fed(&mut self) {
-        self.must_look = false;
-        self.behind_since = None;
-    }
-
-    /// A broker did not have a place, and nothing has come since. Unless the log may begin behind what is to be read, it is read
-    /// again from there: a broker that has just taken over may have been behind, and the client does not try by itself.
-    pub(super) fn look(&mut self, low: i64, now: Instant) {
-        if self.begins_at(low, now) == Told::NotSure {
-            return;
-        }
-        self.must_look = false;
-        if let (Stage::Flowing, Some(order)) = (self.stage, self.order) {
-            self.stage = Stage::Seek(order.next());
-        }
-    }
-
-    /// The log begins at `low` now, or so a broker says: what was to be read before that is gone, and named, and reading goes on
-    /// there. What is passed over so is not read again, and one answer may be wrong.
-    pub(super) fn begins_at(&mut self, low: i64, now: Instant) -> Told {
-        let Some(next) = self.order.map(Order::next).filter(|next| *next < low) else {
-            self.behind_since = None;
-            return Told::Enough;
-        };
-        let (since, least) = self.behind_since.get_or_insert((now, low));
-        *least = low.min(*least);
-        if now.duration_since(*since) < SHORT_FOR {
-            return Told::NotSure;
-        }
-        let low = *least;
-        self.behind_since = None;
-        self.queue.push_lost(next, low);
-        // What is lost beyond that follows it, and is named by itself.
-        self.order = Some(Order::from(low));
-        self.stage = Stage::Seek(low);
-        Told::Enough
+    /// Whether only another client reads it on: a broker did not have a place, nothing has come since, and the log has not lost its end.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.must_look && self.short_since.is_none() && !self.queue.is_broken()
     }
 
     /// The log ends at `end` now, or so a broker says. One that has lost its end has other records in these places from now on:
@@ -189,46 +143,17 @@ mod tests {
     }
 
     #[test]
-    fn what_a_log_no_longer_has_is_named_once_and_reading_goes_on_where_it_begins() {
+    fn who_was_behind_is_joined_again_and_who_has_lost_its_end_is_not() {
         let now = Instant::now();
         let mut slot = Slot::new();
-        assert_eq!(slot.begins_at(12, now), Told::Enough);
         slot.order = Some(Order::from(10));
-        slot.stage = Stage::Flowing;
-        assert_eq!(slot.begins_at(10, now), Told::Enough);
-        assert_eq!(slot.begins_at(14, now), Told::NotSure, "said once");
-        assert_eq!(slot.begins_at(0, now + SHORT_FOR), Told::Enough);
-        assert_eq!(slot.begins_at(13, now + SHORT_FOR), Told::NotSure);
-        assert_eq!(slot.queue.pop(), Ok(Read::CaughtUp));
-        assert_eq!(slot.stage, Stage::Flowing);
-        assert_eq!(slot.begins_at(12, now + 2 * SHORT_FOR), Told::Enough);
-        assert_eq!(slot.begins_at(12, now + 2 * SHORT_FOR), Told::Enough);
-        let lost = Read::Lost {
-            first: 10,
-            next: 12,
-        };
-        assert_eq!(slot.queue.pop(), Ok(lost));
-        assert_eq!(slot.queue.pop(), Ok(Read::CaughtUp));
-        assert_eq!(slot.stage, Stage::Seek(12));
-        slot.stage = Stage::Flowing;
+        assert!(!slot.is_stopped());
         slot.must_look = true;
-        slot.look(15, now);
-        assert_eq!((slot.stage, slot.must_look), (Stage::Flowing, true));
-        slot.look(16, now + SHORT_FOR);
-        assert!(!slot.must_look);
-        let more = Read::Lost {
-            first: 12,
-            next: 15,
-        };
-        assert_eq!(slot.queue.pop(), Ok(more));
-        assert_eq!(slot.stage, Stage::Seek(15));
-        slot.stage = Stage::Flowing;
-        slot.must_look = true;
-        slot.look(15, now);
-        assert_eq!(
-            (slot.stage, slot.must_look),
-            (Stage::Seek(15), false),
-            "it was a broker that was behind"
-        );
+        slot.ends_at(3, 7, false, now);
+        assert!(!slot.is_stopped(), "it is not known yet");
+        slot.ends_at(3, 10, false, now);
+        assert!(slot.is_stopped());
+        slot.ends_at(3, 7, true, now);
+        assert!(!slot.is_stopped() && slot.queue.is_broken());
     }
 }
