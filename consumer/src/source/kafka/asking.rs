@@ -61,7 +61,7 @@ impl Again {
         if wanted >= self.end {
             return Ok(Read::CaughtUp);
         }
-        let deadline = Instant::now() + PATIENCE;
+        let mut deadline = Instant::now() + PATIENCE;
         let mut gone_since = None;
         while Instant::now() < deadline {
             let consumer = self.consumer.as_ref();
@@ -72,16 +72,20 @@ impl Again {
                 Some(Err(error)) if is_out_of_range(&error) => {
                     let bounds =
                         consumer.fetch_watermarks(&self.options.topic, self.partition, PATIENCE);
-                    let first = bounds.map(|(first, _)| first);
-                    match first.ok().filter(|first| *first > wanted) {
-                        Some(first) => {
-                            let since: &mut Instant = gone_since.get_or_insert_with(Instant::now);
-                            if since.elapsed() >= CERTAIN_AFTER {
+                    match bounds {
+                        Ok((first, _)) if first > wanted => {
+                            let now = Instant::now();
+                            let since = *gone_since.get_or_insert_with(|| {
+                                deadline = now + CERTAIN_AFTER + PATIENCE;
+                                now
+                            });
+                            if now.duration_since(since) >= CERTAIN_AFTER {
                                 return Err(SourceError::Retired { wanted, first });
                             }
                         }
                         // A broker that has just taken over may be behind.
-                        None => gone_since = None,
+                        Ok(_) => gone_since = None,
+                        Err(_) => {}
                     }
                     std::thread::park_timeout(ASK_EVERY);
                     // The client reads no further from there.

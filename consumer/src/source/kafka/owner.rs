@@ -213,7 +213,7 @@ impl Owner {
         }
         // The error is of one of them, which the client reads no further. Soon it is seen of which nothing comes any more.
         let mut slots = self.consumer.context().slots.lock();
-        for slot in slots.values_mut().filter(|slot| !slot.is_paused) {
+        for slot in slots.values_mut() {
             slot.must_look = slot.order.is_some();
         }
     }
@@ -246,6 +246,7 @@ impl Owner {
             for slot in slots.values_mut() {
                 slot.queue.commit_again();
             }
+            let mut stopped = None;
             for partition in in_turn(&slots, self.look_from) {
                 let Some(slot) = slots.get_mut(&partition) else {
                     continue;
@@ -254,11 +255,8 @@ impl Owner {
                     Ok((low, high)) => {
                         slot.queue.set_bounds(low, high);
                         slot.ends_at(partition, high, false, Instant::now());
-                        if slot.is_stopped() {
-                            // Another client begins where the store ends, and looks whether the log has that.
-                            self.shared.fail(format!(
-                                "a broker did not have a place of partition {partition} that is to be read"
-                            ));
+                        if slot.is_stopped(high) {
+                            stopped = Some(partition);
                         }
                     }
                     Err(error) => {
@@ -268,6 +266,15 @@ impl Owner {
                         break;
                     }
                 }
+            }
+            // Another client begins where the store ends, and looks whether the log has that. That a log lost its end this one knows
+            // alone.
+            if let Some(partition) = stopped
+                && !slots.values().any(Slot::has_lost_its_end)
+            {
+                self.shared.fail(format!(
+                    "a broker did not have a place of partition {partition} that is to be read"
+                ));
             }
         }
         let statuses = slots.iter().filter_map(|(partition, slot)| {

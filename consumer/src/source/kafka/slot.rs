@@ -57,9 +57,15 @@ impl Slot {
 }
 
 impl Slot {
-    /// Whether only another client reads it on: a broker did not have a place, nothing has come since, and the log has not lost its end.
-    pub(super) fn is_stopped(&self) -> bool {
-        self.must_look && self.short_since.is_none() && !self.queue.is_broken()
+    /// Whether only another client reads it on: a broker did not have a place, and of a log that goes on to `end` nothing has come since.
+    pub(super) fn is_stopped(&self, end: i64) -> bool {
+        let has_more = self.order.is_some_and(|order| order.next() < end);
+        self.must_look && has_more && !self.is_paused
+    }
+
+    /// Whether its log has lost its end, or may have.
+    pub(super) fn has_lost_its_end(&self) -> bool {
+        self.short_since.is_some() || self.queue.is_broken()
     }
 
     /// The log ends at `end` now, or so a broker says. One that has lost its end has other records in these places from now on:
@@ -143,17 +149,23 @@ mod tests {
     }
 
     #[test]
-    fn who_was_behind_is_joined_again_and_who_has_lost_its_end_is_not() {
+    fn a_partition_is_stopped_where_more_is_to_come_and_nothing_does() {
         let now = Instant::now();
         let mut slot = Slot::new();
         slot.order = Some(Order::from(10));
-        assert!(!slot.is_stopped());
+        slot.is_paused = false;
+        assert!(!slot.is_stopped(12));
         slot.must_look = true;
+        assert!(!slot.is_stopped(10), "it is read to its end");
+        assert!(slot.is_stopped(12));
+        slot.is_paused = true;
+        assert!(!slot.is_stopped(12));
         slot.ends_at(3, 7, false, now);
-        assert!(!slot.is_stopped(), "it is not known yet");
+        assert!(slot.has_lost_its_end(), "it may have");
         slot.ends_at(3, 10, false, now);
-        assert!(slot.is_stopped());
+        assert!(!slot.has_lost_its_end());
         slot.ends_at(3, 7, true, now);
-        assert!(!slot.is_stopped() && slot.queue.is_broken());
+        slot.ends_at(3, 12, false, now);
+        assert!(slot.has_lost_its_end(), "for good");
     }
 }
