@@ -189,13 +189,13 @@ async fn next(
             Err(error @ SourceError::Retired { .. }) => return Ok(Err(error.to_string())),
             Err(error) => return Err(error.into()),
         };
-        if let Some(end) = end.filter(|end| record.offset > *end) {
-            return Ok(Ok(gathering.end_at(end)));
-        }
-        if let Some(rows) = gathering.push(&record)? {
+        let end = end.filter(|end| record.offset >= *end);
+        if end.is_none_or(|end| record.offset == end)
+            && let Some(rows) = gathering.push(&record)?
+        {
             return Ok(Ok(rows));
         }
-        if let Some(end) = end.filter(|end| record.offset == *end) {
+        if let Some(end) = end {
             return Ok(Ok(gathering.end_at(end)));
         }
     }

@@ -11,14 +11,20 @@ use super::stand::{PARTITIONS, Stand};
 const TABLES: [&str; 3] = ["audit_log", "usage_events", "cuts"];
 const EVENTS: u64 = 300;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_committed_and_is_in_no_table_any_more_is_written_again() {
+/// A store that has all that is in the log; no member runs.
+async fn written() -> Stand {
     let stand = Stand::new().await;
     let member = Member::start(&stand, "first");
     stand.produce(0..EVENTS);
     stand.flush().await;
     stand.holds_exactly(EVENTS, &[&member]).await;
     member.stop().await;
+    stand
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_committed_and_is_in_no_table_any_more_is_written_again() {
+    let stand = written().await;
 
     for table in TABLES {
         let emptying = format!("TRUNCATE TABLE {table}");
@@ -53,12 +59,7 @@ async fn what_was_committed_and_is_in_no_table_any_more_is_written_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_that_went_before_anybody_read_them_are_named_and_reading_goes_on() {
-    let stand = Stand::new().await;
-    let member = Member::start(&stand, "first");
-    stand.produce(0..EVENTS);
-    stand.flush().await;
-    stand.holds_exactly(EVENTS, &[&member]).await;
-    member.stop().await;
+    let stand = written().await;
 
     stand.produce(EVENTS..2 * EVENTS);
     stand.flush().await;

@@ -40,7 +40,7 @@ impl Source for KafkaPartition {
         self.queue.bounds().1
     }
 
-    /// A broker was once heard to say that a log begins at its end, which had lost nothing. So it is tried to read the place.
+    /// Where a log begins is what one broker says at one moment. What is not read for it is never read, so it is tried to read the place.
     fn is_gone(&self, place: i64) -> Result<bool, SourceError> {
         match self.read_again(place).read() {
             Ok(_) => Ok(false),
