@@ -55,7 +55,11 @@ async fn serve(loaded: Loaded<Config>, kafka: Kafka) -> anyhow::Result<()> {
     let safe_below = {
         let running = running.clone();
         move || match kafka.retire_after {
-            RetireAfter::Sink => running.confirmed().unwrap_or(0),
+            // What is being published again, to a topic made anew, stays until it is there.
+            RetireAfter::Sink => {
+                let confirmed = running.confirmed().unwrap_or(0);
+                confirmed.min(running.acked().unwrap_or(0))
+            }
             RetireAfter::Kafka => running.acked().unwrap_or(0),
         }
     };

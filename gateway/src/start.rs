@@ -411,7 +411,10 @@ impl Running {
         // The disk may have come back meanwhile.
         self.gate.write_last_strangers();
         self.gate.give_up_strangers();
-        self.gate.say(ProducerState::Closed);
+        // Who did not end may still write a number after the last one that is named here: then the next start names it.
+        if self.gate.tasks.is_empty() {
+            self.gate.say(ProducerState::Closed);
+        }
         if let Err(error) = self.gate.ledger.journal().sync_now().await {
             tracing::error!(%error, "the journal could not be synced");
         }

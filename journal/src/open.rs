@@ -48,8 +48,8 @@ pub(crate) fn open(options: Options, layer: &Arc<dyn FileLayer>) -> Result<Opene
         counter: found.boots.next_counter(found.boot_file),
         nonce: rand::random(),
     };
-    let rewrites = found.rewrite_from.is_some();
-    if let Some(from_position) = found.rewrite_from {
+    let rewrite_from = found.rewrite_from;
+    if let Some(from_position) = rewrite_from {
         found
             .boots
             .alarms
@@ -73,8 +73,12 @@ pub(crate) fn open(options: Options, layer: &Arc<dyn FileLayer>) -> Result<Opene
     recovery.first_position = writer.segments.first_base().unwrap_or(writer.end);
     begin_boot(&mut writer, boot)?;
     let shared = share(writer);
-    sync::sync_now(&shared).map_err(failed("syncing", &dir.join(LOCK_FILE)))?;
-    if rewrites {
+    sync::sync_now(&shared).map_err(|error| {
+        let from = rewrite_from.unwrap_or(recovery.boot_position);
+        suspect::warn(&**layer, &dir, from.min(recovery.boot_position));
+        failed("syncing", &dir.join(LOCK_FILE))(error)
+    })?;
+    if rewrite_from.is_some() {
         suspect::clear(&**layer, &dir)?;
     }
     Ok(Opened {

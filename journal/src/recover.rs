@@ -212,9 +212,12 @@ impl Repair<'_> {
                 .set_len(walk.bytes)
                 .map_err(failed("trimming", &walk.path))?;
         }
-        walk.file
-            .sync_data()
-            .map_err(failed("syncing", &walk.path))?;
+        walk.file.sync_data().map_err(|error| {
+            // The system tells of it once: the next start would take its own sync, which succeeds, for this one.
+            let from = found.rewrite_from.unwrap_or(base).min(base);
+            suspect::warn(self.layer, self.dir, from);
+            failed("syncing", &walk.path)(error)
+        })?;
         let Walk {
             path,
             bytes,

@@ -14,18 +14,20 @@ use crate::shared::Shared;
 
 const CHUNK: usize = 64 << 10;
 
-/// Leaves the warning: frames from the synced end on are suspect. The disk is ailing, so this
-/// may fail too; nothing was promised about those frames.
+/// Leaves the warning: frames from the synced end on are suspect.
 pub(crate) fn leave(shared: &Shared) {
-    let (layer, path) = {
+    let (layer, dir) = {
         let writer = shared.writer.lock();
-        (
-            Arc::clone(&writer.layer),
-            writer.options.dir.join(SUSPECT_FILE),
-        )
+        (Arc::clone(&writer.layer), writer.options.dir.clone())
     };
-    let from = shared.synced().end.to_le_bytes();
-    let _stored = durable::store(&*layer, &path, &from);
+    warn(&*layer, &dir, shared.synced().end);
+}
+
+/// Leaves the warning for frames from a position on. The disk is ailing, so this may fail too; nothing was promised about those
+/// frames.
+pub(crate) fn warn(layer: &dyn FileLayer, dir: &Path, from: u64) {
+    let path = dir.join(SUSPECT_FILE);
+    let _stored = durable::store(layer, &path, &from.to_le_bytes());
 }
 
 /// The first suspect position, if the last run left a warning.

@@ -360,7 +360,9 @@ fn publish(
     flight: &Flight,
     runtime: &Runtime,
 ) -> Result<(), Trouble> {
-    let start = shared.acked();
+    let start = shared.acked().max(shared.journal.stats().first);
+    // What the store has confirmed may have gone between the moment at which all was to be published again and this one.
+    flight.pass(start);
     let mut reader = shared.journal.reader(start);
     let boot = shared.journal.written_by(start);
     let boot = Boot {

@@ -241,6 +241,41 @@ fn a_sync_that_fails_while_starting_refuses_the_start() {
 }
 
 #[test]
+fn whichever_sync_fails_while_starting_the_next_start_saves_what_was_written() {
+    let mut refused = 0;
+    loop {
+        let layer = memory();
+        let (journal, _) = open(&layer);
+        journal.append(1, b"doubtful").unwrap();
+        layer.kill();
+        drop(journal);
+        layer.restart();
+        for _ in 0..refused {
+            layer.inject(Operation::Sync, Effect::Pass);
+        }
+        layer.inject(Operation::Sync, Effect::Fail(EIO));
+        if Journal::open(options("/journal"), Arc::new(layer.clone())).is_ok() {
+            break;
+        }
+        layer.clear_faults();
+        // The system believes its pages clean now: a plain sync would not save them.
+        let (journal, recovery) = open(&layer);
+        let is_first = refused == 0;
+        let is_warned = recovery.alarms == [Alarm::RewroteUnsynced { from_position: 0 }];
+        assert!(is_warned || !is_first, "{:?}", recovery.alarms);
+        layer.power_cut(Survival::Nothing).unwrap();
+        drop(journal);
+        layer.restart();
+        let (journal, _) = open(&layer);
+        let kept = &read_live(&journal, 1).0[0].payload[..];
+        assert_eq!(kept, b"doubtful", "sync {refused}");
+        refused += 1;
+    }
+    // That of the segment, of the boot file and of the start's own frame, at the least.
+    assert!(refused >= 3, "{refused}");
+}
+
+#[test]
 fn a_power_cut_over_a_real_directory_rewrites_its_files() {
     let dir = tempfile::tempdir().unwrap();
     let layer = FaultLayer::new(Arc::new(RealLayer));
