@@ -175,14 +175,11 @@ fn figures_of_a_stream_that_was_cut_are_partial() {
         let facts = Facts {
             ending,
             dialect: Dialect::OpenAi,
+            is_stream: stream,
             has_text: true,
             ..facts_of(&call, found)
         };
-        let open = UsageEvent {
-            stream,
-            ..open_event()
-        };
-        let event = conclude(open, &facts, &Units::default());
+        let event = conclude(open_event(), &facts, &Units::default());
         assert_eq!(event.usage_source, source, "{ending:?} {stream}");
         assert_eq!(event.lines[0].units.total(Side::Output), Some(2));
     }

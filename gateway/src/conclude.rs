@@ -74,6 +74,8 @@ pub struct Facts<'a> {
     pub dialect: Dialect,
     /// The API that was called.
     pub api: Api,
+    /// A stream was asked for, or came.
+    pub is_stream: bool,
     /// What the request itself counts: what is billed by it where the answer says nothing.
     pub counted: &'a Units,
     /// The name the backend was asked for.
@@ -174,8 +176,16 @@ impl<'a> Facts<'a> {
     }
 
     /// Figures that a stream told before its end are those of that moment: many providers tell them with every chunk.
-    fn is_cut_stream(&self, is_stream: bool) -> bool {
-        is_stream && !self.found.has_finished() && (self.found.error || !self.is_whole())
+    fn is_cut_stream(&self) -> bool {
+        self.is_stream && !self.found.has_last_word() && (self.found.error || !self.is_whole())
+    }
+
+    /// Before there was any text, a stream that was cut off said that there was none: relays begin so.
+    fn said_none_too_soon(&self, side: Side) -> bool {
+        side == Side::Output
+            && self.has_text
+            && self.is_cut_stream()
+            && self.reading().total(side) == Some(0)
     }
 
     /// The provider's content filter stopped the prompt, or broke off the answer.
@@ -199,7 +209,7 @@ impl<'a> Facts<'a> {
     #[must_use]
     pub fn wanted(&self) -> Wanted {
         let reading = self.reading();
-        let lacks = |side| reading.total(side).is_none();
+        let lacks = |side| reading.total(side).is_none() || self.said_none_too_soon(side);
         let ended_in_error = self.found.error && !self.has_text;
         let served = self.was_served() && self.is_countable() && !ended_in_error;
         Wanted {
@@ -219,7 +229,7 @@ pub fn conclude(open: UsageEvent, facts: &Facts<'_>, estimate: &Units) -> UsageE
     let outcome = outcome(facts);
     let mut quality = facts.reading().quality;
     let usage_raw = keep_raw(facts.found, facts.reading(), &mut quality);
-    let usage = usage(facts, open.stream, quality, estimate);
+    let usage = usage(facts, quality, estimate);
     let name = |bytes: &Option<Vec<u8>>| {
         bytes
             .as_deref()
@@ -343,7 +353,8 @@ struct Usage {
 }
 
 /// Puts what was counted beside what was reported, where nothing was: it is the answer's own model's.
-fn add_counted(lines: &mut Vec<ReadingLine>, found: &Findings, estimate: &Units) {
+fn add_counted(lines: &mut Vec<ReadingLine>, facts: &Facts<'_>, estimate: &Units) {
+    let found = facts.found;
     if estimate.is_empty() {
         return;
     }
@@ -352,16 +363,19 @@ fn add_counted(lines: &mut Vec<ReadingLine>, found: &Findings, estimate: &Units)
             .as_deref()
             .map(|b| String::from_utf8_lossy(b).into_owned())
     };
-    if lines.is_empty() {
-        lines.push(ReadingLine {
+    if lines.first().is_none_or(|line| line.is_tool) {
+        let own = ReadingLine {
             model: text(&found.model),
             service_tier: text(&found.service_tier),
             units: Units::default(),
-        });
+            is_tool: false,
+        };
+        lines.insert(0, own);
     }
     let own = &mut lines[0].units;
     for (unit, count) in estimate.iter() {
-        if own.get(unit).is_none() {
+        let is_open = |said| said == 0 && facts.said_none_too_soon(unit.side());
+        if own.get(unit).is_none_or(is_open) {
             // An estimate is never below 0, so it cannot be refused.
             drop(own.set(unit, count));
         }
@@ -396,17 +410,17 @@ fn may_think_unseen(model: &str) -> bool {
     !UNTHINKING.iter().any(|family| name.starts_with(family))
 }
 
-fn usage(facts: &Facts<'_>, is_stream: bool, quality: UsageQuality, estimate: &Units) -> Usage {
+fn usage(facts: &Facts<'_>, quality: UsageQuality, estimate: &Units) -> Usage {
     let reading = facts.reading();
-    let is_cut = facts.is_cut_stream(is_stream);
+    let is_cut = facts.is_cut_stream();
     let mut lines = reading.lines.clone();
     let reported = !lines.is_empty();
     // Characters are no tokens: where the answer has figures, those are the bill.
     let by_request = !reported && facts.was_served() && !facts.counted.is_empty();
     if by_request {
-        add_counted(&mut lines, facts.found, facts.counted);
+        add_counted(&mut lines, facts, facts.counted);
     }
-    add_counted(&mut lines, facts.found, estimate);
+    add_counted(&mut lines, facts, estimate);
     let estimated = by_request || !estimate.is_empty();
     let whole = [Side::Input, Side::Output]
         .iter()
@@ -479,3 +493,7 @@ pub(crate) mod tests;
 #[cfg(test)]
 #[path = "billable_tests.rs"]
 mod billable_tests;
+
+#[cfg(test)]
+#[path = "counted_tests.rs"]
+mod counted_tests;

@@ -67,6 +67,7 @@ pub(crate) fn facts_of<'a>(call: &'a Call, found: &'a Findings) -> Facts<'a> {
         found,
         dialect: Dialect::Azure,
         api: Api::Chat,
+        is_stream: false,
         counted: &NOTHING,
         upstream_model: "our-deployment",
         priced_as: "gpt-4o",

@@ -4,7 +4,7 @@ use schemas::Unit;
 
 use super::*;
 
-pub(crate) use super::fixtures::{NOTHING, admission, facts_of, open_event};
+pub(crate) use super::fixtures::{admission, facts_of, open_event};
 
 /// A case: how it ended, the provider's status, the usage it reported, what we counted.
 struct Case {
@@ -47,21 +47,12 @@ impl Case {
         (self.found)(&mut found);
         let facts = Facts {
             ending: self.ending,
-            call: &call,
-            earlier: &[],
-            found: &found,
             dialect: Dialect::OpenAi,
-            api: Api::Chat,
-            counted: &NOTHING,
             upstream_model: "gpt-4o",
-            priced_as: "gpt-4o",
-            first_byte: None,
             now: Micros(1_005_000),
-            response_bytes: 0,
             app_status: self.status,
             has_text: true,
-            counted_whole: true,
-            read: OnceCell::new(),
+            ..facts_of(&call, &found)
         };
         let mut counted = Units::default();
         for (unit, count) in self.counted {

@@ -201,7 +201,7 @@ async fn hold_context(
 /// asked or assumed output. Nothing at all where either has no bound: a part would pass for the whole.
 fn reserve(request: &Request, route: &Route, limited: &Limited) -> Units {
     let mut units = Units::default();
-    if request.asked.has_unbounded_input
+    if request.asked.is_unbounded
         || searches(request.endpoint, [&route.upstream_model, &route.priced_as])
     {
         return units;

@@ -73,6 +73,8 @@ pub struct State {
     pub snapshot: Arc<Snapshot>,
     /// How it is served.
     pub route: Arc<Route>,
+    /// Its admission says that it asked for a stream.
+    asked_stream: bool,
     /// The record to be closed.
     open: Option<OpenRequest>,
     /// What it asked. Its body is there for counting where the provider does not, unless it is too large to keep; the
@@ -114,10 +116,12 @@ impl State {
         mut asking: Asking,
     ) -> Self {
         asking.body = asking.body.filter(|body| body.len() <= MAX_KEPT_BODY_BYTES);
+        let asked_stream = open.admission().stream;
         Self {
             gate,
             snapshot,
             route,
+            asked_stream,
             open: Some(open),
             asking,
             stage: Stage::Admitted,
@@ -143,6 +147,7 @@ impl State {
             found: &self.found,
             dialect: self.route.backend.dialect,
             api: self.asking.endpoint.api(),
+            is_stream: self.asked_stream || self.reader.is_stream(),
             counted: &self.asking.counted,
             upstream_model: &self.route.upstream_model,
             priced_as: &self.route.priced_as,

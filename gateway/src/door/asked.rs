@@ -22,8 +22,8 @@ pub struct Asked {
     pub characters: Option<i64>,
     /// Texts that a completion goes on from, each answered by itself.
     pub prompts: i64,
-    /// Whether its input can be more tokens than its body has bytes.
-    pub has_unbounded_input: bool,
+    /// Whether its input can be more tokens than its body has bytes, or it may be charged at more than the usual tier.
+    pub is_unbounded: bool,
     pub(super) places: Places,
 }
 

@@ -79,7 +79,9 @@ pub fn read_json(endpoint: Endpoint, body: &[u8], max_depth: usize) -> Result<As
             has_members: !members.0.is_empty(),
             ..Places::default()
         },
-        has_unbounded_input: is_unbounded || (has_parts && unbounded::has_hosted_tool(&members)),
+        is_unbounded: is_unbounded
+            || (has_parts && unbounded::has_hosted_tool(&members))
+            || unbounded::has_dear_tier(&members),
         ..Asked::default()
     };
     read_model(&members, text, &mut asked)?;

@@ -1,5 +1,5 @@
 //! Whether the input of a request can be more than its body has bytes: pictures, sound, films and files count by what
-//! they show, and tools that run at the provider read what they find.
+//! they show, and tools that run at the provider read what they find. Or whether it is to be charged as no price book need know.
 //!
 //! Mistaken only towards "yes": then a reservation has no bound, which a report says. What must not live here: what is
 //! reserved (see `limits`).
@@ -69,6 +69,27 @@ pub(super) fn has_hosted_tool(members: &Members<'_>) -> bool {
     serde_json::from_str::<Vec<Tool<'_>>>(tools).map_or(true, |tools| !tools.iter().all(is_own))
 }
 
+/// Tiers that cost no more than the usual one: what OpenAI, Azure, Groq and Anthropic's compatible door call it, and cheaper ones.
+const USUAL_TIERS: [&str; 6] = [
+    "auto",
+    "default",
+    "flex",
+    "on_demand",
+    "standard",
+    "standard_only",
+];
+
+/// Whether it asks for a tier that may be dearer than the usual one.
+pub(super) fn has_dear_tier(members: &Members<'_>) -> bool {
+    let Some(tier) = members.get("service_tier") else {
+        return false;
+    };
+    let named = serde_json::from_str::<Option<Cow<'_, str>>>(tier);
+    named.map_or(true, |tier| {
+        tier.is_some_and(|tier| !USUAL_TIERS.contains(&&*tier))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,7 +99,7 @@ mod tests {
     fn is_unbounded(endpoint: Endpoint, more: &str) -> bool {
         let body = format!(r#"{{"model":"m",{more}}}"#);
         let asked = read_json(endpoint, body.as_bytes(), 64).unwrap();
-        asked.has_unbounded_input
+        asked.is_unbounded
     }
 
     #[test]
@@ -99,6 +120,9 @@ mod tests {
             r#""messages":[],"tools":[{"type":"browser_search"}]"#,
             r#""messages":[],"tools":[{"google_search":{}}]"#,
             r#""messages":[],"tools":{}"#,
+            r#""messages":[],"service_tier":"priority""#,
+            r#""messages":[],"service_tier":"f\u0061st""#,
+            r#""messages":[],"service_tier":1"#,
         ] {
             assert!(is_unbounded(Endpoint::Chat, more), "{more}");
         }
@@ -117,6 +141,9 @@ mod tests {
             r#""messages":[{"role":"user","content":"what is an \"image_url\", caf\u00e9?\n"}]"#,
             r#""messages":[],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}},{"type":"custom"}]"#,
             r#""messages":[],"tools":null"#,
+            r#""messages":[],"service_tier":null"#,
+            r#""messages":[],"service_tier":"auto""#,
+            r#""messages":[],"service_tier":"flex""#,
         ] {
             assert!(!is_unbounded(Endpoint::Chat, more), "{more}");
         }

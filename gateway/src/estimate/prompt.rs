@@ -41,7 +41,7 @@ pub(super) struct Input<'a> {
     vocabulary: &'a Vocabulary,
     /// Of all that a tokenizer sees.
     pub(super) tokens: i64,
-    /// Whether that is all.
+    /// Whether that is all, and nothing but text was asked for.
     pub(super) is_whole: bool,
 }
 
@@ -74,6 +74,7 @@ impl Input<'_> {
         self.json(&body["response_format"]["json_schema"]);
         self.content(&body["prediction"]["content"]);
         self.note_elsewhere(body);
+        self.note_not_only_text(body);
         Some(())
     }
 
@@ -100,6 +101,14 @@ impl Input<'_> {
 
     fn note_elsewhere(&mut self, body: &Value) {
         self.is_whole &= FROM_ELSEWHERE.iter().all(|name| body[*name].is_null());
+    }
+
+    /// Sound and pictures that a chat answers with are no text that could be counted.
+    fn note_not_only_text(&mut self, body: &Value) {
+        let modalities = body["modalities"].as_array();
+        let is_text = |modality: &Value| modality.as_str() == Some("text");
+        self.is_whole &= body["audio"].is_null()
+            && modalities.is_none_or(|modalities| modalities.iter().all(is_text));
     }
 
     fn messages(&mut self, list: &[Value]) {

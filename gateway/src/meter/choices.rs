@@ -10,6 +10,8 @@ pub(super) struct Choices {
     finished: u128,
     /// Those that told figures of their own.
     told: u128,
+    /// The last figures of the answer stood in a chunk with a choice.
+    figures_beside: bool,
 }
 
 impl Choices {
@@ -21,6 +23,17 @@ impl Choices {
     /// Whether more than one told figures: of itself, or of all of them?
     pub(super) fn several_told(self) -> bool {
         self.told.count_ones() > 1
+    }
+
+    /// Whether the last figures of the answer can be those of one choice, where there are several. vLLM, `serving_chat.py`: asked for
+    /// figures in every chunk, it tells with each those of that chunk's choice, and the sum of all in a chunk without any.
+    pub(super) fn may_be_told_apart(self) -> bool {
+        self.figures_beside && self.seen.count_ones() > 1
+    }
+
+    /// A chunk with figures of the answer is over.
+    pub(super) fn note_figures(&mut self, beside_choice: bool) {
+        self.figures_beside = beside_choice;
     }
 
     fn see(&mut self, choice: Choice) {

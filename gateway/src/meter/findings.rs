@@ -327,13 +327,19 @@ impl Findings {
         self.has_finished() || self.error
     }
 
-    /// The same without an error, which can come at any time: what was told of usage is the last word.
+    /// The same without an error, which can come at any time.
     #[must_use]
     pub fn has_finished(&self) -> bool {
         let kind = self.kind.as_deref();
         let is_last = kind.is_some_and(|kind| LAST_EVENTS.contains(&kind));
         let has_reason = self.finish_reason.is_some() && self.choices.are_finished();
         self.done || has_reason || is_last
+    }
+
+    /// Whether what a stream told of usage before it broke off is its last word all the same.
+    #[must_use]
+    pub fn has_last_word(&self) -> bool {
+        self.done || (self.has_finished() && !self.choices.may_be_told_apart())
     }
 
     /// Calls of hosted tools: those that a chat executed, the list of all items once the response is over, or what was told before it came.

@@ -173,6 +173,9 @@ impl Scan {
         if let Some(choice) = self.choice.take() {
             choice.note_in(&mut found.choices);
         }
+        if self.has_usage {
+            found.choices.note_figures(self.choices_filled);
+        }
         if let Some(item) = self.told.take()
             && !found.is_item_begun()
         {

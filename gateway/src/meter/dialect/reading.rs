@@ -22,6 +22,8 @@ pub struct ReadingLine {
     pub service_tier: Option<String>,
     /// Disjoint counts.
     pub units: Units,
+    /// It is not the answer's own model but one that a tool used.
+    pub is_tool: bool,
 }
 
 /// What an answer says it used, in our units.
@@ -41,12 +43,16 @@ pub struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// The sum of one side over all lines; `None` where nothing on it was reported.
+    /// The lines of the answer's own model, or of those that it names in its place.
+    fn own(&self) -> impl Iterator<Item = &ReadingLine> {
+        self.lines.iter().filter(|line| !line.is_tool)
+    }
+
+    /// The sum of one side over the lines of its own; `None` where nothing on it was reported.
     #[must_use]
     pub fn total(&self, side: Side) -> Option<i128> {
         let mut totals = self
-            .lines
-            .iter()
+            .own()
             .filter_map(|line| line.units.total(side))
             .peekable();
         totals.peek()?;
@@ -139,18 +145,21 @@ fn lines(
             model: Some(model),
             service_tier: service_tier.clone(),
             units,
+            is_tool: false,
         }));
     } else if !draft.units.is_empty() {
         lines.push(ReadingLine {
             model: text(&found.model),
             service_tier,
             units: std::mem::take(&mut draft.units),
+            is_tool: false,
         });
     }
     lines.extend(tool_line.map(|line| ReadingLine {
         model: Some(line.model),
         service_tier: None,
         units: line.units,
+        is_tool: true,
     }));
     lines
 }
@@ -161,7 +170,7 @@ fn quality(api: Api, found: &Findings, draft: &Draft, lines: &[ReadingLine]) -> 
     let contradicts = found.contradicts_itself() && !lines.is_empty();
     if draft.inconsistent || found.usage_too_long || contradicts {
         UsageQuality::Inconsistent
-    } else if lines.is_empty() && !is_free {
+    } else if lines.iter().all(|line| line.is_tool) && !is_free {
         UsageQuality::Missing
     } else if draft.unmapped {
         UsageQuality::Unmapped
