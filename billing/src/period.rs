@@ -69,11 +69,11 @@ pub fn zone(text: &str) -> Result<Tz, PeriodError> {
     })
 }
 
-/// The month of an instant, in UTC, as [`Period::parse`] reads it.
+/// The month of an instant in a zone, as [`Period::parse`] reads it.
 #[must_use]
-pub fn month_of(at: Micros) -> String {
+pub fn month_of(at: Micros, zone: Tz) -> String {
     let at = DateTime::from_timestamp_micros(at.0).unwrap_or_default();
-    at.format("%Y-%m").to_string()
+    at.with_timezone(&zone).format("%Y-%m").to_string()
 }
 
 impl Period {

@@ -188,3 +188,16 @@ proptest! {
         prop_assert!(before < day);
     }
 }
+
+#[test]
+fn the_month_of_an_instant_is_that_of_the_zone() {
+    let at = "2026-12-01T01:00:00Z".parse::<DateTime<chrono::Utc>>();
+    let at = Micros(at.unwrap().timestamp_micros());
+    for (name, month) in [
+        ("UTC", "2026-12"),
+        ("America/Los_Angeles", "2026-11"),
+        ("Asia/Tokyo", "2026-12"),
+    ] {
+        assert_eq!(month_of(at, zone(name).unwrap()), month, "{name}");
+    }
+}

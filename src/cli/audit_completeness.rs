@@ -58,8 +58,9 @@ impl CompletenessArgs {
 }
 
 fn period(text: Option<&str>, tz: &str) -> Result<Period, Usage> {
-    let text = text.map_or_else(this_month, str::to_owned);
-    Period::parse(&text, zone(tz).map_err(usage)?).map_err(usage)
+    let zone = zone(tz).map_err(usage)?;
+    let text = text.map_or_else(|| this_month(zone), str::to_owned);
+    Period::parse(&text, zone).map_err(usage)
 }
 
 /// Checks the configuration's ledger; starts its engine if none runs.

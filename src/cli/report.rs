@@ -7,6 +7,7 @@ use billing::completeness::{AsOf, quick};
 use billing::period::zone;
 use billing::render::{self, Format};
 use billing::{Period, prices};
+use chrono_tz::Tz;
 use clap::Subcommand;
 use schemas::PriceBook;
 
@@ -120,7 +121,7 @@ impl Selection {
     /// The report that is asked for.
     pub(super) fn request(&self) -> Result<Request, Usage> {
         let zone = zone(&self.tz).map_err(usage)?;
-        let period = self.period.clone().unwrap_or_else(this_month);
+        let period = self.period.clone().unwrap_or_else(|| this_month(zone));
         Ok(Request {
             period: Period::parse(&period, zone).map_err(usage)?,
             by: Dimension::parse_list(&self.by).map_err(usage)?,
@@ -152,8 +153,9 @@ pub fn width() -> Option<u16> {
         .filter(|width| *width > 0)
 }
 
-pub(super) fn this_month() -> String {
-    billing::period::month_of(schemas::Micros(runtime::clock::now_us()))
+/// The current month of a zone.
+pub(super) fn this_month(zone: Tz) -> String {
+    billing::period::month_of(schemas::Micros(runtime::clock::now_us()), zone)
 }
 
 /// The configuration's price book; an empty one if it names none, and then everything is unpriced.
@@ -179,7 +181,7 @@ pub(super) async fn make(
 /// The sample's table.
 pub async fn print_sample(config: &Config) -> anyhow::Result<()> {
     let request = Request {
-        period: Period::parse(&this_month(), zone("UTC")?)?,
+        period: Period::parse(&this_month(Tz::UTC), Tz::UTC)?,
         by: Dimension::parse_list("tenant,project,model")?,
         synthetic: Synthetic::Only,
         tenant: None,

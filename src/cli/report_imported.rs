@@ -42,7 +42,7 @@ impl ImportedArgs {
         let config = Config::load(&self.config.config)?.value;
         let format: Format = parse(&self.format)?;
         let zone = zone(&self.tz).map_err(usage)?;
-        let period = self.period.unwrap_or_else(this_month);
+        let period = self.period.unwrap_or_else(|| this_month(zone));
         let request = ImportedRequest {
             period: Period::parse(&period, zone).map_err(usage)?,
             by: Column::parse_list(&self.by).map_err(usage)?,

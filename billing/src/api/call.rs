@@ -62,7 +62,7 @@ impl Call {
         let zone = self.params.read_by("tz", zone)?;
         let zone = zone.unwrap_or(chrono_tz::Tz::UTC);
         let period = self.params.get("period").map(str::to_owned);
-        let period = period.unwrap_or_else(|| month_of(self.now));
+        let period = period.unwrap_or_else(|| month_of(self.now, zone));
         let period = Period::parse(&period, zone);
         period.map_err(|error| ApiError::bad("period", error.to_string()))
     }

@@ -143,7 +143,7 @@ const fn member(name: &'static str, types: &'static [&'static str], about: &'sta
 
 const PERIOD: Param = param(
     "period",
-    "Month, year or day of the zone, or `start/end`; the current month in UTC if absent",
+    "Month, year or day of the zone, or `start/end`; the current month of the zone if absent",
     "2026-11",
 );
 const TZ: Param = or(

@@ -17,7 +17,8 @@ use crate::chargeback::pricing;
 pub struct Exposure {
     /// Units: what the provider told; or else what admission reserved, or of each side what was counted here, if that is more.
     pub units: BTreeMap<Unit, i128>,
-    /// The most they can cost, one amount a currency.
+    /// The most they can cost, one amount a currency. A request that named no maximum is taken to have got no more than
+    /// `default_max_output_tokens`.
     pub at_most: BTreeMap<Currency, Money>,
     /// Calls that failed and were made again, and that the provider may bill: of any request, also of a charged one.
     pub calls: i128,

@@ -50,7 +50,8 @@ fn opened<'a>(book: &PriceBook, query: &Query<'a>) -> &'a str {
 
 /// The dearest price of a unit's side, over all models that the requests name, also those that only a call before the last
 /// went to: the bound of what was reserved. A unit
-/// that stands apart has none, nor have models of two currencies, nor has a request of which only a route's name is known.
+/// that stands apart has none, nor have models of two currencies, nor has a request of which only a route's name is known, nor one of a
+/// place for which the book has no price: that of another place is no bound.
 pub(crate) fn dearest<'a>(
     book: &'a PriceBook,
     group: &Group,
@@ -66,6 +67,19 @@ pub(crate) fn dearest<'a>(
     let own = group.sku.provider.as_str();
     let of = |provider: &str, model: &str| {
         let provider = Some(provider).filter(|name| !name.is_empty());
+        if let Some(provider) = provider {
+            let text = match side {
+                Side::Input => Unit::InputText,
+                _ => Unit::OutputText,
+            };
+            let here = Sku {
+                provider: provider.to_owned(),
+                model: model.to_owned(),
+                capacity: String::new(),
+                ..group.sku.clone()
+            };
+            price(book, &here, text, group.at, group.context)?;
+        }
         let found = book.dearest(provider, model, side, Micros(group.at));
         found.ok_or(Why::NoRate)
     };

@@ -225,3 +225,7 @@ fn hash(report: &Report) -> Result<String, BillingError> {
 #[cfg(test)]
 #[path = "report_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "bounds_tests.rs"]
+mod bounds_tests;

@@ -247,7 +247,18 @@ impl Reading {
         // What is kept of the leaf is judged above.
         audit.leaf = row.leaf;
         let given = row_bytes(&audit);
-        if rows.iter().any(|copy| copy.whole != given) {
+        let mut differs = |copy: &Stored<'_>| {
+            if copy.whole == given {
+                return false;
+            }
+            // Of whose letter it is the replay its bytes do not say.
+            let told = replayed(copy.reason).filter(|_| !is_cut);
+            told.is_none_or(|reason| {
+                reason.clone_into(&mut audit.reason);
+                copy.whole != row_bytes(&audit)
+            })
+        };
+        if rows.iter().any(&mut differs) {
             self.changed(
                 source,
                 row,
@@ -416,4 +427,12 @@ fn small(piece: Piece) -> Vec<Piece> {
         first = last + 1;
     }
     parts
+}
+/// What a consumer keeps beside a record that is the replay of a dead letter: `replay of TOPIC/PARTITION/OFFSET`.
+fn replayed(reason: &[u8]) -> Option<&str> {
+    let reason = std::str::from_utf8(reason).ok()?;
+    let mut parts = reason.strip_prefix("replay of ")?.rsplitn(3, '/');
+    let (offset, partition) = (parts.next()?, parts.next()?);
+    let is_place = offset.parse::<u64>().is_ok() && partition.parse::<u32>().is_ok();
+    (is_place && !parts.next()?.is_empty()).then_some(reason)
 }

@@ -212,7 +212,7 @@ fn claims_sql(moment: Moment, producer: Option<&str>) -> String {
             argMaxIf({counts}, place, n_inside = 0 OR place < first_in) AS lo, countIf(n_inside = 0 OR place < first_in) AS has_lo, \
             argMinIf({counts}, place, n_before > 0 AND place > last_in) AS hi, countIf(n_before > 0 AND place > last_in) AS has_hi, \
             argMax({counts}, place) AS newest, any(n_inside) AS inside, any(n_before) AS before_end, \
-            min(at) AS first_at, maxIf(seq, at < {due}) AS due, if(countIf(k NOT IN ('registered', 'closed')) = 0, max(seq), \
+            min(at) AS first_at, if(countIf(at < {due}) = 0, -1, maxIf(seq, at < {due})) AS due, if(countIf(k NOT IN ('registered', 'closed')) = 0, max(seq), \
                 argMinIf(seq, place, k NOT IN ('registered', 'closed'))) AS began, \
             countIf(k = 'closed') AS closed, argMaxIf(closer, place, k = 'closed') AS closed_by, max(beat) AS heard \
         FROM own INNER JOIN marks USING (p, b) GROUP BY p, b ORDER BY p, b \

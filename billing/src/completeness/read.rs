@@ -12,6 +12,7 @@ pub(super) struct Stored<'a> {
     pub(super) whole: &'a [u8],
     pub(super) offset: i64,
     pub(super) fate: i8,
+    pub(super) reason: &'a [u8],
     pub(super) producer: &'a [u8],
     pub(super) boot: &'a [u8],
     pub(super) number: Option<i64>,
@@ -55,7 +56,7 @@ fn row<'a>(rest: &mut &'a [u8]) -> Option<Stored<'a>> {
     let _partition = fixed::<4>(rest)?;
     let offset = i64::from_le_bytes(fixed(rest)?);
     let fate = i8::from_le_bytes(fixed(rest)?);
-    let _reason = text(rest)?;
+    let reason = text(rest)?;
     let _event_id = fixed::<16>(rest)?;
     let _tenant = text(rest)?;
     let producer = text(rest)?;
@@ -72,6 +73,7 @@ fn row<'a>(rest: &mut &'a [u8]) -> Option<Stored<'a>> {
         whole,
         offset,
         fate,
+        reason,
         producer,
         boot,
         number,

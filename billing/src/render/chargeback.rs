@@ -93,9 +93,10 @@ fn cost(figures: &Figures) -> String {
     amounts.join("\n")
 }
 
-/// How many of a unit; where figures are missing, none of them is not 0.
+/// How many of a unit; where figures are missing, none of them is not 0. A line after an answer's first counts no request.
 fn count_of(figures: &Figures, unit: Unit) -> Option<i128> {
-    let nothing = (figures.flawed_requests == 0).then_some(0);
+    let is_whole = figures.complete || figures.requests > 0;
+    let nothing = (is_whole && figures.flawed_requests == 0).then_some(0);
     figures.units.get(&unit).copied().or(nothing)
 }
 

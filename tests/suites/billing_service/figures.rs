@@ -7,7 +7,10 @@ use tests::command::run;
 use crate::stand::{ACME, FINANCE, Service, Stand};
 
 fn month() -> String {
-    billing::period::month_of(schemas::Micros(runtime::clock::now_us()))
+    billing::period::month_of(
+        schemas::Micros(runtime::clock::now_us()),
+        billing::period::zone("UTC").expect("a zone"),
+    )
 }
 
 /// A URL and the command that says the same.

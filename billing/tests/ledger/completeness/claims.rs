@@ -165,6 +165,25 @@ async fn a_start_that_spans_days_is_held_to_each_days_claims() {
 }
 
 #[tokio::test]
+async fn the_first_number_of_a_start_is_under_way_for_a_minute() {
+    let books = Books::open().await;
+    let began = DAY + HOUR;
+    let live = books.claim(BOOT, "live", began, None, (0, 0, 0), (None, ""));
+    live.await;
+    let said = began + 10 * SECOND;
+    let running = Some(began + 9 * SECOND);
+    let beat = books.claim(BOOT, "heartbeat", said, Some(0), (2, 1, 1), (running, ""));
+    beat.await;
+    for (later, missing) in [(20, 0), (50, 0), (90, 1)] {
+        let report = books
+            .check_as_of("2026-11-24", began + later * SECOND)
+            .await;
+        let lacks: i64 = report.boots.iter().map(|boot| boot.missing).sum();
+        assert_eq!(lacks, missing, "{later} s: {report:#?}");
+    }
+}
+
+#[tokio::test]
 async fn a_number_missing_at_midnight_is_missed_on_both_days_and_another_on_its_own() {
     let books = three_days().await;
     books.keep().await;
