@@ -166,12 +166,16 @@ impl<'a, S: Source> Archiver<'a, S> {
                 found,
             });
         }
-        let (kept, end) = (self.source.first_kept(), self.source.readable_end());
+        let (mut kept, end) = (self.source.first_kept(), self.source.readable_end());
         // What the archive passes over, it never has.
         let next = sealer.end().unwrap_or(kept - 1);
-        if kept > 0 && next < kept && !self.source.is_gone(next)? {
-            let why = format!("it was said to begin at {kept}, and has {next}");
-            return Err(SourceError::Failed(why).into());
+        if kept > 0 && next < kept {
+            if !self.source.is_gone(next)? {
+                let why = format!("it was said to begin at {kept}, and has {next}");
+                return Err(SourceError::Failed(why).into());
+            }
+            // Where it begins was said again meanwhile.
+            kept = self.source.first_kept();
         }
         match sealer.end() {
             None => sealer.begin_at(kept),

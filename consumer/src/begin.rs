@@ -55,14 +55,17 @@ pub(crate) async fn begin<S: Source>(source: &S, writer: &Writer) -> Result<Begu
             .and_then(|mark| source.written_by(mark.committed - 1)),
     };
     let mut begin = start::begin(&known)?;
-    if let Some(wanted) = begin.lost_from
-        && !source.is_gone(wanted)?
-    {
-        tracing::warn!(
-            "the log was said to begin at {}, and is read from {wanted} all the same",
-            known.first_kept
-        );
-        known.first_kept = source.first_kept().min(wanted);
+    if let Some(wanted) = begin.lost_from {
+        let said = known.first_kept;
+        if source.is_gone(wanted)? {
+            // Where it begins was said again meanwhile.
+            known.first_kept = source.first_kept();
+        } else {
+            tracing::warn!(
+                "the log was said to begin at {said}, and is read from {wanted} all the same"
+            );
+            known.first_kept = source.first_kept().min(wanted);
+        }
         begin = start::begin(&known)?;
     }
     let first_kept = known.first_kept;

@@ -18,7 +18,7 @@ use crate::lives::{self, Waiting, watch_journal};
 use crate::options::Options;
 use crate::read::Reading;
 use crate::signals::Signals;
-use crate::source::Source;
+use crate::source::{Source, SourceError};
 use crate::status::News;
 use crate::worker::{Bounds, Fate, Input, Output, Step, Worker};
 use crate::write::Writer;
@@ -275,11 +275,12 @@ impl<S: Source> Hands<'_, S> {
         }
     }
 
-    /// The next page of the audit. One that the store refuses is an alarm, but no reason to leave what comes in unwritten.
+    /// The next page of the audit. One that the store refuses, or for which the log can not be read, is an alarm, but no reason to
+    /// leave what comes in unwritten.
     async fn audit(&mut self) -> Result<(), Halt> {
         let step = self.auditor.step(&self.writer, &mut self.commit);
         match self.reading.meanwhile(&mut self.worker, step).await {
-            Err(halt @ Halt::Rejected { .. }) => {
+            Err(halt @ (Halt::Rejected { .. } | Halt::Source(SourceError::Failed(_)))) => {
                 self.writer
                     .news
                     .alarm(format!("the store can not be audited: {halt}"));

@@ -158,6 +158,12 @@ async fn cuts(
     Ok(cuts.collect())
 }
 
+/// The cut that begins last before a place, by the list of all first places.
+const CUT: &str = "toInt64(roundDown(offset, arrayMap(f -> toInt64(f), ?)))";
+/// Whether it reaches that far, by the lists of all first places, twice, and of all last ones. What lies between two cuts belongs to neither.
+const COVERED: &str = "offset <= transform(toInt64(roundDown(offset, arrayMap(f -> toInt64(f), ?))), \
+    arrayMap(f -> toInt64(f), ?), arrayMap(l -> toInt64(l), ?), toInt64(-1))";
+
 type SeenTuple = (i64, u64, u64, u64, u64, u64, String, i64, i64);
 
 /// What the store holds of `cuts`, by their first places.
@@ -166,7 +172,8 @@ pub(crate) async fn seen(
     place: &Place,
     cuts: &[Cut],
 ) -> Result<BTreeMap<i64, Seen>, StoreError> {
-    const SQL: &str = "SELECT toInt64(roundDown(offset, arrayMap(f -> toInt64(f), ?))) AS cut, \
+    let sql = format!(
+        "SELECT {CUT} AS cut, \
             count(), sum(copies), countIf(fate = 'event'), countIf(fate = 'dead_letter'), countIf(NOT intact), \
             lower(hex(SHA256(unhex(arrayStringConcat(arrayMap(r -> hex(r.2), arraySort(groupArray((offset, leaf))))))))), \
             toUnixTimestamp64Micro(minIf(received, fate = 'event')), toUnixTimestamp64Micro(maxIf(received, fate = 'event')) \
@@ -175,17 +182,22 @@ pub(crate) async fn seen(
             FROM (SELECT offset, audit_log.fate, audit_log.leaf, audit_log.received, SHA256(concat(char(0), bytes)) AS computed \
                 FROM audit_log WHERE topic = ? AND partition = ? AND offset >= ? AND offset <= ?) AS audit_log \
             GROUP BY offset) \
-        GROUP BY cut";
+        WHERE {COVERED} GROUP BY cut"
+    );
     let (Some(first), Some(last)) = (cuts.first(), cuts.last()) else {
         return Ok(BTreeMap::new());
     };
     let firsts: Vec<i64> = cuts.iter().map(|cut| cut.first).collect();
+    let lasts: Vec<i64> = cuts.iter().map(|cut| cut.last).collect();
     let query = client
-        .query(SQL)
+        .query(&sql)
         .bind(&firsts)
         .bind(place.topic.as_str())
-        .bind(place.partition);
-    let rows: Vec<SeenTuple> = query.bind(first.first).bind(last.last).fetch_all().await?;
+        .bind(place.partition)
+        .bind(first.first)
+        .bind(last.last);
+    let query = query.bind(&firsts).bind(&firsts).bind(&lasts);
+    let rows: Vec<SeenTuple> = query.fetch_all().await?;
     let mut seen = BTreeMap::new();
     let (mut earliest, mut latest) = (i64::MAX, i64::MIN);
     for (cut, records, rows, events, dead_letters, damaged, digest, from, to) in rows {
@@ -205,7 +217,7 @@ pub(crate) async fn seen(
     }
     if earliest <= latest {
         let (offsets, received) = ((first.first, last.last), (earliest, latest));
-        let missing = missing_events(client, place, &firsts, offsets, received).await?;
+        let missing = missing_events(client, place, (&firsts, &lasts), offsets, received).await?;
         for (cut, missing) in missing {
             seen.entry(cut).or_default().missing_events = count(missing);
         }
@@ -218,13 +230,13 @@ pub(crate) async fn seen(
 async fn missing_events(
     client: &Client,
     place: &Place,
-    firsts: &[i64],
+    (firsts, lasts): (&[i64], &[i64]),
     offsets: (i64, i64),
     received: (i64, i64),
 ) -> Result<Vec<(i64, u64)>, StoreError> {
     let sql = missing_events_sql(
-        "toInt64(roundDown(offset, arrayMap(f -> toInt64(f), ?))) AS cut, uniqExact(offset)",
-        "GROUP BY cut",
+        &format!("{CUT} AS cut, uniqExact(offset)"),
+        &format!("AND {COVERED} GROUP BY cut"),
     );
     let query = client
         .query(&sql)
@@ -232,7 +244,13 @@ async fn missing_events(
         .bind(place.partition);
     let query = query.bind(offsets.0).bind(offsets.1).bind(firsts);
     let (from, to) = window(received);
-    query.bind(from).bind(to).fetch_all().await
+    let query = query.bind(from).bind(to);
+    query
+        .bind(firsts)
+        .bind(firsts)
+        .bind(lasts)
+        .fetch_all()
+        .await
 }
 
 /// What the store holds from `first` to `last`; events there were received within `received`, in microseconds.

@@ -79,6 +79,16 @@ async fn a_deleted_cut_is_put_back() {
     assert_eq!(status.repairs, 1);
 }
 
+/// The rows of its batch lie between two cuts then: they belong to neither.
+#[tokio::test]
+async fn a_deleted_cut_in_the_middle_is_put_back_and_the_batch_before_it_is_left_alone() {
+    let status = repaired(
+        "ALTER TABLE cuts DELETE WHERE first = (SELECT first FROM cuts ORDER BY first LIMIT 1 OFFSET 1)",
+    )
+    .await;
+    assert_eq!(status.repairs, 1);
+}
+
 /// Takes the first records of the middle batch out of the store, and moves the beginning of its cut behind them: as if a reader had
 /// begun there, off every boundary of the log.
 async fn begun_off_a_boundary(world: &World) {

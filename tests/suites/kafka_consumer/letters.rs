@@ -7,6 +7,7 @@ use rdkafka::admin::{AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use schemas::{RecordKind, Topic};
+use tests::command::run;
 use tests::{eventually, free_address, tollgate};
 
 use super::events::{beat, encode, event};
@@ -154,6 +155,18 @@ async fn a_malformed_record_is_listed_shown_mended_and_charged_once_however_ofte
     for (what, sql, wanted) in BOOKS {
         assert_eq!(stand.count(sql).await, wanted, "{what}");
     }
+    // What was put back is as it was written: no finding of the audit.
+    let audit = [
+        "audit",
+        "completeness",
+        "--period",
+        "2026-11",
+        "--format",
+        "json",
+    ];
+    let audited = run(&audit, member.config()).await;
+    let document: serde_json::Value = serde_json::from_str(&audited.out).expect("JSON");
+    assert_eq!(document["verdicts"]["integrity"], "intact", "{document:#}");
     member.stop().await;
 }
 

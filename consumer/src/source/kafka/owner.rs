@@ -197,7 +197,7 @@ impl Owner {
             }
         }
         slot.queue.push(record);
-        slot.must_look = false;
+        slot.must_look = None;
         if slot.queue.is_full(most_bytes) {
             self.pause(partition, slot);
         }
@@ -212,9 +212,10 @@ impl Owner {
             return;
         }
         // The error is of one of them, which the client reads no further. Soon it is seen of which nothing comes any more.
+        let now = Instant::now();
         let mut slots = self.consumer.context().slots.lock();
-        for slot in slots.values_mut() {
-            slot.must_look = slot.order.is_some();
+        for slot in slots.values_mut().filter(|slot| slot.order.is_some()) {
+            slot.must_look.get_or_insert(now);
         }
     }
 
@@ -246,7 +247,7 @@ impl Owner {
             for slot in slots.values_mut() {
                 slot.queue.commit_again();
             }
-            let mut stopped = None;
+            let (mut stopped, mut all_answered) = (None, true);
             for partition in in_turn(&slots, self.look_from) {
                 let Some(slot) = slots.get_mut(&partition) else {
                     continue;
@@ -254,8 +255,8 @@ impl Owner {
                 match self.bounds(partition) {
                     Ok((low, high)) => {
                         slot.queue.set_bounds(low, high);
-                        slot.ends_at(partition, high, false, Instant::now());
-                        if slot.is_stopped(high) {
+                        slot.ends_at(partition, high, Instant::now());
+                        if slot.is_stopped(high, now) {
                             stopped = Some(partition);
                         }
                     }
@@ -263,18 +264,24 @@ impl Owner {
                         self.shared.heard(error);
                         // Each that does not answer takes its time: the others are asked first the next time.
                         self.look_from = partition.saturating_add(1);
+                        all_answered = false;
                         break;
                     }
                 }
             }
             // Another client begins where the store ends, and looks whether the log has that. That a log lost its end this one knows
             // alone.
-            if let Some(partition) = stopped
-                && !slots.values().any(Slot::has_lost_its_end)
-            {
-                self.shared.fail(format!(
+            if let Some(partition) = stopped.filter(|_| all_answered) {
+                let what = format!(
                     "a broker did not have a place of partition {partition} that is to be read"
-                ));
+                );
+                if slots.values().any(Slot::has_lost_its_end) {
+                    self.shared.heard(format!(
+                        "{what}; it waits for the partition that has lost its end"
+                    ));
+                } else {
+                    self.shared.fail(what);
+                }
             }
         }
         let statuses = slots.iter().filter_map(|(partition, slot)| {

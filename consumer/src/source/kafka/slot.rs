@@ -11,6 +11,9 @@ use crate::status::State;
 
 /// An end that is reported for so long is believed.
 const SHORT_FOR: Duration = Duration::from_secs(5);
+/// A partition of which nothing comes for so long, after a broker did not have a place of some partition, is the one that is not
+/// read any further.
+const STOPPED_FOR: Duration = Duration::from_secs(5);
 
 /// Where a partition stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +40,8 @@ pub(super) struct Slot {
     pub(super) gap: Option<i64>,
     /// Since when its log ends before what was read of it.
     pub(super) short_since: Option<Instant>,
-    /// It may be that the client reads it no further: a broker did not have a place.
-    pub(super) must_look: bool,
+    /// Since when it may be that the client reads it no further: a broker did not have a place.
+    pub(super) must_look: Option<Instant>,
 }
 
 impl Slot {
@@ -51,16 +54,23 @@ impl Slot {
             handle: None,
             gap: None,
             short_since: None,
-            must_look: false,
+            must_look: None,
         }
     }
 }
 
 impl Slot {
-    /// Whether only another client reads it on: a broker did not have a place, and of a log that goes on to `end` nothing has come since.
-    pub(super) fn is_stopped(&self, end: i64) -> bool {
-        let has_more = self.order.is_some_and(|order| order.next() < end);
-        self.must_look && has_more && !self.is_paused
+    /// Whether only another client reads it on: a broker did not have a place, and of a log that goes on to `end` nothing has come for
+    /// long.
+    pub(super) fn is_stopped(&mut self, end: i64, now: Instant) -> bool {
+        let is_awaited = !self.is_paused && self.order.is_some_and(|order| order.next() < end);
+        let Some(since) = &mut self.must_look else {
+            return false;
+        };
+        if !is_awaited {
+            *since = now;
+        }
+        now.duration_since(*since) >= STOPPED_FOR
     }
 
     /// Whether its log has lost its end, or may have.
@@ -70,13 +80,13 @@ impl Slot {
 
     /// The log ends at `end` now, or so a broker says. One that has lost its end has other records in these places from now on:
     /// nothing that is read there follows what was read before. A new leader may know of an end a little late.
-    pub(super) fn ends_at(&mut self, partition: i32, end: i64, is_certain: bool, now: Instant) {
+    pub(super) fn ends_at(&mut self, partition: i32, end: i64, now: Instant) {
         let Some(next) = self.order.map(Order::next).filter(|next| end < *next) else {
             self.short_since = None;
             return;
         };
         let since = *self.short_since.get_or_insert(now);
-        if is_certain || now.duration_since(since) >= SHORT_FOR {
+        if now.duration_since(since) >= SHORT_FOR {
             self.queue.break_off(format!(
                 "partition {partition} was read up to {} and now ends at {end}: it has lost its end, and places {end} to {} may hold \
                  other records than those that were written from there; make sure that gateways publish again what was lost, and \
@@ -117,22 +127,18 @@ mod tests {
         let mut slot = Slot::new();
         slot.order = Some(Order::from(10));
         let says = |slot: &Slot| slot.queue.pop();
-        slot.ends_at(3, 10, false, now);
-        slot.ends_at(3, 7, false, now);
+        slot.ends_at(3, 10, now);
+        slot.ends_at(3, 7, now);
         assert_eq!(says(&slot), Ok(Read::CaughtUp), "a new leader, perhaps");
-        slot.ends_at(3, 10, false, now + SHORT_FOR);
-        slot.ends_at(3, 7, false, now + SHORT_FOR);
+        slot.ends_at(3, 10, now + SHORT_FOR);
+        slot.ends_at(3, 7, now + SHORT_FOR);
         assert_eq!(says(&slot), Ok(Read::CaughtUp));
-        slot.ends_at(3, 7, false, now + 2 * SHORT_FOR);
+        slot.ends_at(3, 7, now + 2 * SHORT_FOR);
         let Err(SourceError::Failed(why)) = says(&slot) else {
             panic!("it is not named");
         };
         assert!(why.contains("read up to 9 and now ends at 7"), "{why}");
-
-        let mut slot = Slot::new();
-        slot.order = Some(Order::from(10));
-        slot.ends_at(3, 7, true, now);
-        assert!(says(&slot).is_err() && slot.queue.is_broken());
+        assert!(slot.queue.is_broken());
     }
 
     #[test]
@@ -154,18 +160,28 @@ mod tests {
         let mut slot = Slot::new();
         slot.order = Some(Order::from(10));
         slot.is_paused = false;
-        assert!(!slot.is_stopped(12));
-        slot.must_look = true;
-        assert!(!slot.is_stopped(10), "it is read to its end");
-        assert!(slot.is_stopped(12));
+        let later = now + STOPPED_FOR;
+        assert!(!slot.is_stopped(12, later));
+        slot.must_look = Some(now);
+        assert!(!slot.is_stopped(12, now), "more may be on its way");
+        assert!(slot.is_stopped(12, later));
+        assert!(!slot.is_stopped(10, later), "it is read to its end");
+        assert!(!slot.is_stopped(12, later), "that has just grown");
         slot.is_paused = true;
-        assert!(!slot.is_stopped(12));
-        slot.ends_at(3, 7, false, now);
+        assert!(!slot.is_stopped(12, later + STOPPED_FOR));
+        slot.is_paused = false;
+        assert!(
+            !slot.is_stopped(12, later + STOPPED_FOR),
+            "it was just resumed"
+        );
+        assert!(slot.is_stopped(12, later + 2 * STOPPED_FOR));
+        slot.ends_at(3, 7, now);
         assert!(slot.has_lost_its_end(), "it may have");
-        slot.ends_at(3, 10, false, now);
+        slot.ends_at(3, 10, now);
         assert!(!slot.has_lost_its_end());
-        slot.ends_at(3, 7, true, now);
-        slot.ends_at(3, 12, false, now);
+        slot.ends_at(3, 7, now);
+        slot.ends_at(3, 7, now + SHORT_FOR);
+        slot.ends_at(3, 12, now + SHORT_FOR);
         assert!(slot.has_lost_its_end(), "for good");
     }
 }
