@@ -121,7 +121,8 @@ fn main() {
     };
     let held = allocation_counter::measure(|| {
         orders.send((idle, done)).expect("the load runs");
-        serving.block_on(tokio::time::sleep(OPENING + IDLE / 2));
+        // Made inside of the runtime, whose clock it needs.
+        serving.block_on(async { tokio::time::sleep(OPENING + IDLE / 2).await });
     });
     serving.block_on(end).expect("VOID: the load failed");
     serving.block_on(running.stop());
