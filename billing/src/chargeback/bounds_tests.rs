@@ -7,7 +7,7 @@ use schemas::{Outcome, PriceBook, Unit};
 
 use super::tests::{cost, group, made, price, request};
 use super::*;
-use crate::chargeback::groups::Sku;
+use crate::chargeback::groups::{Called, Sku};
 
 #[test]
 fn an_unknown_request_is_exposure_at_the_dearest_price_and_never_cost() {
@@ -75,4 +75,38 @@ fn the_price_of_another_place_bounds_nothing() {
         regional("output_text"),
     ];
     assert_eq!(unbounded("region", &whole), 0);
+}
+
+/// Where a call before the last was served is not known: one to another provider is bounded by all of that provider's prices.
+#[test]
+fn a_call_before_to_another_provider_is_bounded_by_its_own_prices() {
+    let of = |provider: &str, class: &str, rate: &str| RawPrice {
+        provider: provider.into(),
+        region_class: class.into(),
+        ..price("m", "output_text", rate, "1000000", "USD")
+    };
+    let prices = [
+        of("openai", "", "10"),
+        of("azure", "global", "11"),
+        of("azure", "datazone", "12"),
+    ];
+    let book = PriceBook::new(&prices).unwrap();
+    let doubtful = Group {
+        outcome: Outcome::Unknown,
+        estimated: BTreeMap::from([(Unit::OutputText, 1_000_000)]),
+        is_reserved: true,
+        doubtful_calls: 1,
+        called: vec![Called {
+            provider: "azure".into(),
+            model: "m".into(),
+        }],
+        ..group("a", "m", &[])
+    };
+    let report = assemble(&[doubtful], &book, &request(), Vec::new(), 0).unwrap();
+    let exposure = &report.totals.exposure;
+    let most: Vec<_> = exposure.at_most.values().map(ToString::to_string).collect();
+    assert_eq!(
+        (exposure.unbounded_requests, most),
+        (0, vec!["12.00".to_owned()])
+    );
 }

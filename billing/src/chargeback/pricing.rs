@@ -67,22 +67,28 @@ pub(crate) fn dearest<'a>(
     let own = group.sku.provider.as_str();
     let of = |provider: &str, model: &str| {
         let provider = Some(provider).filter(|name| !name.is_empty());
-        if let Some(provider) = provider {
-            let text = match side {
-                Side::Input => Unit::InputText,
-                _ => Unit::OutputText,
-            };
-            let here = Sku {
-                provider: provider.to_owned(),
-                model: model.to_owned(),
-                capacity: String::new(),
-                ..group.sku.clone()
-            };
-            price(book, &here, text, group.at, group.context)?;
-        }
         let found = book.dearest(provider, model, side, Micros(group.at));
         found.ok_or(Why::NoRate)
     };
+    // Of the last call it is known where it was served. A call before it to the same provider is taken to have been there too.
+    let here = |sku: &Sku| {
+        if sku.provider.is_empty() {
+            return Ok(());
+        }
+        let text = match side {
+            Side::Input => Unit::InputText,
+            _ => Unit::OutputText,
+        };
+        let sku = Sku {
+            capacity: String::new(),
+            ..sku.clone()
+        };
+        price(book, &sku, text, group.at, group.context).map(drop)
+    };
+    here(&group.sku)?;
+    for other in &group.others {
+        here(&other.sku)?;
+    }
     let others = group.others.iter().map(|other| (own, &other.sku.model));
     let called = group.called.iter().map(|call| {
         let provider = Some(call.provider.as_str()).filter(|name| !name.is_empty());

@@ -14,7 +14,7 @@ use super::verdict::{Finding, Verdict, judge};
 use crate::commit::Commit;
 use crate::error::Halt;
 use crate::signals::AuditRequests;
-use crate::source::Source;
+use crate::source::{Source, SourceError};
 use crate::write::Writer;
 
 /// A look at what was verified before may cost at most this share of the time.
@@ -148,7 +148,10 @@ impl<'a, S: Source> Auditor<'a, S> {
         let is_done = match verified {
             Ok(is_done) => is_done,
             Err(halt) => {
-                // What was verified before stays so.
+                // What was verified before stays so; of what was found lost meanwhile nobody may rely on it.
+                writer
+                    .news
+                    .change(|status| status.verified = proof.safe_below());
                 self.proof = Some(proof);
                 return Err(halt);
             }
@@ -289,9 +292,10 @@ impl<'a, S: Source> Auditor<'a, S> {
         })
     }
 
-    /// Repairs what can be repaired; `true` if anything was inserted.
+    /// Repairs what can be repaired; `true` if anything was inserted. Where the log can not be read now, what is behind is looked at all the
+    /// same, and the next audits try again.
     async fn repair_all(
-        &self,
+        &mut self,
         findings: &[Finding],
         proof: &mut Proof,
         writer: &Writer,
@@ -312,18 +316,32 @@ impl<'a, S: Source> Auditor<'a, S> {
             let repaired = match finding {
                 Finding::Gap { .. } => {
                     let wanted = Wanted::stretch(first.max(kept), last);
-                    repair(self.source, writer, commit, wanted, repair_epoch).await?
+                    repair(self.source, writer, commit, wanted, repair_epoch).await
                 }
                 Finding::Short { .. } if first < kept => {
-                    rest::save(self.source, writer, commit, (kept, last), repair_epoch).await?
+                    rest::save(self.source, writer, commit, (kept, last), repair_epoch).await
                 }
                 Finding::Short { records, .. } => {
                     let wanted = Wanted::batch(first, last, *records);
-                    repair(self.source, writer, commit, wanted, repair_epoch).await?
+                    repair(self.source, writer, commit, wanted, repair_epoch).await
                 }
-                Finding::Overlap { .. } => {
-                    Repaired::Impossible("the cuts were made from different boundaries".to_owned())
+                Finding::Overlap { .. } => Ok(Repaired::Impossible(
+                    "the cuts were made from different boundaries".to_owned(),
+                )),
+            };
+            let repaired = match repaired {
+                Err(Halt::Source(SourceError::Failed(why))) => {
+                    let tries = self.tries.entry(first).or_default();
+                    *tries += 1;
+                    if *tries < MAX_TRIES {
+                        tracing::error!(%finding, why, tries, "the log can not be read for a repair; the next audit tries again");
+                        proof.is_not_whole(finding, kept);
+                        proof.look_again = true;
+                        continue;
+                    }
+                    Repaired::Impossible(why)
                 }
+                other => other?,
             };
             match repaired {
                 Repaired::Done(_) => inserted = true,

@@ -24,7 +24,7 @@ use super::options::{HALT_AGAIN, queue_bytes};
 use super::partition::KafkaPartition;
 use super::reason::with_reason;
 use super::sending::Sending;
-use super::slot::{Slot, Stage, has_ended, in_turn};
+use super::slot::{ASKED_FOR, Slot, Stage, has_ended, in_turn};
 use super::topic_id::topic_id;
 use crate::handle::{spawn_archiver_part, spawn_part};
 use crate::order::{Delivered, Order};
@@ -256,8 +256,8 @@ impl Owner {
                     Ok((low, high)) => {
                         slot.queue.set_bounds(low, high);
                         slot.ends_at(partition, high, Instant::now());
-                        if slot.is_stopped(high, now) {
-                            stopped = Some(partition);
+                        if let Some(silent) = slot.stopped_for(high, now) {
+                            stopped = Some((partition, silent));
                         }
                     }
                     Err(error) => {
@@ -271,13 +271,17 @@ impl Owner {
             }
             // Another client begins where the store ends, and looks whether the log has that. That a log lost its end this one knows
             // alone.
-            if let Some(partition) = stopped.filter(|_| all_answered) {
+            if let Some((partition, silent)) = stopped {
                 let what = format!(
                     "a broker did not have a place of partition {partition} that is to be read"
                 );
                 if slots.values().any(Slot::has_lost_its_end) {
                     self.shared.heard(format!(
                         "{what}; it waits for the partition that has lost its end"
+                    ));
+                } else if !all_answered && silent < ASKED_FOR {
+                    self.shared.heard(format!(
+                        "{what}; it waits for partitions whose brokers do not answer"
                     ));
                 } else {
                     self.shared.fail(what);

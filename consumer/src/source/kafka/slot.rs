@@ -29,6 +29,10 @@ pub(super) enum Stage {
     Halted(Instant),
 }
 
+/// For so long it is waited for partitions whose brokers do not answer, before it is looked for one that is not read any further:
+/// whether they have lost their end this client knows alone.
+pub(super) const ASKED_FOR: Duration = Duration::from_mins(1);
+
 /// An assigned partition.
 pub(super) struct Slot {
     pub(super) queue: Arc<Queue>,
@@ -60,17 +64,15 @@ impl Slot {
 }
 
 impl Slot {
-    /// Whether only another client reads it on: a broker did not have a place, and of a log that goes on to `end` nothing has come for
-    /// long.
-    pub(super) fn is_stopped(&mut self, end: i64, now: Instant) -> bool {
+    /// For how long only another client would read it on: a broker did not have a place, and of a log that goes on to `end` nothing has
+    /// come since.
+    pub(super) fn stopped_for(&mut self, end: i64, now: Instant) -> Option<Duration> {
         let is_awaited = !self.is_paused && self.order.is_some_and(|order| order.next() < end);
-        let Some(since) = &mut self.must_look else {
-            return false;
-        };
+        let since = self.must_look.as_mut()?;
         if !is_awaited {
             *since = now;
         }
-        now.duration_since(*since) >= STOPPED_FOR
+        Some(now.duration_since(*since)).filter(|silent| *silent >= STOPPED_FOR)
     }
 
     /// Whether its log has lost its end, or may have.
@@ -161,20 +163,19 @@ mod tests {
         slot.order = Some(Order::from(10));
         slot.is_paused = false;
         let later = now + STOPPED_FOR;
-        assert!(!slot.is_stopped(12, later));
+        assert_eq!(slot.stopped_for(12, later), None);
         slot.must_look = Some(now);
-        assert!(!slot.is_stopped(12, now), "more may be on its way");
-        assert!(slot.is_stopped(12, later));
-        assert!(!slot.is_stopped(10, later), "it is read to its end");
-        assert!(!slot.is_stopped(12, later), "that has just grown");
+        assert_eq!(slot.stopped_for(12, now), None, "more may be on its way");
+        assert_eq!(slot.stopped_for(12, later), Some(STOPPED_FOR));
+        assert_eq!(slot.stopped_for(10, later), None, "it is read to its end");
+        assert_eq!(slot.stopped_for(12, later), None, "that has just grown");
         slot.is_paused = true;
-        assert!(!slot.is_stopped(12, later + STOPPED_FOR));
+        assert_eq!(slot.stopped_for(12, later + STOPPED_FOR), None);
         slot.is_paused = false;
-        assert!(
-            !slot.is_stopped(12, later + STOPPED_FOR),
-            "it was just resumed"
-        );
-        assert!(slot.is_stopped(12, later + 2 * STOPPED_FOR));
+        let resumed = slot.stopped_for(12, later + STOPPED_FOR);
+        assert_eq!(resumed, None, "it was just resumed");
+        let silent = slot.stopped_for(12, later + 2 * STOPPED_FOR);
+        assert_eq!(silent, Some(STOPPED_FOR));
         slot.ends_at(3, 7, now);
         assert!(slot.has_lost_its_end(), "it may have");
         slot.ends_at(3, 10, now);
