@@ -9,7 +9,7 @@ use crate::kafka::Brokers;
 
 /// The password of user `tollgate`, shown by `PLAIN`.
 pub const PLAIN: &str = "plain-secret-7d1c";
-/// The password of user `tollgate`, shown by `SCRAM-SHA-512`.
+/// The password of user `tollgate`, shown by `SCRAM-SHA-256` and `SCRAM-SHA-512`.
 pub const SCRAM: &str = "scram-secret-95ab";
 
 /// An authority and a certificate for `localhost`, as PEM files `ca.pem` and `server.pem` in a folder.
@@ -42,17 +42,23 @@ pub fn secure_brokers(folder: &Path) -> Brokers {
     let secure = format!(
         "listener.name.secure.ssl.keystore.type=PEM\n\
          listener.name.secure.ssl.keystore.location={store}\n\
-         listener.name.secure.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512,OAUTHBEARER\n\
+         listener.name.secure.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER\n\
          listener.name.secure.plain.sasl.jaas.config={security}.plain.PlainLoginModule required user_tollgate=\"{PLAIN}\";\n\
+         listener.name.secure.scram-sha-256.sasl.jaas.config={security}.scram.ScramLoginModule required;\n\
          listener.name.secure.scram-sha-512.sasl.jaas.config={security}.scram.ScramLoginModule required;\n\
          listener.name.secure.oauthbearer.connections.max.reauth.ms=3600000\n\
          listener.name.secure.oauthbearer.sasl.jaas.config={security}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"broker\";\n",
         store = folder.join("server.pem").display(),
     );
-    let format = format!("SCRAM-SHA-512=[name=tollgate,password={SCRAM}]");
+    let format = ["SCRAM-SHA-256", "SCRAM-SHA-512"]
+        .into_iter()
+        .flat_map(|mechanism| {
+            let shown = format!("{mechanism}=[name=tollgate,password={SCRAM}]");
+            ["--add-scram".to_owned(), shown]
+        });
     Brokers {
         secure,
-        format: vec!["--add-scram".into(), format],
+        format: format.collect(),
         ..Brokers::default()
     }
 }

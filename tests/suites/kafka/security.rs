@@ -29,6 +29,13 @@ async fn call(stand: &Stand) {
     assert_eq!(answer.expect("an answer").status, 200);
 }
 
+fn by_scram(mechanism: &str, password: &Path) -> String {
+    format!(
+        "mechanism = \"{mechanism}\", username = \"tollgate\", password_file = \"{}\"",
+        password.display()
+    )
+}
+
 fn shows_no_secret(stand: &Stand) {
     let log = stand.log();
     for secret in [PLAIN, SCRAM, token(YEARS).as_str()] {
@@ -48,10 +55,8 @@ async fn every_mechanism_is_let_in_over_tls() {
     for sasl in [
         "mechanism = \"PLAIN\", username = \"tollgate\", password_env = \"TEST_KAFKA_PASSWORD\""
             .to_owned(),
-        format!(
-            "mechanism = \"SCRAM-SHA-512\", username = \"tollgate\", password_file = \"{}\"",
-            password.display()
-        ),
+        by_scram("SCRAM-SHA-256", &password),
+        by_scram("SCRAM-SHA-512", &password),
         format!(
             "mechanism = \"OAUTHBEARER\", token_file = \"{}\"",
             tokens.display()
@@ -82,10 +87,7 @@ async fn a_wrong_password_and_a_wrong_authority_are_named_and_requests_are_serve
     certificates(other.path());
     let password = folder.path().join("password");
     std::fs::write(&password, "not-the-password").expect("a file");
-    let wrong = format!(
-        "mechanism = \"SCRAM-SHA-512\", username = \"tollgate\", password_file = \"{}\"",
-        password.display()
-    );
+    let wrong = by_scram("SCRAM-SHA-512", &password);
     let right =
         "mechanism = \"PLAIN\", username = \"tollgate\", password_env = \"TEST_KAFKA_PASSWORD\"";
     for (authority, sasl, words) in [

@@ -50,6 +50,32 @@ async fn a_quiet_day_is_complete_and_intact_and_its_copies_collapse() {
     }
 }
 
+/// The claims are what everything else is held to: without them nothing passes for complete.
+#[tokio::test]
+async fn nothing_is_complete_without_the_claims_that_it_stands_on() {
+    let books = Books::open().await;
+    books.quiet_day().await;
+    books.keep().await;
+    let of_boot = "boot = '7-0123456789abcdef'";
+    for taken in [
+        format!("DELETE FROM producer_log WHERE {of_boot} AND kind IN ('closed', 'heartbeat')"),
+        format!("DELETE FROM producer_log WHERE {of_boot}"),
+        "DELETE FROM producer_log WHERE producer = 'p'".to_owned(),
+    ] {
+        books.change(&taken).await;
+        let report = books.check("2026-11-24").await;
+        assert_eq!(
+            verdicts(&report),
+            (Completeness::Unproven, Integrity::Intact),
+            "{taken}"
+        );
+        assert!(!report.is_final, "{taken}");
+        books.restore().await;
+    }
+    let report = books.check("2026-11-24").await;
+    assert_eq!(report.verdicts.completeness, Completeness::Complete);
+}
+
 #[tokio::test]
 async fn a_record_taken_from_anywhere_is_named() {
     let books = Books::open().await;
