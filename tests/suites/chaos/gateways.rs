@@ -2,7 +2,7 @@
 //! disk full.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
@@ -20,6 +20,8 @@ const POINT: &str = "publisher.between_ack_and_cursor";
 const FULL: &str = "gateway: disk full";
 /// A gateway that does not say within this time what it has folded is not serving yet.
 const ASK: Duration = Duration::from_secs(1);
+/// How often the room that became free on a full disk is taken again.
+const FILL_AGAIN: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy)]
 enum Fault {
@@ -165,11 +167,17 @@ impl Hurt<'_> {
             .as_ref()
             .ok_or_else(|| void("no disk of its own"))?;
         let (_, before) = self.load.served(self.number);
-        let full = disk
+        let mut full = disk
             .fill(process)
             .ok_or_else(|| void("the disk could not be filled"))?;
+        let mut filled = Instant::now();
         let answers = eventually("a gateway on a full disk refuses", async || {
             let more = self.load.served(self.number).1 - before;
+            // Segments that went since have made room for others.
+            if more == 0 && filled.elapsed() >= FILL_AGAIN {
+                full = disk.fill(process).unwrap_or_else(|| full.clone());
+                filled = Instant::now();
+            }
             (more > 0).then_some(more)
         })
         .await;
