@@ -428,6 +428,7 @@ fn small(piece: Piece) -> Vec<Piece> {
     }
     parts
 }
+
 /// What a consumer keeps beside a record that is the replay of a dead letter: `replay of TOPIC/PARTITION/OFFSET`.
 fn replayed(reason: &[u8]) -> Option<&str> {
     let reason = std::str::from_utf8(reason).ok()?;

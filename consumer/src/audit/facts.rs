@@ -160,7 +160,8 @@ async fn cuts(
 
 /// The cut that begins last before a place, by the list of all first places.
 const CUT: &str = "toInt64(roundDown(offset, arrayMap(f -> toInt64(f), ?)))";
-/// Whether it reaches that far, by the lists of all first places, twice, and of all last ones. What lies between two cuts belongs to neither.
+/// Whether it reaches that far, by the lists of all first places, twice, and of all last ones. What lies between two cuts belongs to
+/// neither, and its copies to no surplus.
 const COVERED: &str = "offset <= transform(toInt64(roundDown(offset, arrayMap(f -> toInt64(f), ?))), \
     arrayMap(f -> toInt64(f), ?), arrayMap(l -> toInt64(l), ?), toInt64(-1))";
 
