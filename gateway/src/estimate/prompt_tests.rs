@@ -168,3 +168,22 @@ fn what_no_tokenizer_sees_is_told() {
         assert!(input(Api::Chat, body).unwrap().1, "{body}");
     }
 }
+
+#[test]
+fn a_chat_that_answers_with_more_than_text_is_not_counted_whole() {
+    let with = |more: &str| {
+        let body = format!(r#"{{"messages":[{{"role":"user","content":"hello"}}]{more}}}"#);
+        input(Api::Chat, &body).unwrap().1
+    };
+    for more in ["", r#","audio":null"#, r#","modalities":["text"]"#] {
+        assert!(with(more), "{more}");
+    }
+    for more in [
+        r#","audio":{"voice":"alloy","format":"wav"}"#,
+        r#","modalities":["text","audio"]"#,
+        r#","modalities":["image"]"#,
+        r#","modalities":[1]"#,
+    ] {
+        assert!(!with(more), "{more}");
+    }
+}
