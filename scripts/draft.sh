@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds the program of the last draft of the wire, a commit without a tag, from this repository's history: the other side of the
-# tests of a rolling upgrade. It must not touch this tree, or what was built of it. Prints the program's path on success.
+# Builds the program of the last draft of the wire from this repository's history: the other side of the tests of a rolling
+# upgrade. It must not touch this tree, or what was built of it. Prints the program's path on success.
+# By its commit and not by a tag: a tag can be moved and is not in every clone; what a commit names is the same tree for ever.
 #
 #   draft.sh TARGET_DIR   where this tree is built: other people's crates are taken from there, or built there for both
 #

@@ -110,7 +110,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "oldest_unwritten",
-            "How long ago the oldest record was read that is not in the store",
+            "How long ago the log took the oldest record that was read and is not in the store",
             Unit::Seconds,
             self.oldest_unwritten.clone(),
         );

@@ -52,7 +52,8 @@ pub struct Status {
     pub repairs: u64,
     /// Rows of `audit_log` beyond one for each record.
     pub surplus_copies: u64,
-    /// How long ago the oldest record was read that is not in the store, in seconds; at the last look.
+    /// How long ago the log took the oldest record that was read and is not in the store, or, where it does not say so, how long ago
+    /// it was read; in seconds, at the last look.
     pub oldest_unwritten_s: f64,
     /// The last call that failed.
     pub last_error: Option<String>,

@@ -1,7 +1,7 @@
 //! The producer's lasting name: made once, kept in the data directory, and found again in the journal where that file is lost.
 //! A name is never made up beside records that bear another: half of them would then belong to nobody who starts again.
 
-use std::io::{Error, ErrorKind, Write};
+use std::io::{Error, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -97,18 +97,8 @@ fn of_records(
 
 fn keep(data_dir: &Path, name: &Text) -> Result<(), NoName> {
     let path = data_dir.join(fs_names::PRODUCER_FILE);
-    let store = || -> std::io::Result<()> {
-        let fresh = path.with_extension("new");
-        let mut file = std::fs::File::create(&fresh)?;
-        writeln!(file, "{name}")?;
-        file.sync_all()?;
-        std::fs::rename(&fresh, &path)?;
-        std::fs::File::open(data_dir)?.sync_all()
-    };
-    store().map_err(|error| NoName::File {
-        path: path.clone(),
-        error,
-    })
+    let kept = runtime::dirs::replace(&path, format!("{name}\n").as_bytes());
+    kept.map_err(|error| NoName::File { path, error })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Directories that are still there after a power cut: each new name is synced in the directory that holds it.
 
 use std::fs::{DirBuilder, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,17 @@ pub fn make(dir: &Path, mode: u32) -> io::Result<()> {
     let above = above_missing(dir);
     DirBuilder::new().recursive(true).mode(mode).create(dir)?;
     above.iter().try_for_each(|dir| File::open(dir)?.sync_all())
+}
+
+/// Replaces a small file, durably: after any crash it holds what it held or all of `content`.
+pub fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
+    let fresh = file.with_extension("new");
+    let mut written = File::create(&fresh)?;
+    written.write_all(content)?;
+    written.sync_all()?;
+    std::fs::rename(&fresh, file)?;
+    let dir = file.parent().unwrap_or(Path::new(""));
+    File::open(Path::new(".").join(dir))?.sync_all()
 }
 
 /// The directories that get a new name in them, outermost first.
@@ -34,6 +45,19 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_else_is_left() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("cluster.id");
+        for content in ["a longer one", "short"] {
+            replace(&file, content.as_bytes()).unwrap();
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), content);
+        }
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1);
+        let nowhere = root.path().join("no/such/file");
+        assert!(replace(&nowhere, b"x").is_err());
+    }
 
     #[test]
     fn every_directory_that_gets_a_name_is_synced() {

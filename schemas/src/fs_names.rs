@@ -12,6 +12,8 @@ pub const RUN_DIR: &str = "run";
 pub const PRODUCER_FILE: &str = "producer";
 /// The consumer's cursor.
 pub const CONSUMER_CURSOR: &str = "consumer.cursor";
+/// Which cluster a consumer reads the log in.
+pub const LOG_CLUSTER: &str = "log.cluster";
 /// What producers said of themselves and no table took, beside the consumer's cursor.
 pub const REFUSED_LIVES: &str = "refused-lives.jsonl";
 /// What producers said of themselves and waits for a table that takes nothing, beside the consumer's cursor.

@@ -17,6 +17,7 @@ pub mod money;
 pub mod name;
 pub mod price;
 pub mod producer;
+pub mod promises;
 pub mod rated;
 pub mod rows;
 pub mod time;

@@ -105,7 +105,7 @@ fn own_get(state: &State, request: &Request<Incoming>) -> Response<SimBody> {
         },
         "/truth/summary" => own_json(&state.truth.summary()),
         "/seen" => own_json(&state.seen.all()),
-        "/health" => own_json(&json!({"status": "ok"})),
+        "/health" | "/readyz" => own_json(&json!({"status": "ok"})),
         _ => not_found(request),
     }
 }

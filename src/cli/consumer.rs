@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use consumer::{Group, KafkaOptions, Options};
-use gateway::publish::Kafka;
+use gateway::publish::{Kafka, TopicPolicy};
 use runtime::kafka::Pairs;
 use runtime::shutdown::Shutdown;
-use schemas::{Boot, Topic};
+use schemas::{Boot, Topic, fs_names};
 
 use super::{ConfigArg, Usage, consumer_ops};
 use crate::config::Config;
@@ -189,5 +189,7 @@ pub(super) fn reading(config: &Config, kafka: &Kafka) -> anyhow::Result<KafkaOpt
         dead_letters: Topic::DeadLetters.name(&kafka.topic_prefix),
         producers: Topic::Producers.name(&kafka.topic_prefix),
         session_timeout: Duration::from_millis(config.consumer.session_timeout_ms),
+        cluster_file: config.data_dir.join(fs_names::LOG_CLUSTER),
+        promised: (kafka.topics != TopicPolicy::Trust).then(|| kafka.promises()),
     })
 }

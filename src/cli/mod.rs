@@ -113,7 +113,7 @@ enum Command {
     Statement(statement::Statement),
     /// Ask a running gateway, consumer or billing whether it is ready
     #[command(
-        after_help = "Examples:\n  tollgate ready --config /etc/tollgate/tollgate.toml\n  tollgate ready --of billing\n\nExit code 0 if it is ready, 1 if not."
+        after_help = "Examples:\n  tollgate ready --config /etc/tollgate/tollgate.toml\n  tollgate ready --of billing\n  tollgate ready --at 127.0.0.1:8090   the simulator, which has no configuration\n\nExit code 0 if it is ready, 1 if not."
     )]
     Ready(ready::Ready),
     /// Look for what is wrong with this installation, each finding with its remedy

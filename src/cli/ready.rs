@@ -19,6 +19,9 @@ pub struct Ready {
     /// Which process
     #[arg(long, value_enum, default_value_t = Of::Gateway)]
     of: Of,
+    /// Ask at this address instead, where there is no configuration: `tollgate simulate`
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "of")]
+    at: Option<SocketAddr>,
 }
 
 /// A process with a door for operators.
@@ -46,10 +49,10 @@ impl Of {
 impl Ready {
     /// Prints what it says; exit code 0 if it is ready.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
-        let loaded = Config::load(&self.config.config)?;
-        let (door, setting) = self.of.door(&loaded.value);
-        let door =
-            door.ok_or_else(|| Usage(format!("`{setting}` is not set: it says where to ask")))?;
+        let (door, setting) = match self.at {
+            Some(address) => (address, "--at"),
+            None => self.configured()?,
+        };
         let address = reachable(door);
         super::block_on(async move {
             let client = reqwest::Client::builder()
@@ -64,6 +67,15 @@ impl Ready {
             print!("{}", answer.text().await?);
             Ok(ExitCode::from(u8::from(!is_ready)))
         })
+    }
+
+    /// The door that the configuration names, and by which setting.
+    fn configured(&self) -> anyhow::Result<(SocketAddr, &'static str)> {
+        let loaded = Config::load(&self.config.config)?;
+        let (door, setting) = self.of.door(&loaded.value);
+        let door =
+            door.ok_or_else(|| Usage(format!("`{setting}` is not set: it says where to ask")))?;
+        Ok((door, setting))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a journal holds, read from its files as an inspector would.
+//! What a journal holds, read from its files as an inspector would; and one that is hurt in a named record.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -101,4 +101,56 @@ impl JournalContents {
         *expected = event.producer_seq + 1;
         self.holes_before = holes;
     }
+}
+
+/// What is done to the frame of a record.
+#[derive(Clone, Copy, Debug)]
+pub enum Hurt {
+    /// The file is written again without it.
+    Taken,
+    /// One bit of its text is another.
+    Flipped,
+}
+
+/// Hurts the frame of the usage record with this number in a journal that nobody has open, and gives its place.
+///
+/// # Panics
+/// If there is no such record, or the files cannot be written.
+pub fn hurt(folder: &Path, what: Hurt, number: i64) -> u64 {
+    let mut reader = Reader::open_dir(folder).expect("a journal");
+    let frame = loop {
+        let frame = match reader.read().expect("a journal can be read") {
+            Some(Item::Frame(frame)) => frame,
+            Some(Item::Damaged(_)) => continue,
+            None => panic!("no frame has number {number}"),
+        };
+        let Some(kind) = RecordKind::from_byte(frame.kind) else {
+            continue;
+        };
+        if let schemas::Decoded::Event(event) = schemas::decode(kind, &frame.payload)
+            && event.producer_seq == number
+        {
+            break frame;
+        }
+    };
+    for entry in std::fs::read_dir(folder).expect("a journal") {
+        let path = entry.expect("an entry").path();
+        let Ok(mut bytes) = std::fs::read(&path) else {
+            continue;
+        };
+        let mut windows = bytes.windows(frame.payload.len());
+        let Some(at) = windows.position(|window| window == &frame.payload[..]) else {
+            continue;
+        };
+        match what {
+            Hurt::Taken => {
+                let head = usize::try_from(journal::FRAME_HEADER_BYTES).expect("few");
+                drop(bytes.drain(at - head..at + frame.payload.len()));
+            }
+            Hurt::Flipped => bytes[at + frame.payload.len() / 2] ^= 1,
+        }
+        std::fs::write(&path, bytes).expect("a journal's file");
+        return frame.position;
+    }
+    panic!("no file has the frame");
 }

@@ -29,7 +29,7 @@ mod wait;
 pub use binary::{target_dir, tollgate};
 pub use books::{Books, Sent, UNREADABLE};
 pub use http::{App, Ask, Whole};
-pub use journal::{JournalContents, read_journal};
+pub use journal::{Hurt, JournalContents, hurt, read_journal};
 pub use kafka::{Broker, Brokers, Cluster, Door};
 pub use kafka_tool::{by_console_consumer, kafka_tool};
 pub use kafka_view::{At, Part, TopicView, partitions};

@@ -7,7 +7,7 @@ use schemas::fs_names;
 use serde_json::Value;
 use store::User;
 use tests::command::run;
-use tests::{Ask, Setup, Stack, eventually, tollgate};
+use tests::{Ask, Hurt, Setup, Stack, eventually, hurt, tollgate};
 
 /// Long after today: the day is over, and every claim is due.
 const LATER: &str = "2199-01-01T00:00:00Z";
@@ -157,55 +157,6 @@ async fn every_start_accounts_for_what_it_let_in_whatever_killed_it() {
     );
 }
 
-/// What is done to the frame of a record in the journal.
-#[derive(Clone, Copy, Debug)]
-enum Hurt {
-    /// The file is written again without it.
-    Taken,
-    /// One bit of its text is another.
-    Flipped,
-}
-
-/// Hurts the frame of the record with this number, and gives its place.
-fn hurt(stack: &Stack, hurt: Hurt, number: i64) -> u64 {
-    let folder = stack.data_dir().join(fs_names::JOURNAL_DIR);
-    let mut reader = journal::Reader::open_dir(&folder).expect("a journal");
-    let frame = loop {
-        let read = reader.read().expect("a journal can be read");
-        let Some(journal::Item::Frame(frame)) = read else {
-            panic!("no frame has number {number}: {read:?}");
-        };
-        let Some(kind) = schemas::RecordKind::from_byte(frame.kind) else {
-            continue;
-        };
-        if let schemas::Decoded::Event(event) = schemas::decode(kind, &frame.payload)
-            && event.producer_seq == number
-        {
-            break frame;
-        }
-    };
-    for entry in std::fs::read_dir(&folder).expect("a journal") {
-        let path = entry.expect("an entry").path();
-        let Ok(mut bytes) = std::fs::read(&path) else {
-            continue;
-        };
-        let mut windows = bytes.windows(frame.payload.len());
-        let Some(at) = windows.position(|window| window == &frame.payload[..]) else {
-            continue;
-        };
-        match hurt {
-            Hurt::Taken => {
-                let head = usize::try_from(journal::FRAME_HEADER_BYTES).expect("few");
-                drop(bytes.drain(at - head..at + frame.payload.len()));
-            }
-            Hurt::Flipped => bytes[at + frame.payload.len() / 2] ^= 1,
-        }
-        std::fs::write(&path, bytes).expect("a journal's file");
-        return frame.position;
-    }
-    panic!("no file has the frame");
-}
-
 /// Of the tables and the topic see `billing`'s suite `completeness`, and `kafka_consumer`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_taken_from_the_journal_or_changed_in_it_is_named_by_number_and_place() {
@@ -215,9 +166,10 @@ async fn a_record_taken_from_the_journal_or_changed_in_it_is_named_by_number_and
         drop(stack.settled().await);
         let end = spoken_past(&stack).await;
         stack.terminate().await;
-        let place = hurt(&stack, what, 3);
-        // The tables are made again of what the journal has.
         let data = stack.data_dir();
+        let folder = data.join(fs_names::JOURNAL_DIR);
+        let place = hurt(&folder, what, 3);
+        // The tables are made again of what the journal has.
         std::fs::remove_dir_all(data.join(fs_names::ENGINE_DIR)).expect("tables");
         std::fs::remove_file(data.join(fs_names::CONSUMER_CURSOR)).expect("a cursor");
         stack.start_again(None);
@@ -249,12 +201,33 @@ async fn a_record_taken_from_the_journal_or_changed_in_it_is_named_by_number_and
             boot["producer"],
             stack.journal().events[0].producer.as_str()
         );
-        let folder = data.join(fs_names::JOURNAL_DIR);
         let mut inspect = std::process::Command::new(tollgate());
         inspect.args(["journal", "inspect"]).arg(folder);
         let inspected = inspect.output().expect("the program under test starts");
         assert_eq!(inspected.status.code(), Some(1), "{what:?}: {inspected:?}");
+        let document = stated(&mut stack).await;
+        names_the_lost_one(&stack, &document, 3);
     }
+}
+
+/// The statement of the day of what was written, when that is over, as anybody reads it who has the public key.
+async fn stated(stack: &mut Stack) -> Value {
+    end_the_day(stack).await;
+    let written = stack.journal().events[0].received_us;
+    let day = chrono::DateTime::from_timestamp_micros(written.0).expect("a time");
+    let day = day.format("%Y-%m-%d").to_string();
+    let folder = tempfile::tempdir().expect("a scratch directory");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (key, out) = (path("key"), path("day.statement"));
+    let made = statement(&["keygen", "--name", "example.com/t", "--out", &key]);
+    let public = String::from_utf8(made.stdout).expect("text");
+    let issue = ["statement", "--day", &day, "--key", &key, "--out", &out];
+    let issued = run(&issue, &stack.config_path()).await;
+    assert_eq!(issued.code, Some(1), "{issued:?}");
+    let signed = ["verify", &out, "--public-key", public.trim()];
+    let checked = statement(&[&signed[..], &["--format", "json"]].concat());
+    assert!(checked.status.success(), "{checked:?}");
+    serde_json::from_slice(&checked.stdout).expect("what is signed")
 }
 
 fn statement(arguments: &[&str]) -> Output {
@@ -338,7 +311,7 @@ async fn a_statement_is_made_once_and_checked_by_nothing_but_its_key() {
     let checked = statement(&[&signed[..], &["--format", "json"]].concat());
     assert!(checked.status.success(), "{checked:?}");
     let document = serde_json::from_slice(&checked.stdout).expect("what is signed");
-    names_the_lost_one(&stack, &document);
+    names_the_lost_one(&stack, &document, 1);
 }
 
 /// The day is over, and a record of it is gone.
@@ -353,7 +326,7 @@ async fn lose_a_record(stack: &mut Stack) {
     engine.stop().await;
 }
 
-fn names_the_lost_one(stack: &Stack, document: &Value) {
+fn names_the_lost_one(stack: &Stack, document: &Value, number: i64) {
     assert_eq!(document["status"], "final", "{document:#}");
     assert_eq!(document["completeness"], "incomplete", "{document:#}");
     assert_eq!(document["totals"]["missing"], 1, "{document:#}");
@@ -366,7 +339,8 @@ fn names_the_lost_one(stack: &Stack, document: &Value) {
     let written = &stack.journal().events[0];
     assert_eq!(boot["producer"], written.producer.as_str());
     assert_eq!(boot["boot"], written.boot.to_string());
-    assert_eq!(boot["gaps"], serde_json::json!([{"first": 1, "last": 1}]));
+    let gaps = serde_json::json!([{"first": number, "last": number}]);
+    assert_eq!(boot["gaps"], gaps);
 }
 
 /// Ends the day of what was written: a start whose clock is more than a day ahead says so.

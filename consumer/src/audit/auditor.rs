@@ -321,8 +321,10 @@ impl<'a, S: Source> Auditor<'a, S> {
                 Finding::Short { .. } if first < kept => {
                     rest::save(self.source, writer, commit, (kept, last), repair_epoch).await
                 }
-                Finding::Short { records, .. } => {
-                    let wanted = Wanted::batch(first, last, *records);
+                Finding::Short {
+                    records, digest, ..
+                } => {
+                    let wanted = Wanted::batch(first, last, *records, digest);
                     repair(self.source, writer, commit, wanted, repair_epoch).await
                 }
                 Finding::Overlap { .. } => Ok(Repaired::Impossible(

@@ -13,6 +13,9 @@ const RECORDS_A_TURN: u32 = 128;
 /// So many places without a record are told of a batch; more are no news.
 const MAX_HOLES: usize = 16;
 
+/// What a cut says of its records: how many they are, and the digest of their bytes.
+type Said = (i64, [u8; 32]);
+
 /// A stretch between two boundaries, to be inserted again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
@@ -23,20 +26,22 @@ pub(crate) struct Wanted {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
-    /// With so many records, if that is known.
-    OneBatch(Option<i64>),
+    /// With these records, if that is known.
+    OneBatch(Option<Said>),
     Batches,
     /// As the log was read, and not a record less.
     SameBatches,
 }
 
 impl Wanted {
-    /// One batch with known boundaries, of so many records.
-    pub(crate) fn batch(first: i64, last: i64, records: i64) -> Self {
+    /// One batch with known boundaries, of so many records with this digest, in hex.
+    pub(crate) fn batch(first: i64, last: i64, records: i64, digest: &str) -> Self {
+        let mut said = [0; 32];
+        let is_digest = hex::decode_to_slice(digest, &mut said).is_ok();
         Self {
             first,
             last,
-            shape: Shape::OneBatch(Some(records)),
+            shape: Shape::OneBatch(is_digest.then_some((records, said))),
         }
     }
 
@@ -78,7 +83,7 @@ impl Wanted {
     /// Whether these rows are what is wanted though places of theirs have no record: they had none when they were first read.
     fn is_met_by(self, rows: &Rows) -> bool {
         match self.shape {
-            Shape::OneBatch(records) => records == Some(rows.records()),
+            Shape::OneBatch(said) => said.is_some_and(|(records, _)| records == rows.records()),
             Shape::Batches => true,
             Shape::SameBatches => false,
         }
@@ -126,6 +131,14 @@ pub(crate) async fn repair<S: Source>(
             return Ok(Repaired::Impossible(format!(
                 "the log's batch there is {first}-{last}, the boundaries do not meet"
             )));
+        }
+        // The cut is the older witness: who changed the log does not get it replaced by that.
+        if let Shape::OneBatch(Some((_, digest))) = wanted.shape
+            && rows.cut(repair_epoch).digest != digest
+        {
+            return Ok(Repaired::Impossible(
+                "the log has other bytes there than the cut was made of".to_owned(),
+            ));
         }
         commit.begin(InWork {
             first,

@@ -17,6 +17,8 @@ pub(crate) enum Finding {
         last: i64,
         /// That it counts.
         records: i64,
+        /// Of the bytes of these, in hex.
+        digest: String,
         why: &'static str,
     },
     /// The cut begins inside of the one before.
@@ -115,6 +117,7 @@ pub(crate) fn judge(
                 first: cut.first,
                 last: cut.last,
                 records: cut.records,
+                digest: cut.digest.clone(),
                 why,
             });
         }
@@ -260,6 +263,7 @@ mod tests {
             first: 3,
             last: 9,
             records: 7,
+            digest: "d".into(),
             why: "w",
         };
         assert_eq!(gap.below(3), None);

@@ -191,6 +191,32 @@ async fn without_a_cursor_it_goes_on_after_the_last_cut() {
     world.close(consumer).await;
 }
 
+/// A row that was taken out is put back only as it was: else whoever changes the log and takes the row gets a cut that fits.
+#[tokio::test]
+async fn a_repair_does_not_replace_the_digest_of_a_cut() {
+    let (world, consumer, _) = filled().await;
+    consumer.stop();
+    consumer.ended().await;
+    let digests = "SELECT groupUniqArray(hex(digest)) FROM cuts FINAL";
+    let forged = "unhex(repeat('fe', 32))";
+    world
+        .execute(&format!(
+            "ALTER TABLE cuts UPDATE digest = {forged} WHERE 1"
+        ))
+        .await;
+    let told: Vec<String> = world.client.query(digests).fetch_one().await.unwrap();
+    world
+        .execute("ALTER TABLE audit_log DELETE WHERE producer_seq = 70")
+        .await;
+    let consumer = world.consume();
+    let status = world.audit(&consumer).await;
+    let is_told = |alarm: &String| alarm.contains("other bytes there than the cut was made of");
+    assert!(status.alarms.iter().any(is_told), "{:?}", status.alarms);
+    let still: Vec<String> = world.client.query(digests).fetch_one().await.unwrap();
+    assert_eq!((still, status.repairs), (told, 0));
+    world.close(consumer).await;
+}
+
 #[tokio::test]
 async fn changed_bytes_in_the_store_are_an_alarm_that_does_not_go_away() {
     let (world, consumer, _) = filled().await;

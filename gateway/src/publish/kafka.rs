@@ -17,10 +17,10 @@ use rdkafka::producer::{
     BaseRecord, DeliveryResult, Producer, ProducerContext, PurgeConfig, ThreadedProducer,
 };
 use runtime::kafka::TokenFile;
+use schemas::promises::{Found, Wanted};
 
 use super::flight::{Flight, Place};
 use super::options::Options;
-use super::topics::{Found, Wanted};
 
 /// No question to the brokers waits for longer.
 const ASK: Duration = Duration::from_secs(5);

@@ -17,7 +17,6 @@ mod replicas;
 mod session;
 mod settings;
 mod sink;
-mod topics;
 
 pub use cursor::CursorError;
 pub use metrics::Metrics;

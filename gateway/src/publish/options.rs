@@ -2,6 +2,7 @@
 //! let in. What must not live here: the client library itself.
 
 use runtime::kafka::{Pairs, TokenFile};
+use schemas::promises::MAX_BATCH_BYTES;
 
 use super::settings::{BadKafka, Kafka};
 
@@ -68,7 +69,5 @@ impl Options {
     }
 }
 
-/// The largest batch that is sent: below the default bound of brokers and of hosted services.
-pub(crate) const MAX_BATCH_BYTES: usize = 1_000_000;
 /// The most records on their way.
 pub(crate) const MAX_IN_FLIGHT: usize = 65_536;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use journal::{Frame, Item, ReadError};
+use schemas::promises::Wanted;
 use schemas::topics::{Written, envelope};
 use schemas::{Boot, RecordKind, Topic};
 use tokio::runtime::{Handle, Runtime};
@@ -17,7 +18,6 @@ use super::options::Options;
 use super::outgoing::{Fate, fate};
 use super::publisher::Shared;
 use super::settings::{Kafka, TopicPolicy};
-use super::topics::{Found, Wanted, findings, wanted};
 
 /// The longest rest between two looks at what should happen.
 const REST: Duration = Duration::from_millis(50);
@@ -104,7 +104,8 @@ pub(crate) fn connect(
     let link = Link::open(options, flight).map_err(Trouble::Settings)?;
     let cluster = link.cluster().map_err(away)?;
     may_be(&cluster)?;
-    let wanted = wanted(kafka);
+    let promised = kafka.promises();
+    let wanted = promised.topics();
     let names: Vec<String> = wanted.iter().map(|wanted| wanted.name.clone()).collect();
     let mut found = link.topics(&names).map_err(away)?;
     let missing: Vec<&Wanted> = wanted
@@ -120,17 +121,15 @@ pub(crate) fn connect(
             .block_on(kafka::create(options, &missing))
             .map_err(|error| Trouble::Topics(vec![error]))?;
         found = link.topics(&names).map_err(away)?;
+        if let Some(name) = names.iter().find(|name| !found.contains_key(*name)) {
+            return Err(away(format!("topic {name} was made and is not shown yet")));
+        }
     }
     if kafka.topics != TopicPolicy::Trust {
         runtime
             .block_on(kafka::describe(options, &mut found))
             .map_err(|error| Trouble::Topics(vec![error]))?;
-        let absent = Found::default();
-        let faults = wanted.iter().flat_map(|wanted| {
-            let found = found.get(&wanted.name).unwrap_or(&absent);
-            findings(wanted, found, kafka)
-        });
-        let faults: Vec<String> = faults.collect();
+        let faults = promised.findings(&found);
         if !faults.is_empty() {
             return Err(Trouble::Topics(faults));
         }

@@ -1,6 +1,7 @@
 //! `[log] kafka`: where the log is, what its topics must promise, how to be let in. Secrets are named here, never held.
 
 use runtime::kafka::{BadConnection, Connection, Sasl, Tls};
+use schemas::promises::Promises;
 use serde::Deserialize;
 
 /// `[log.kafka]`
@@ -172,6 +173,18 @@ impl Kafka {
             bootstrap: self.bootstrap.clone(),
             tls: self.tls.clone(),
             sasl: self.sasl.clone(),
+        }
+    }
+
+    /// What its topics must be.
+    #[must_use]
+    pub fn promises(&self) -> Promises {
+        Promises {
+            topic_prefix: self.topic_prefix.clone(),
+            partitions: self.partitions,
+            replication: self.replication,
+            min_in_sync: self.min_in_sync,
+            retention_hours: self.retention_hours,
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::Topic;
-use tests::{Ask, Broker, DEADLINE, by_console_consumer};
+use tests::{Ask, Broker, DEADLINE, by_console_consumer, printed, python};
 
 use crate::stand::{Plan, Stand};
 use crate::topic::{Lying, dense, lying, read_topic, reader};
@@ -121,7 +121,18 @@ fn assert_shown(printed: &str, records: &[Lying], form: [&str; 3]) {
     assert_eq!(lines, expected);
 }
 
-/// What kcat prints of a topic, where it is installed.
+/// What the Python client prints of a topic, in the form that kcat has.
+fn by_python(servers: &str, topic: &str) -> String {
+    let mut reading = python("feed.py");
+    reading
+        .env("TOLLGATE_KAFKA", servers)
+        .env("TOLLGATE_TOPIC", topic);
+    let output = reading.output().expect("the interpreter starts");
+    assert!(output.status.success(), "{}", printed(&output));
+    String::from_utf8(output.stdout).expect("what is printed is text")
+}
+
+/// What kcat itself prints of a topic, where somebody has installed it.
 fn by_kcat(servers: &str, topic: &str) -> Option<String> {
     let output = Command::new("kcat")
         .args(["-C", "-q", "-e", "-b", servers, "-t", topic])
@@ -134,7 +145,7 @@ fn by_kcat(servers: &str, topic: &str) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn kafkas_own_console_shows_every_record_as_a_legible_cloud_event() {
+async fn clients_that_are_not_ours_show_every_record_as_a_legible_cloud_event() {
     let broker = Broker::start().await;
     let stand = Stand::start(Plan::single(broker.servers())).await;
     let app = stand.app();
@@ -149,13 +160,13 @@ async fn kafkas_own_console_shows_every_record_as_a_legible_cloud_event() {
     let count = records.len();
     let printing = tokio::task::spawn_blocking(move || {
         let by_console = by_console_consumer(&servers, &topic, count);
-        (by_console, by_kcat(&servers, &topic))
+        let by_python = by_python(&servers, &topic);
+        (by_console, by_python, by_kcat(&servers, &topic))
     });
-    let (by_console, by_kcat) = printing.await.expect("no panic");
+    let (by_console, by_python, by_kcat) = printing.await.expect("no panic");
     assert_shown(&by_console, &records, ["Partition:", "Offset:", ":"]);
-    match by_kcat {
-        Some(printed) => assert_shown(&printed, &records, ["", "", "="]),
-        None => eprintln!("kcat is not installed: not asked"),
+    for printed in [by_python].iter().chain(&by_kcat) {
+        assert_shown(printed, &records, ["", "", "="]);
     }
     for line in by_console.lines().filter(|line| line.contains("ce_id")) {
         for word in [

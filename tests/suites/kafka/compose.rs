@@ -7,9 +7,28 @@ use std::process::Command;
 
 use serde_json::Value;
 use sha2::Digest as _;
-use tests::{Broker, free_address, kafka_tool, tollgate};
+use tests::{Broker, Serving, free_address, kafka_tool, listens, tollgate};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// Variables that the image of ClickHouse's server reads.
+/// Source: ClickHouse/ClickHouse, `docker/server/entrypoint.sh`.
+const OF_CLICKHOUSE: &[&str] = &[
+    "CLICKHOUSE_ALWAYS_RUN_INITDB_SCRIPTS",
+    "CLICKHOUSE_CONFIG",
+    "CLICKHOUSE_DB",
+    "CLICKHOUSE_DEFAULT_ACCESS_MANAGEMENT",
+    "CLICKHOUSE_DO_NOT_CHOWN",
+    "CLICKHOUSE_GID",
+    "CLICKHOUSE_INIT_TIMEOUT",
+    "CLICKHOUSE_PASSWORD",
+    "CLICKHOUSE_UID",
+    "CLICKHOUSE_USER",
+    "CLICKHOUSE_WATCHDOG_ENABLE",
+];
+/// What Kafka's image reads beside settings of the broker, of which it makes names that begin with `KAFKA_`.
+/// Source: apache/kafka, `docker/resources/common-scripts/configure`.
+const OF_KAFKA: &[&str] = &["CLUSTER_ID"];
 
 fn read(path: &str) -> String {
     let path = format!("{ROOT}/{path}");
@@ -119,14 +138,78 @@ fn every_command_and_health_check_of_ours_exists() {
     for (name, service) in &ours {
         assert_eq!(service["image"], version.as_str(), "{name}");
         is_known(&words(&service["command"]));
-        let Some(check) = service["healthcheck"]["test"].as_array() else {
-            assert_eq!(service["healthcheck"]["disable"], true, "{name}");
-            continue;
-        };
-        let check = words(&Value::from(check.clone()));
+        let check = words(&service["healthcheck"]["test"]);
         assert_eq!(check[..2], ["CMD", "tollgate"], "{name}");
         is_known(&check[2..]);
     }
+}
+
+/// Whoever waits for a service waits for its health check, and has one to wait for.
+#[test]
+fn every_service_has_a_health_check_and_is_waited_for_by_it() {
+    let compose = compose();
+    let services = compose["services"].as_object().expect("services");
+    for (name, service) in services {
+        let check = words(&service["healthcheck"]["test"]);
+        assert_eq!(check[0], "CMD", "{name}");
+        assert_ne!(service["healthcheck"]["disable"], true, "{name}");
+        for (needed, how) in service["depends_on"].as_object().into_iter().flatten() {
+            assert_eq!(how["condition"], "service_healthy", "{name}: {needed}");
+        }
+    }
+}
+
+/// An image passes over a variable that it does not know.
+#[test]
+fn every_variable_of_the_servers_is_one_that_their_image_reads() {
+    let compose = compose();
+    for (service, known, prefix) in [
+        ("clickhouse", OF_CLICKHOUSE, None),
+        // What has the prefix is held against Kafka itself.
+        ("kafka", OF_KAFKA, Some("KAFKA_")),
+    ] {
+        let variables = compose["services"][service]["environment"].as_object();
+        for name in variables.expect("variables").keys() {
+            let is_setting = prefix.is_some_and(|prefix| name.starts_with(prefix));
+            assert!(
+                is_setting || known.contains(&name.as_str()),
+                "{service}: {name}"
+            );
+        }
+    }
+}
+
+/// The simulator is ready by its health check once it listens, and not before.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_simulators_health_check_is_answered_by_the_simulator() {
+    let compose = compose();
+    let simulator = &compose["services"]["simulator"];
+    let (command, check) = (
+        words(&simulator["command"]),
+        words(&simulator["healthcheck"]["test"]),
+    );
+    let (inside, asked) = ("0.0.0.0:8090", "127.0.0.1:8090");
+    assert!(command.iter().any(|word| word == inside), "{command:?}");
+    assert!(check.iter().any(|word| word == asked), "{check:?}");
+    let address = free_address();
+    let here = |words: &[String]| -> Vec<String> {
+        let at = address.to_string();
+        let words = words.iter();
+        words
+            .map(|word| word.replace(inside, &at).replace(asked, &at))
+            .collect()
+    };
+    let ready = || {
+        let asking = Command::new(tollgate()).args(here(&check[2..])).output();
+        asking.expect("the program under test starts").status.code()
+    };
+    assert_eq!(ready(), Some(1), "nobody listens yet");
+    let folder = tempfile::tempdir().expect("a scratch directory");
+    let mut simulating = Command::new(tollgate());
+    simulating.args(here(&command));
+    let _serving = Serving::run(simulating, &folder.path().join("simulator.log"), None);
+    listens(address).await;
+    assert_eq!(ready(), Some(0));
 }
 
 /// The gateways' file is taken by the binary, and what it names is what the services have.
@@ -254,22 +337,31 @@ async fn the_brokers_settings_and_its_health_check_are_kafkas_own() {
         assert!(known.contains(&format!("id=\"{setting}\"")), "{setting}");
     }
     let check = words(&broker["healthcheck"]["test"]);
-    assert_eq!(
-        check[..3],
-        [
-            "CMD",
-            "/opt/kafka/bin/kafka-broker-api-versions.sh",
-            "--bootstrap-server"
-        ]
+    let (script, flag, asked) = (&check[1], &check[2], &check[3]);
+    let (_, port) = asked.split_once(':').expect("a port");
+    let listeners = broker["environment"]["KAFKA_LISTENERS"].as_str();
+    let mut listeners = listeners.expect("listeners").split(',');
+    assert!(
+        listeners.any(|at| at.starts_with("APPS://") && at.ends_with(&format!(":{port}"))),
+        "{asked}"
     );
+    // A script of Kafka's is named after the class that it runs: where there is no such class, there is no such script.
+    let name = script.strip_prefix("/opt/kafka/bin/kafka-");
+    let name = name.and_then(|name| name.strip_suffix(".sh"));
+    let parts = name.expect("a script of Kafka").split('-');
+    let of_words: String = parts.map(upper).collect();
+    let class = format!("org.apache.kafka.tools.{of_words}Command");
     let real = Broker::start().await;
-    let servers = real.servers().to_owned();
-    let asking = tokio::task::spawn_blocking(move || {
-        let class = "org.apache.kafka.tools.BrokerApiVersionsCommand";
-        kafka_tool(class, &["--bootstrap-server", &servers])
-    });
+    let (servers, flag) = (real.servers().to_owned(), flag.clone());
+    let asking = tokio::task::spawn_blocking(move || kafka_tool(&class, &[&flag, &servers]));
     let answer = asking.await.expect("no panic");
     assert!(answer.contains("Produce(0)"), "{answer}");
+}
+
+/// A word with a capital letter.
+fn upper(word: &str) -> String {
+    let (first, rest) = word.split_at(1);
+    first.to_uppercase() + rest
 }
 
 /// Who is published where, and the credentials that the file's first lines show.

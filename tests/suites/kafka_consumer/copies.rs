@@ -1,5 +1,6 @@
 //! The whole log again, three copies of it in any order and to any partition, in a topic of its own before a store of its own: the bill
-//! has the same hash, every copy is counted, and the audit finds nothing missing and nothing changed.
+//! has the same hash, every copy is counted, and the audit finds nothing missing and nothing changed. Of the log of a gateway that really
+//! served see `whole_log`.
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -17,15 +18,15 @@ const PRODUCER: &str = "gw-1";
 const EVENTS: u64 = 400;
 const COPIES: u64 = 3;
 /// Long after every record: every claim is due.
-const LATER: &str = "2199-01-01T00:00:00Z";
+pub(crate) const LATER: &str = "2199-01-01T00:00:00Z";
 
 /// The gateway closes, and says how many it gave; another starts when the period is over, so that nothing of it is to come.
-fn close(stand: &Stand) {
+pub(crate) fn close(stand: &Stand, events: u64) {
     let say = |record: &ProducerRecord| {
         let bytes = record.encode();
         stand.send_of(RecordKind::Producer, Topic::Producers, None, &bytes, |_| {});
     };
-    let count = i64::try_from(EVENTS).unwrap();
+    let count = i64::try_from(events).unwrap();
     let mut closed = life(PRODUCER, count, ProducerState::Closed);
     closed.last_producer_seq = Some(count - 1);
     (closed.admitted, closed.settled, closed.open) = (Some(count), Some(count), Some(0));
@@ -35,7 +36,8 @@ fn close(stand: &Stand) {
     say(&begun);
 }
 
-async fn json(member: &Member, words: &[&str]) -> Value {
+/// What a command says that finds nothing wrong.
+pub(crate) async fn json(member: &Member, words: &[&str]) -> Value {
     let ended = run(&[words, &["--format", "json"]].concat(), member.config()).await;
     assert_eq!(ended.code, Some(0), "{words:?}: {ended:?}");
     serde_json::from_str(&ended.out).expect("JSON")
@@ -93,7 +95,7 @@ async fn three_copies_of_the_log_in_any_order_give_the_same_bill_and_are_counted
     let member = Member::start(&stand, "one");
     stand.produce(0..EVENTS);
     stand.flush().await;
-    close(&stand);
+    close(&stand, EVENTS);
     stand.flush().await;
     has(&stand, EVENTS).await;
     let (once, copies) = books(&member).await;
@@ -110,7 +112,7 @@ async fn three_copies_of_the_log_in_any_order_give_the_same_bill_and_are_counted
         stand.send(Some(partition), &encode(&event(number)), |_| {});
     }
     stand.flush().await;
-    close(&stand);
+    close(&stand, EVENTS);
     stand.flush().await;
     has(&stand, COPIES * EVENTS).await;
     let (thrice, copies) = books(&member).await;

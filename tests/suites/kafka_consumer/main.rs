@@ -14,9 +14,13 @@ mod events;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod front;
+#[cfg(test)]
 #[path = "../kafka/stand.rs"]
 #[expect(dead_code, reason = "the publisher's own suite uses the rest")]
 mod gateway;
+#[cfg(test)]
+mod grown;
 #[cfg(test)]
 mod holes;
 #[cfg(test)]
@@ -27,9 +31,15 @@ mod letters;
 #[expect(dead_code, reason = "the bench of the pipeline uses the rest")]
 mod member;
 #[cfg(test)]
+mod notary;
+#[cfg(test)]
 mod places;
 #[cfg(test)]
 mod producers;
+#[cfg(test)]
+mod quorum;
+#[cfg(test)]
+mod revoke;
 #[cfg(test)]
 mod secure;
 #[cfg(test)]
@@ -42,4 +52,12 @@ mod stand;
 #[cfg(test)]
 mod surroundings;
 #[cfg(test)]
+mod taken;
+#[cfg(test)]
+#[path = "../kafka/topic.rs"]
+#[expect(dead_code, reason = "the publisher's own suite uses the rest")]
+mod topic;
+#[cfg(test)]
 mod unreadable;
+#[cfg(test)]
+mod whole_log;

@@ -15,22 +15,22 @@ use super::stand::{PARTITIONS, Stand, client, start_engine};
 
 const EVENTS: u64 = 600;
 /// What a halted partition says.
-const OTHER: &str = "to another shard of the store before";
+pub(super) const OTHER: &str = "to another shard of the store before";
 
 /// A line of another gateway's spend.
 const SPEND: &str = r#"{"request_id":"a","call_type":"acompletion","api_key":"","spend":0.1,"total_tokens":30,"prompt_tokens":20,"completion_tokens":10,"startTime":"2026-11-24T12:00:00Z","endTime":"2026-11-24T12:00:00Z","model":"m","model_group":"","custom_llm_provider":"openai","user":"","metadata":{},"cache_hit":"False","request_tags":[],"team_id":"red","end_user":"","status":"success"}"#;
 
 /// A second engine, with the first one's passwords.
-struct Second {
+pub(super) struct Second {
     engine: Child,
-    client: Client,
-    url: String,
+    pub(super) client: Client,
+    pub(super) url: String,
     folder: PathBuf,
     address: SocketAddr,
 }
 
 impl Second {
-    async fn start(stand: &Stand) -> Self {
+    pub(super) async fn start(stand: &Stand) -> Self {
         let (folder, address) = (stand.folder().join("second"), free_address());
         let secrets = |folder: &std::path::Path| DataDir::new(folder.join("data")).secrets();
         let (from, to) = (secrets(stand.folder()), secrets(&folder));
@@ -68,11 +68,13 @@ impl Drop for Second {
 }
 
 /// A member whose store has these shards, in this order.
-fn member(stand: &Stand, name: &str, shards: &[&str]) -> Member {
-    Member::start_with(stand, name, |text| {
-        let section = format!("[store]\nshards = {shards:?}\n");
-        text.replace("[store]\n", &section)
-    })
+pub(super) fn member(stand: &Stand, name: &str, shards: &[&str]) -> Member {
+    Member::start_with(stand, name, |text| with_shards(&text, shards))
+}
+
+pub(super) fn with_shards(text: &str, shards: &[&str]) -> String {
+    let section = format!("[store]\nshards = {shards:?}\n");
+    text.replace("[store]\n", &section)
 }
 
 async fn partitions(client: &Client, table: &str) -> Vec<i32> {
@@ -80,10 +82,20 @@ async fn partitions(client: &Client, table: &str) -> Vec<i32> {
     client.fetch_all(&sql).await.expect("an answer")
 }
 
-async fn events(client: &Client) -> u64 {
+pub(super) async fn events(client: &Client) -> u64 {
     let asked = client.query("SELECT uniqExact(event_id) FROM usage_events");
     // The second engine has no tables before the member has made them.
     asked.fetch_one().await.unwrap_or(0)
+}
+
+/// The member has all partitions, and everything that can be read of them is written.
+pub(super) async fn all_committed(member: &Member) {
+    eventually("everything readable is committed", async || {
+        let at = member.partitions().await;
+        let is_done = at.values().all(|at| at.committed == at.readable);
+        (is_done && at.len() == PARTITIONS as usize).then_some(())
+    })
+    .await;
 }
 
 /// Each partition does, and says why.
@@ -109,12 +121,7 @@ async fn a_partition_is_written_to_its_own_shard_and_never_to_another() {
         (all().await >= EVENTS).then_some(())
     })
     .await;
-    eventually("everything readable is committed", async || {
-        let at = one.partitions().await;
-        let is_done = at.values().all(|at| at.committed == at.readable);
-        (is_done && at.len() == PARTITIONS as usize).then_some(())
-    })
-    .await;
+    all_committed(&one).await;
     for table in ["audit_log", "usage_events", "cuts"] {
         assert_eq!(partitions(&stand.client, table).await, [0, 2], "{table}");
         assert_eq!(partitions(&second.client, table).await, [1], "{table}");

@@ -26,6 +26,9 @@ pub(crate) const PARTITIONS: i32 = 3;
 pub(crate) const GROUP: &str = "consumers";
 pub(crate) const SESSION: Duration = Duration::from_secs(2);
 pub(crate) const PREFIX: &str = "t.";
+/// How many cuts do not begin where the one before ended.
+pub(crate) const GAPS: &str = "SELECT toUInt64(countIf(first != before + 1)) FROM (SELECT first, \
+    lagInFrame(last, 1, toInt64(-1)) OVER (PARTITION BY topic, partition ORDER BY first) AS before FROM cuts FINAL)";
 
 pub(crate) struct Stand {
     pub cluster: Cluster,
@@ -133,6 +136,8 @@ impl Stand {
             dead_letters: Self::topic(Topic::DeadLetters),
             producers: Self::topic(Topic::Producers),
             session_timeout: SESSION,
+            cluster_file: self.folder().join("log.cluster"),
+            promised: None,
         }
     }
 
@@ -143,11 +148,16 @@ impl Stand {
     }
 
     pub(crate) async fn make_topics(&self) {
+        self.make_topics_of(PREFIX).await;
+    }
+
+    /// The same for another prefix.
+    pub(crate) async fn make_topics_of(&self, prefix: &str) {
         let names = [
-            (Self::topic(Topic::Usage), PARTITIONS),
-            (Self::topic(Topic::Admissions), PARTITIONS),
-            (Self::topic(Topic::DeadLetters), 1),
-            (Self::topic(Topic::Producers), 1),
+            (Topic::Usage.name(prefix), PARTITIONS),
+            (Topic::Admissions.name(prefix), PARTITIONS),
+            (Topic::DeadLetters.name(prefix), 1),
+            (Topic::Producers.name(prefix), 1),
         ];
         let admin = self.admin();
         for (name, partitions) in names {
@@ -175,6 +185,14 @@ impl Stand {
         }
     }
 
+    /// The same to the topic of another prefix.
+    pub(crate) fn produce_of(&self, prefix: &str, numbers: std::ops::Range<u64>) {
+        let topic = Topic::Usage.name(prefix);
+        for event in numbers.map(event) {
+            self.send_to(&topic, RecordKind::Usage, None, &encode(&event), |_| {});
+        }
+    }
+
     /// Sends a record; `change` may spoil its headers.
     pub(crate) fn send(
         &self,
@@ -190,6 +208,17 @@ impl Stand {
         &self,
         kind: RecordKind,
         topic: Topic,
+        partition: Option<i32>,
+        bytes: &[u8],
+        change: impl FnOnce(&mut Vec<(&'static str, String)>),
+    ) {
+        self.send_to(&Self::topic(topic), kind, partition, bytes, change);
+    }
+
+    fn send_to(
+        &self,
+        topic: &str,
+        kind: RecordKind,
         partition: Option<i32>,
         bytes: &[u8],
         change: impl FnOnce(&mut Vec<(&'static str, String)>),
@@ -216,8 +245,7 @@ impl Stand {
                     value: Some(value),
                 })
             });
-        let topic = Self::topic(topic);
-        let mut record = BaseRecord::to(&topic)
+        let mut record = BaseRecord::to(topic)
             .key(envelope.key.as_ref())
             .payload(bytes)
             .headers(headers);
@@ -293,12 +321,7 @@ impl Stand {
                 "SELECT toUInt64(sum(events)) FROM cuts FINAL",
                 events,
             ),
-            (
-                "gaps between cuts",
-                "SELECT toUInt64(countIf(first != before + 1)) FROM (SELECT first, \
-                 lagInFrame(last, 1, toInt64(-1)) OVER (PARTITION BY topic, partition ORDER BY first) AS before FROM cuts FINAL)",
-                0,
-            ),
+            ("gaps between cuts", GAPS, 0),
         ] {
             assert_eq!(self.count(sql).await, wanted, "{what}");
         }

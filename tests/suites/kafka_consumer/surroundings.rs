@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
+use rdkafka::admin::{AdminOptions, AlterConfig, ResourceSpecifier};
+use schemas::{Topic, fs_names};
 use tests::secure::{certificates, secure_brokers};
-use tests::{eventually, tollgate};
+use tests::{Brokers, eventually, tollgate};
 
 use super::member::Member;
 use super::secure::member;
@@ -69,6 +71,102 @@ async fn a_member_that_starts_without_a_broker_waits_for_it() {
     stand.cluster.start_node(1);
     stand.cluster.ready().await;
     stand.holds_exactly(EVENTS, &[&member]).await;
+}
+
+async fn set_policy(stand: &Stand, policy: &str) {
+    let topic = Stand::topic(Topic::Usage);
+    let change = AlterConfig::new(ResourceSpecifier::Topic(&topic)).set("cleanup.policy", policy);
+    let altered = stand.admin().alter_configs([&change], &AdminOptions::new());
+    let altered = altered.await.expect("the broker answers");
+    assert!(altered.iter().all(Result::is_ok), "{altered:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn topics_that_may_lose_records_are_named_and_read_on() {
+    let stand = Stand::new().await;
+    set_policy(&stand, "compact").await;
+    let member = Member::start_with(&stand, "one", |toml| {
+        toml.replace("partitions = 3", "partitions = 4")
+            .replace("replication = 1", "replication = 2")
+            .replace("min_in_sync = 1", "min_in_sync = 2")
+    });
+    for words in [
+        "topic t.usage.v1 has 3 partitions and 4 are configured: correct `log.kafka.partitions`",
+        "topic t.usage.v1 has 1 replicas of a partition and 2 are configured",
+        "topic t.usage.v1 has min.insync.replicas=1, fewer copies than configured",
+        "topic t.usage.v1 has cleanup.policy=compact, and compaction takes records away",
+        "topic t.producers.v1 has min.insync.replicas=1",
+    ] {
+        says(&member, words).await;
+    }
+    stand.produce(0..EVENTS);
+    stand.flush().await;
+    stand.holds_exactly(EVENTS, &[&member]).await;
+    member.stop().await;
+
+    set_policy(&stand, "delete").await;
+    let member = Member::start(&stand, "one");
+    stand.produce(EVENTS..2 * EVENTS);
+    stand.flush().await;
+    stand.holds_exactly(2 * EVENTS, &[&member]).await;
+    eventually("it is well", async || {
+        (member.ask("/readyz").await?.0 == 200).then_some(())
+    })
+    .await;
+    // It looks again while it runs.
+    set_policy(&stand, "compact,delete").await;
+    member.stop().await;
+    let member = Member::start(&stand, "one");
+    says(&member, "cleanup.policy=compact,delete").await;
+    set_policy(&stand, "delete").await;
+    eventually("it is well again", async || {
+        (member.ask("/readyz").await?.0 == 200).then_some(())
+    })
+    .await;
+    member.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_of_another_cluster_comes_into_the_store_before_it_is_decided() {
+    let stand = Stand::new().await;
+    let other = Stand::over(Brokers {
+        cluster_id: "YW5vdGhlci1jbHVzdGVyMQ".to_owned(),
+        ..Brokers::default()
+    })
+    .await;
+    stand.produce(0..EVENTS);
+    stand.flush().await;
+    other.produce(EVENTS..2 * EVENTS);
+    other.flush().await;
+    let led_to_other =
+        |toml: String| toml.replace(&stand.cluster.servers(), &other.cluster.servers());
+
+    let member = Member::start(&stand, "one");
+    stand.holds_exactly(EVENTS, &[&member]).await;
+    member.stop().await;
+    let remembers = stand.folder().join("one").join(fs_names::LOG_CLUSTER);
+    let member = Member::start_with(&stand, "one", led_to_other);
+    says(
+        &member,
+        "was read before, and log.kafka.bootstrap leads to YW5v",
+    )
+    .await;
+    says(&member, &remembers.display().to_string()).await;
+    member.stop().await;
+    let events = "SELECT uniqExact(event_id) FROM usage_events";
+    assert_eq!(stand.count(events).await, EVENTS);
+
+    // Back, everything goes on; and what was decided is done.
+    let member = Member::start(&stand, "one");
+    stand.holds_exactly(EVENTS, &[&member]).await;
+    member.stop().await;
+    std::fs::remove_file(&remembers).expect("it is remembered");
+    let member = Member::start_with(&stand, "one", led_to_other);
+    eventually("the other log is read too", async || {
+        (stand.count(events).await == 2 * EVENTS).then_some(())
+    })
+    .await;
+    member.stop().await;
 }
 
 fn ask(config: &Path, words: &[&str]) -> (Option<i32>, String) {

@@ -7,6 +7,8 @@ mod completeness;
 mod contracts;
 #[path = "../corpus.rs"]
 mod corpus;
+#[path = "../documents.rs"]
+mod documents;
 #[path = "../power_cut.rs"]
 mod power_cut;
 #[path = "../producers.rs"]

@@ -248,6 +248,8 @@ async fn a_topic_has_an_identity_and_one_made_anew_another() {
             dead_letters: String::new(),
             producers: String::new(),
             session_timeout: Duration::from_secs(6),
+            cluster_file: "no-member".into(),
+            promised: None,
         };
         tokio::task::spawn_blocking(move || topic_identity(&options))
     };

@@ -8,6 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use schemas::migrations;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use store::{Class, Row};
 
 use super::store_under_test::StoreUnderTest;
@@ -290,12 +291,40 @@ async fn two_tables_change_places_at_once() {
     );
 }
 
+fn compose_file() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docker-compose.yml");
+    std::fs::read_to_string(path).expect("the compose file")
+}
+
+/// The health check of the compose file's server is a question that a server answers, at the port that consumers and billing are
+/// told. It is asked by what the image's own start asks with (ClickHouse/ClickHouse, `docker/server/entrypoint.sh`).
+#[tokio::test]
+async fn the_compose_files_health_check_of_the_server_is_answered() {
+    let store = StoreUnderTest::start().await;
+    let compose: Value = serde_saphyr::from_str(&compose_file()).expect("YAML");
+    let check = compose["services"]["clickhouse"]["healthcheck"]["test"].as_array();
+    let words = check.expect("a list").iter().map(Value::as_str);
+    let words: Vec<&str> = words.collect::<Option<_>>().expect("texts");
+    let (asked, by) = words.split_last().expect("a command");
+    assert_eq!(by, ["CMD", "wget", "--quiet", "--tries=1", "--spider"]);
+    let asked: reqwest::Url = asked.parse().expect("an address");
+    let back = compose["configs"]["back"]["content"].as_str();
+    let back: toml::Table = back.expect("a configuration").parse().expect("TOML");
+    let told = back["store"]["url"].as_str().expect("an address");
+    let told: reqwest::Url = told.parse().expect("an address");
+    assert_eq!(
+        (asked.host_str(), asked.port()),
+        (Some("127.0.0.1"), told.port())
+    );
+    assert_eq!(store.head(asked.path()).await, 200);
+    assert_eq!(store.head("/no-such-place").await, 404);
+}
+
 /// What the compose file's server is told of tables is what this engine knows of them.
 #[tokio::test]
 async fn the_compose_files_settings_of_tables_are_known() {
     let store = StoreUnderTest::start().await;
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docker-compose.yml");
-    let text = std::fs::read_to_string(path).expect("the compose file");
+    let text = compose_file();
     let (_, rest) = text.split_once("<merge_tree>").expect("settings of tables");
     let (settings, _) = rest.split_once("</merge_tree>").expect("their end");
     let names = settings

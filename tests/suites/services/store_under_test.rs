@@ -97,6 +97,14 @@ impl StoreUnderTest {
         String::from_utf8_lossy(&bytes).trim_end().to_owned()
     }
 
+    /// The status that somebody sees who only looks whether anything is there, without a name.
+    pub(crate) async fn head(&self, path: &str) -> u16 {
+        let url = reqwest::Url::parse(&self.url).expect("a URL");
+        let url = url.join(path).expect("a path");
+        let answer = self.http.head(url).send().await;
+        answer.expect("an answer's head").status().as_u16()
+    }
+
     /// A request as any program can make it: the query and settings in the URL, rows in the body.
     pub(crate) async fn post(
         &self,

@@ -13,6 +13,7 @@ use schemas::Boot;
 use super::lives::read_lives;
 use super::options::KafkaOptions;
 use super::owner::Owner;
+use super::promised;
 use super::sending::Sending;
 use crate::archiving::Archiving;
 use crate::lives::{Board, Report};
@@ -31,6 +32,8 @@ pub struct GroupStatus {
     pub partitions: BTreeMap<i32, Status>,
     /// The last thing that went wrong with the brokers.
     pub last_error: Option<String>,
+    /// What of the topics would lose or reorder records, each with the way out.
+    pub topics: Vec<String>,
     /// It has left the group.
     pub has_ended: bool,
 }
@@ -118,6 +121,17 @@ impl Shared {
         self.status.lock().last_error.take()
     }
 
+    /// What of the topics is not as it must be: said when it changes.
+    pub(super) fn found_of_topics(&self, findings: Vec<String>) {
+        let mut status = self.status.lock();
+        if status.topics != findings {
+            for finding in &findings {
+                tracing::error!(finding, "a topic may lose records; it is read on");
+            }
+            status.topics = findings;
+        }
+    }
+
     pub(super) fn publish(&self, partitions: BTreeMap<i32, Status>, assigned: usize) {
         let sum = |of: fn(&Status) -> i64| partitions.values().map(of).sum::<i64>();
         let metrics = &self.metrics;
@@ -203,6 +217,8 @@ impl Group {
             let of_lives = shared.clone();
             let work = move || read_lives(&of_lives, &options, &member, boot);
             group.start("tg-lives", work)?;
+            let of_topics = shared.clone();
+            group.start("tg-topics", move || promised::watch(&of_topics))?;
         }
         Ok(group)
     }

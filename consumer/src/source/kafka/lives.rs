@@ -16,13 +16,14 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
-use runtime::kafka::TokenFile;
 use schemas::{Boot, RecordKind, WIRE_VERSION};
 use store::Class;
 use tokio::runtime::Runtime;
 
 use super::client::{Keeping, log, record_of, shown, token};
+use super::cluster;
 use super::group::{AGAIN, Shared};
+use super::options::KafkaOptions;
 use super::reach::{Mark, Reach};
 use super::sending::{Dispatch, Sending};
 use super::topic_id::topic_id;
@@ -46,8 +47,7 @@ const MAX_READ: usize = 10_000;
 /// Hears which partitions come and go.
 pub(super) struct Told {
     revoked: AtomicBool,
-    token_file: Option<TokenFile>,
-    topic: String,
+    kafka: KafkaOptions,
     /// The identity of the topic that is read; empty before the first assignment. Offsets are committed with it: those of a topic
     /// that was made anew say nothing of this one.
     topic_id: Mutex<String>,
@@ -59,7 +59,7 @@ impl ClientContext for Told {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        token(self.token_file.as_ref())
+        token(self.kafka.token_file().as_ref())
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -93,7 +93,8 @@ impl Told {
         consumer: &BaseConsumer<Self>,
         list: &TopicPartitionList,
     ) -> Result<(), String> {
-        let id = ask_topic_id(consumer, &self.topic)?;
+        let id = ask_topic_id(consumer, &self.kafka.producers)?;
+        cluster::hold_to(consumer.client(), &self.kafka)?;
         let reader = reader_of(&id);
         let committed = consumer.committed_offsets(list.clone(), ASK);
         let committed = committed.map_err(|error| shown(&error))?;
@@ -103,7 +104,7 @@ impl Told {
                 Offset::Offset(at) if element.metadata() == reader => Offset::Offset(at),
                 _ => Offset::Beginning,
             };
-            from.add_partition_offset(&self.topic, element.partition(), at)
+            from.add_partition_offset(&self.kafka.producers, element.partition(), at)
                 .map_err(|error| shown(&error))?;
         }
         *self.topic_id.lock() = id;
@@ -195,8 +196,7 @@ impl<'a> Member<'a> {
         }
         let told = Told {
             revoked: AtomicBool::new(false),
-            token_file: shared.kafka.token_file(),
-            topic: shared.kafka.producers.clone(),
+            kafka: shared.kafka.clone(),
             topic_id: Mutex::default(),
             failed: Mutex::default(),
         };

@@ -4,6 +4,7 @@
 mod asking;
 mod callbacks;
 mod client;
+mod cluster;
 mod group;
 mod letters;
 mod lives;
@@ -13,6 +14,7 @@ mod options;
 mod owner;
 mod partition;
 mod progress;
+mod promised;
 mod queue;
 mod reach;
 mod reason;

@@ -1,8 +1,10 @@
 //! What the caller chooses of a group's member, and the settings of the client library that follow from it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use runtime::kafka::{Pairs, TokenFile};
+use schemas::promises::Promises;
 
 /// A revoked partition's worker may take so long to bring its batch to an end.
 pub(crate) const REVOKE_BOUND: Duration = Duration::from_secs(10);
@@ -44,6 +46,10 @@ pub struct KafkaOptions {
     pub producers: String,
     /// A member of which the group hears nothing for so long loses its partitions.
     pub session_timeout: Duration,
+    /// Where it is remembered which cluster is read.
+    pub cluster_file: PathBuf,
+    /// What the topics must be; not looked at if absent.
+    pub promised: Option<Promises>,
 }
 
 impl KafkaOptions {
@@ -157,6 +163,8 @@ mod tests {
             dead_letters: "d".into(),
             producers: "p".into(),
             session_timeout: Duration::from_secs(10),
+            cluster_file: "c".into(),
+            promised: None,
         };
         let joining: Vec<_> = options.joining().collect();
         assert!(joining.contains(&("auto.offset.reset", "error".into())));

@@ -18,13 +18,14 @@ use schemas::rows::Source as Place;
 use super::asking::is_out_of_range;
 use super::callbacks::Callbacks;
 use super::client::{Keeping, record_of, shown};
+use super::cluster;
 use super::group::{Shared, Work};
 use super::note::shard_of;
 use super::options::{HALT_AGAIN, queue_bytes};
 use super::partition::KafkaPartition;
 use super::reason::with_reason;
 use super::sending::Sending;
-use super::slot::{ASKED_FOR, Slot, Stage, has_ended, in_turn};
+use super::slot::{ASKED_FOR, Slot, Stage, Times, has_ended, in_turn};
 use super::topic_id::topic_id;
 use crate::handle::{spawn_archiver_part, spawn_part};
 use crate::order::{Delivered, Order};
@@ -85,6 +86,7 @@ impl Owner {
         }
         let id = ask_topic_id(&consumer, &options.topic)
             .map_err(|error| with_reason(shared, &consumer, error))?;
+        cluster::hold_to(consumer.client(), options)?;
         consumer
             .subscribe(&[&options.topic])
             .map_err(|error| shown(&error))?;
@@ -159,7 +161,9 @@ impl Owner {
         for _ in 0..MESSAGES_A_TURN {
             match self.consumer.poll(wait) {
                 Some(Ok(message)) => {
-                    self.deliver(message.partition(), record_of(&message, keeping));
+                    let logged_ms = message.timestamp().to_millis();
+                    let record = record_of(&message, keeping);
+                    self.deliver(message.partition(), record, logged_ms);
                     has_come = true;
                 }
                 Some(Err(error)) => self.complain(&error),
@@ -173,7 +177,7 @@ impl Owner {
         has_come
     }
 
-    fn deliver(&self, partition: i32, record: super::super::Record) {
+    fn deliver(&self, partition: i32, record: super::super::Record, logged_ms: Option<i64>) {
         let mut slots = self.consumer.context().slots.lock();
         let most_bytes = queue_bytes(slots.len());
         let Some(slot) = slots.get_mut(&partition) else {
@@ -196,6 +200,7 @@ impl Owner {
                 slot.order = Some(Order::from(record.offset + 1));
             }
         }
+        slot.times.read(record.offset, logged_ms);
         slot.queue.push(record);
         slot.must_look = None;
         if slot.queue.is_full(most_bytes) {
@@ -288,8 +293,12 @@ impl Owner {
                 }
             }
         }
-        let statuses = slots.iter().filter_map(|(partition, slot)| {
+        let now_ms = runtime::clock::now_us() / 1_000;
+        let statuses = slots.iter_mut().filter_map(|(partition, slot)| {
             let mut status = slot.handle.as_ref()?.status();
+            // Its worker knows when it was read, the log when it was written.
+            let age = slot.times.age(status.settled, now_ms).as_secs_f64();
+            status.oldest_unwritten_s = status.oldest_unwritten_s.max(age);
             // Who has halted looks no more.
             status.readable_end = status.readable_end.max(slot.queue.bounds().1);
             Some((*partition, status))
@@ -392,6 +401,7 @@ impl Owner {
             return;
         }
         slot.order = Some(Order::from(offset));
+        slot.times = Times::default();
         slot.stage = Stage::Flowing;
         self.resume(partition, slot);
     }

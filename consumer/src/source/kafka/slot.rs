@@ -1,6 +1,6 @@
 //! An assigned partition, as its owner keeps it: how far it has come, and the worker that reads it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,9 +33,52 @@ pub(super) enum Stage {
 /// whether they have lost their end this client knows alone.
 pub(super) const ASKED_FOR: Duration = Duration::from_mins(1);
 
+/// Of records whose times are so near to each other, the first is noted.
+const TIME_EVERY_MS: i64 = 1_000;
+/// The most times that are noted; of more the first ones count, which are the oldest.
+const MOST_TIMES: usize = 4_096;
+
+/// When the log took what was read of it, as the log says, one record a second: enough to say how old the oldest is that is not in
+/// the store.
+#[derive(Debug, Default)]
+pub(super) struct Times {
+    noted: VecDeque<(i64, i64)>,
+    /// The place after the last that was read.
+    next: i64,
+}
+
+impl Times {
+    /// A record was read that the log took then, if it says so.
+    pub(super) fn read(&mut self, offset: i64, logged_ms: Option<i64>) {
+        self.next = offset + 1;
+        let Some(logged_ms) = logged_ms else { return };
+        let last = self.noted.back().map(|(_, last)| *last);
+        let is_due = last.is_none_or(|last| logged_ms >= last + TIME_EVERY_MS);
+        if is_due && self.noted.len() < MOST_TIMES {
+            self.noted.push_back((offset, logged_ms));
+        }
+    }
+
+    /// The age of the oldest record behind what is settled; 0 where all that was read is settled. Never too low, and a second too high
+    /// at most.
+    pub(super) fn age(&mut self, settled: i64, now_ms: i64) -> Duration {
+        if settled >= self.next {
+            self.noted.clear();
+        }
+        let is_settled = |noted: &(i64, i64)| noted.0 <= settled;
+        while self.noted.get(1).is_some_and(is_settled) {
+            self.noted.pop_front();
+        }
+        let oldest = self.noted.front();
+        let oldest_ms = oldest.map_or(now_ms, |(_, logged_ms)| *logged_ms);
+        Duration::from_millis(u64::try_from(now_ms - oldest_ms).unwrap_or(0))
+    }
+}
+
 /// An assigned partition.
 pub(super) struct Slot {
     pub(super) queue: Arc<Queue>,
+    pub(super) times: Times,
     pub(super) order: Option<Order>,
     pub(super) stage: Stage,
     pub(super) is_paused: bool,
@@ -52,6 +95,7 @@ impl Slot {
     pub(super) fn new() -> Self {
         Self {
             queue: Arc::default(),
+            times: Times::default(),
             order: None,
             stage: Stage::New,
             is_paused: true,
@@ -141,6 +185,22 @@ mod tests {
         };
         assert!(why.contains("read up to 9 and now ends at 7"), "{why}");
         assert!(slot.queue.is_broken());
+    }
+
+    #[test]
+    fn the_oldest_that_is_not_settled_is_as_old_as_the_log_says() {
+        let mut times = Times::default();
+        for offset in 0..10 {
+            times.read(offset, Some(offset * 500));
+        }
+        let seconds = Duration::from_secs;
+        assert_eq!(times.age(0, 10_000), seconds(10));
+        assert_eq!(times.age(4, 10_000), seconds(8));
+        assert_eq!(times.age(5, 10_000), seconds(8), "a second at most");
+        assert_eq!(times.age(10, 10_000), seconds(0), "nothing is owed");
+        times.read(10, Some(20_000));
+        let ahead = times.age(10, 10_000);
+        assert_eq!(ahead, seconds(0), "another clock is ahead");
     }
 
     #[test]

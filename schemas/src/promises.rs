@@ -1,18 +1,38 @@
-//! What our topics must be, and what is wrong with those that are there. Pure.
+//! What the topics of the log must be, and what is wrong with those that are there: whoever writes to them and whoever reads them
+//! holds them to the same.
 
 use std::collections::BTreeMap;
 
-use schemas::Topic;
+use crate::topics::Topic;
 
-use super::options::MAX_BATCH_BYTES;
-use super::settings::Kafka;
+/// The largest batch that a gateway sends: below the default bound of brokers and of hosted services.
+pub const MAX_BATCH_BYTES: usize = 1_000_000;
+
+/// What is configured of all topics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Promises {
+    /// What their names begin with.
+    pub topic_prefix: String,
+    /// Partitions of the usage topic.
+    pub partitions: i32,
+    /// Copies of every record.
+    pub replication: i32,
+    /// Copies without which nothing is acknowledged.
+    pub min_in_sync: i32,
+    /// How long they keep records, in hours.
+    pub retention_hours: u64,
+}
 
 /// What a topic must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub struct Wanted {
+    /// Which one.
     pub topic: Topic,
+    /// Its name.
     pub name: String,
+    /// How many partitions it has.
     pub partitions: i32,
+    /// How many copies of each.
     pub replication: i32,
     /// Settings that are made with it.
     pub settings: Vec<(&'static str, String)>,
@@ -20,7 +40,8 @@ pub(crate) struct Wanted {
 
 /// What a topic is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Found {
+pub struct Found {
+    /// How many partitions it has.
     pub partitions: usize,
     /// Of the partition that has the fewest.
     pub replicas: usize,
@@ -28,29 +49,50 @@ pub(crate) struct Found {
     pub settings: BTreeMap<String, String>,
 }
 
-/// All topics of the log.
-pub(crate) fn wanted(kafka: &Kafka) -> Vec<Wanted> {
-    let of = |topic: Topic| Wanted {
-        topic,
-        name: topic.name(&kafka.topic_prefix),
-        partitions: match topic {
-            Topic::Usage | Topic::Admissions => kafka.partitions,
-            // Few records, and an order over all producers.
-            Topic::Producers | Topic::DeadLetters => 1,
-        },
-        replication: kafka.replication,
-        settings: vec![
-            ("cleanup.policy", "delete".to_owned()),
-            ("min.insync.replicas", kafka.min_in_sync.to_string()),
-            ("retention.ms", retention_ms(kafka).to_string()),
-            ("retention.bytes", "-1".to_owned()),
-            ("unclean.leader.election.enable", "false".to_owned()),
-            ("max.message.bytes", max_message_bytes(topic).to_string()),
-            // Retention and the reader's idea of our clock go by the broker's.
-            ("message.timestamp.type", "LogAppendTime".to_owned()),
-        ],
-    };
-    Topic::ALL.into_iter().map(of).collect()
+impl Promises {
+    /// All topics of the log.
+    #[must_use]
+    pub fn topics(&self) -> Vec<Wanted> {
+        Topic::ALL.map(|topic| self.of(topic)).to_vec()
+    }
+
+    fn of(&self, topic: Topic) -> Wanted {
+        Wanted {
+            topic,
+            name: topic.name(&self.topic_prefix),
+            partitions: match topic {
+                Topic::Usage | Topic::Admissions => self.partitions,
+                // Few records, and an order over all producers.
+                Topic::Producers | Topic::DeadLetters => 1,
+            },
+            replication: self.replication,
+            settings: vec![
+                ("cleanup.policy", "delete".to_owned()),
+                ("min.insync.replicas", self.min_in_sync.to_string()),
+                ("retention.ms", self.retention_ms().to_string()),
+                ("retention.bytes", "-1".to_owned()),
+                ("unclean.leader.election.enable", "false".to_owned()),
+                ("max.message.bytes", max_message_bytes(topic).to_string()),
+                // Retention and the reader's idea of our clock go by the broker's.
+                ("message.timestamp.type", "LogAppendTime".to_owned()),
+            ],
+        }
+    }
+
+    fn retention_ms(&self) -> u64 {
+        self.retention_hours.saturating_mul(3_600_000)
+    }
+
+    /// What would lose or reorder records of these topics, each with the way out. One that is not there is not judged.
+    #[must_use]
+    pub fn findings(&self, found: &BTreeMap<String, Found>) -> Vec<String> {
+        let wanted = self.topics().into_iter();
+        let judged = wanted.filter_map(|wanted| {
+            let found = found.get(&wanted.name)?;
+            Some(findings(&wanted, found, self))
+        });
+        judged.flatten().collect()
+    }
 }
 
 /// A dead letter is a record of the log with headers about it.
@@ -61,10 +103,6 @@ fn max_message_bytes(topic: Topic) -> usize {
     } else {
         of_the_log
     }
-}
-
-fn retention_ms(kafka: &Kafka) -> u64 {
-    kafka.retention_hours.saturating_mul(3_600_000)
 }
 
 /// What a setting must be.
@@ -94,8 +132,8 @@ impl Must {
 }
 
 /// Every setting that matters, what it must be, and what happens where it is not.
-fn rules(kafka: &Kafka) -> [(&'static str, Must, &'static str); 6] {
-    let min_in_sync = u64::try_from(kafka.min_in_sync).unwrap_or(1);
+fn rules(promised: &Promises) -> [(&'static str, Must, &'static str); 6] {
+    let min_in_sync = u64::try_from(promised.min_in_sync).unwrap_or(1);
     [
         (
             "cleanup.policy",
@@ -109,7 +147,7 @@ fn rules(kafka: &Kafka) -> [(&'static str, Must, &'static str); 6] {
         ),
         (
             "retention.ms",
-            Must::Reach(retention_ms(kafka)),
+            Must::Reach(promised.retention_ms()),
             "shorter than configured",
         ),
         (
@@ -130,8 +168,8 @@ fn rules(kafka: &Kafka) -> [(&'static str, Must, &'static str); 6] {
     ]
 }
 
-/// What would lose or reorder records, each with the way out. A setting that is not shown is not judged.
-pub(crate) fn findings(wanted: &Wanted, found: &Found, kafka: &Kafka) -> Vec<String> {
+/// The same of one. A setting that is not shown is not judged.
+fn findings(wanted: &Wanted, found: &Found, promised: &Promises) -> Vec<String> {
     let name = &wanted.name;
     let mut findings = Vec::new();
     if usize::try_from(wanted.partitions) != Ok(found.partitions) {
@@ -146,7 +184,7 @@ pub(crate) fn findings(wanted: &Wanted, found: &Found, kafka: &Kafka) -> Vec<Str
             found.replicas, wanted.replication
         ));
     }
-    for (setting, must, harm) in rules(kafka) {
+    for (setting, must, harm) in rules(promised) {
         let shown = found.settings.get(setting);
         if let Some(found) = shown.filter(|found| !must.holds(found)) {
             findings.push(format!(
@@ -162,12 +200,18 @@ pub(crate) fn findings(wanted: &Wanted, found: &Found, kafka: &Kafka) -> Vec<Str
 mod tests {
     use super::*;
 
-    fn kafka() -> Kafka {
-        serde_json::from_str(r#"{"bootstrap":"a:1"}"#).unwrap()
+    fn promised() -> Promises {
+        Promises {
+            topic_prefix: "t.".into(),
+            partitions: 12,
+            replication: 3,
+            min_in_sync: 2,
+            retention_hours: 24,
+        }
     }
 
     fn good() -> Found {
-        let wanted = &wanted(&kafka())[0];
+        let wanted = &promised().of(Topic::Usage);
         Found {
             partitions: 12,
             replicas: 3,
@@ -179,9 +223,13 @@ mod tests {
         }
     }
 
+    fn judged(found: Found) -> Vec<String> {
+        promised().findings(&[("t.usage.v1".to_owned(), found)].into())
+    }
+
     #[test]
     fn a_topic_as_we_make_it_has_no_findings() {
-        assert_eq!(findings(&wanted(&kafka())[0], &good(), &kafka()), [""; 0]);
+        assert_eq!(judged(good()), [""; 0]);
     }
 
     #[test]
@@ -197,14 +245,14 @@ mod tests {
         ] {
             let mut found = good();
             found.settings.insert(setting.into(), value.into());
-            let findings = findings(&wanted(&kafka())[0], &found, &kafka());
+            let findings = judged(found);
             assert_eq!(findings.len(), 1, "{findings:?}");
             assert!(findings[0].contains(&format!("--add-config {setting}=")));
         }
         let mut found = good();
         found.partitions = 6;
         found.replicas = 1;
-        assert_eq!(findings(&wanted(&kafka())[0], &found, &kafka()).len(), 2);
+        assert_eq!(judged(found).len(), 2);
     }
 
     #[test]
@@ -213,6 +261,6 @@ mod tests {
         found.replicas = 5;
         found.settings.insert("retention.ms".into(), "-1".into());
         found.settings.remove("cleanup.policy");
-        assert_eq!(findings(&wanted(&kafka())[0], &found, &kafka()), [""; 0]);
+        assert_eq!(judged(found), [""; 0]);
     }
 }
