@@ -293,6 +293,10 @@ impl Config {
         config.telemetry.resolve(&base);
         if let Some(kafka) = &mut config.log.kafka {
             kafka.resolve(&base);
+            if let Err(bad) = kafka.check() {
+                let message = bad.to_string();
+                return Err(ConfigError::at(path, &loaded.text, bad.setting, message));
+            }
         }
         if let Some(store) = &mut config.store {
             store.password_file = store.password_file.as_ref().map(|file| base.join(file));

@@ -1,9 +1,9 @@
 //! A connection to a provider that is still read when nothing can be written to it any more.
 //!
 //! A provider that refuses a long body may answer at once, close, and reset the connection while the body is still being
-//! sent. Its answer is there to be read; but the HTTP library gives a connection up at the first write that fails. So from
-//! that write on everything written is dropped, and what has come decides: the answer, or the end of the connection. A reset
-//! ends what can come, so neither is waited for. An answer that the reset overtook, or that the other side never sent, is gone.
+//! sent. Its answer is there to be read, though a write fails. So from that write on everything written is dropped, and what has
+//! come decides: the answer, or the end of the connection. A reset ends what can come, so neither is waited for. An answer that the
+//! reset overtook, or that the other side never sent, is gone.
 //! What was dropped, or still waited when the reset was read, reached nobody: who sent it can ask, and no other call gets such a
 //! connection.
 //! What must not live here: when a connection is made.

@@ -159,8 +159,7 @@ impl Connect for Deaf {
                 is_asked: false,
                 left: ANSWER,
             };
-            let wire = Wire::over(Patient::new(deafened)).await;
-            wire.map_err(|_| CallError::Broken)
+            Ok(Wire::over(Patient::new(deafened)))
         })
     }
 }

@@ -1,7 +1,11 @@
 //! Calls to providers over HTTP/1.1: connections, their pool and their bounds. What is sent, and what becomes of the
 //! answer, must not live here.
 
+mod answer;
+mod decode;
+mod head;
 pub(crate) mod pool;
+mod sending;
 pub(crate) mod wire;
 
 use std::error::Error;
@@ -10,7 +14,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, Request, Response, Uri};
 use futures_util::future::BoxFuture;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::time::Instant;
 use tower::{Service as _, ServiceExt as _};
@@ -19,8 +23,9 @@ use crate::metrics::{self, Metrics};
 use crate::patient::Patient;
 use crate::upload::Sent;
 use pool::{Connect, Pool, Told};
-pub use wire::AnswerBody;
 use wire::Wire;
+
+pub use answer::AnswerBody;
 
 /// The most that is read of an answer at once, and the longest head of one, in bytes. Some pieces of this size wait in
 /// memory for an app that reads slowly; a thousand of those must fit.
@@ -151,8 +156,11 @@ impl Connect for Connector {
             metrics.observe_connect(result, us);
             let stream = connected.map_err(|_| CallError::ConnectTimeout)?;
             let stream = stream.map_err(|_: BoxError| CallError::Unreachable)?;
-            let wire = Wire::over(Patient::new(stream)).await;
-            wire.map_err(|_| CallError::Broken)
+            // One without TLS does not take the room of one with it.
+            Ok(match stream {
+                MaybeHttpsStream::Http(plain) => Wire::over(Patient::new(plain)),
+                MaybeHttpsStream::Https(tls) => Wire::over(Patient::new(tls)),
+            })
         })
     }
 }

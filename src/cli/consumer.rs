@@ -39,9 +39,6 @@ impl Consumer {
             ))
             .into());
         };
-        kafka
-            .check()
-            .map_err(|bad| Usage(format!("{}: {bad}", loaded.path.display())))?;
         runtime::secrecy::forbid_core_dumps().context("core dumps cannot be forbidden")?;
         runtime::telemetry::init(config.log.format, "info");
         runtime::descriptors::raise_for(0);

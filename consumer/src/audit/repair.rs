@@ -37,11 +37,14 @@ impl Wanted {
     /// One batch with known boundaries, of so many records with this digest, in hex.
     pub(crate) fn batch(first: i64, last: i64, records: i64, digest: &str) -> Self {
         let mut said = [0; 32];
-        let is_digest = hex::decode_to_slice(digest, &mut said).is_ok();
+        if hex::decode_to_slice(digest, &mut said).is_err() {
+            // No digest is none of any bytes.
+            said = [0; 32];
+        }
         Self {
             first,
             last,
-            shape: Shape::OneBatch(is_digest.then_some((records, said))),
+            shape: Shape::OneBatch(Some((records, said))),
         }
     }
 
@@ -137,7 +140,9 @@ pub(crate) async fn repair<S: Source>(
             && rows.cut(repair_epoch).digest != digest
         {
             return Ok(Repaired::Impossible(
-                "the log has other bytes there than the cut was made of".to_owned(),
+                "the log has other bytes there than the cut was made of, and which of the two was changed is for a person to say: \
+                 see docs/completeness.md"
+                    .to_owned(),
             ));
         }
         commit.begin(InWork {

@@ -154,6 +154,12 @@ impl Link {
         cluster.ok_or_else(|| self.why("no broker answers"))
     }
 
+    /// Whether it is still this one, as far as the client has heard.
+    pub(crate) fn is_still(&self, cluster: &str) -> bool {
+        let now = self.producer.client().fetch_cluster_id(Duration::ZERO);
+        now.is_none_or(|now| now == cluster)
+    }
+
     /// The topics that are there, of those that are asked for, without their settings.
     pub(crate) fn topics(&self, names: &[String]) -> Result<BTreeMap<String, Found>, String> {
         // Asked for all: a topic that is asked for by name may be made by the asking.

@@ -87,6 +87,19 @@ impl Trouble {
 pub(crate) struct Connected {
     pub link: Link,
     pub topics: BTreeMap<Topic, String>,
+    /// Which cluster it is.
+    cluster: String,
+}
+
+impl Connected {
+    /// Whether the brokers are still of the same cluster.
+    fn hold(&self) -> Result<(), Trouble> {
+        if self.link.is_still(&self.cluster) {
+            return Ok(());
+        }
+        let why = "the brokers are of another cluster than before";
+        Err(Trouble::Delivery(why.to_owned()))
+    }
 }
 
 /// Connects, and checks or makes the topics; nothing is made in a cluster that `may_be` refuses.
@@ -137,6 +150,7 @@ pub(crate) fn connect(
     let topics = wanted.into_iter().map(|wanted| (wanted.topic, wanted.name));
     Ok(Connected {
         link,
+        cluster,
         topics: topics.collect(),
     })
 }
@@ -370,6 +384,7 @@ fn publish(
     };
     let mut sender = Sender::new(connected, flight, shared.producer.as_str(), boot);
     loop {
+        connected.hold()?;
         sender.release()?;
         if shared.stop_now.is_cancelled() {
             return Ok(());

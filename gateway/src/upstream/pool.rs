@@ -1,7 +1,6 @@
 //! Connections to providers that wait for their next call, and how a call is made on one.
 
 use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
@@ -16,13 +15,17 @@ use tokio::runtime::Handle;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::wire::{AnswerBody, Held, Wire};
+use super::answer::{AnswerBody, Held};
+use super::sending::Sending;
+use super::wire::{BadAnswer, Wire};
 use super::{Answer, CallError};
 use crate::patient::WayOut;
 use crate::upload::Sent;
 
 /// Well below the minute after which balancers drop an idle connection.
 const IDLE: Duration = Duration::from_secs(55);
+/// What is left of a request when its answer is whole is written for so long.
+const MOST_REST: Duration = Duration::from_mins(1);
 /// How often those are looked for that waited too long, or were closed meanwhile.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -48,17 +51,30 @@ pub(crate) struct Pool {
     connect: Box<dyn Connect>,
     idle: Mutex<FxHashMap<Key, Vec<Idle>>>,
     is_swept: AtomicBool,
+    /// What is left of a request when its answer is whole is written for so long.
+    most_rest: Duration,
     runtime: OnceLock<Handle>,
 }
 
 impl Pool {
     pub(crate) fn new(connect: impl Connect + 'static) -> Arc<Self> {
+        Self::writing_for(connect, MOST_REST)
+    }
+
+    /// One that does not write what is left of a request for as long as others.
+    pub(super) fn writing_for(connect: impl Connect + 'static, most_rest: Duration) -> Arc<Self> {
         Arc::new(Self {
             connect: Box::new(connect),
             idle: Mutex::default(),
             is_swept: AtomicBool::new(false),
+            most_rest,
             runtime: OnceLock::new(),
         })
+    }
+
+    /// For how long what is left of a request is written.
+    pub(super) fn most_rest(&self) -> Duration {
+        self.most_rest
     }
 
     /// The runtime of the calls: a body may be dropped where there is none.
@@ -74,51 +90,31 @@ impl Pool {
     ) -> Result<Answer, CallError> {
         self.runtime();
         let key = to_origin_form(&mut request)?;
-        let is_whole = matches!(request.body(), Sent::Whole(_));
+        let mut sending = Sending::new(request);
         loop {
-            let waited = poll_fn(|cx| Poll::Ready(self.take(&key, cx))).await;
-            let is_used = waited.is_some();
+            let waited = unconstrained(poll_fn(|cx| Poll::Ready(self.take(&key, cx)))).await;
+            sending.may_go_elsewhere = waited.is_some();
             let mut wire = match waited {
                 Some(wire) => wire,
                 None => Box::new(self.connect.connect(address_of(&key)?).await?),
             };
             *told.lock() = Some(wire.way_out());
-            let answered = {
-                let mut sending = pin!(unconstrained(wire.sender.try_send_request(request)));
-                poll_fn(|cx| {
-                    // What comes, comes by the connection, which is driven here: nobody else has to wake for it.
-                    let quiet = &mut Context::from_waker(Waker::noop());
-                    match sending.as_mut().poll(quiet) {
-                        Poll::Pending => {
-                            wire.go_on(cx);
-                            sending.as_mut().poll(quiet)
-                        }
-                        ready @ Poll::Ready(_) => ready,
-                    }
-                })
-                .await
-            };
-            let mut failed = match answered {
-                Ok(response) => {
+            let begun = poll_fn(|cx| wire.poll_answer(&mut sending, cx)).await;
+            match begun {
+                Ok(started) => {
                     let pool = self.clone();
-                    let held = Held { wire, pool, key };
-                    return Ok(response.map(|body| {
-                        if is_whole {
-                            AnswerBody::on(body, held)
-                        } else {
-                            AnswerBody::apart(body, held)
-                        }
-                    }));
+                    return Ok(AnswerBody::begin(
+                        started,
+                        sending,
+                        Held { wire, pool, key },
+                    ));
                 }
-                Err(failed) => failed,
-            };
-            match failed.take_message() {
-                // It was closed before anything of the request was written: another one takes it.
-                Some(unsent) if is_used => {
-                    *told.lock() = None;
-                    request = unsent;
+                // It was closed before the request was written: another one takes it.
+                Err(BadAnswer::Untouched) => *told.lock() = None,
+                Err(error) => {
+                    tracing::debug!(%error, "a call to a provider");
+                    return Err(CallError::Broken);
                 }
-                _ => return Err(CallError::Broken),
             }
         }
     }
@@ -132,6 +128,12 @@ impl Pool {
                 return Some(wire);
             }
         }
+    }
+
+    /// How many wait.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.idle.lock().values().map(Vec::len).sum()
     }
 
     /// Puts one back that can take a request.

@@ -31,8 +31,7 @@ impl Connect for Counting {
         Box::pin(async move {
             let stream = TcpStream::connect(address).await;
             let stream = stream.map_err(|_| CallError::Unreachable)?;
-            let wire = Wire::over(Patient::new(TokioIo::new(stream))).await;
-            wire.map_err(|_| CallError::Broken)
+            Ok(Wire::over(Patient::new(TokioIo::new(stream))))
         })
     }
 }
@@ -89,7 +88,7 @@ impl Provider {
     }
 
     fn waiting(&self) -> usize {
-        self.pool.idle.lock().values().map(Vec::len).sum()
+        self.pool.waiting()
     }
 }
 
@@ -343,7 +342,7 @@ async fn a_call_that_connects_anew_has_no_connection_until_it_is_there() {
     for looks in 0..8 {
         let made = Arc::new(AtomicUsize::new(0));
         let pool = Pool::new(Hanging(made.clone()));
-        let wire = Wire::over(Patient::new(Fading(looks))).await.unwrap();
+        let wire = Wire::over(Patient::new(Fading(looks)));
         let key = (Scheme::HTTP, Authority::from_static("provider"));
         pool.clone().put(key, Box::new(wire));
         let body = Sent::Whole(Full::new(Bytes::from_static(b"{}")));

@@ -36,6 +36,8 @@ impl Pairs {
         pairs.set("reconnect.backoff.ms", "50");
         pairs.set("reconnect.backoff.max.ms", "1000");
         pairs.set("topic.metadata.refresh.interval.ms", "30000");
+        // A client stays with the brokers that it found. Whoever goes to others looks first which cluster they are.
+        pairs.set("metadata.recovery.strategy", "none");
         pairs.set("api.version.request.timeout.ms", "5000");
         let protocol = match (&connection.tls, &connection.sasl) {
             (None, None) => "plaintext",

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::member::Member;
-use super::stand::Stand;
+use super::stand::{SESSION, Stand};
 
 /// No call of a test is larger.
 const MAX_BODY_BYTES: usize = 64 << 20;
@@ -116,6 +116,9 @@ impl Front {
     pub(crate) fn member(&self, stand: &Stand, name: &str, more: &str) -> Member {
         Member::start_with(stand, name, |text| {
             let text = text.replace(&stand.engine_url(), &format!("http://{}", self.address));
+            // A call that waits here is not to cost it its place in the group.
+            let short = format!("session_timeout_ms = {}", SESSION.as_millis());
+            let text = text.replace(&short, "session_timeout_ms = 30000");
             text.replace("[store]\n", &format!("[store]\n{more}"))
         })
     }

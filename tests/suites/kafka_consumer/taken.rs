@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use rdkafka::Offset;
 use schemas::{Micros, ProducerState, RecordKind, Topic, UsageEvent};
 use serde_json::{Value, json};
-use tests::{Ask, Hurt, eventually, free_address, hurt};
+use tests::{Ask, Hurt, eventually, hurt};
 
 use super::archived::delete_below;
 use super::copies::close;
@@ -18,6 +18,8 @@ use super::stand::{PARTITIONS, PREFIX, Stand};
 
 const PRODUCER: &str = "gw-1";
 const EVENTS: u64 = 60;
+/// Nobody listens at the first port.
+const NOWHERE: &str = "127.0.0.1:1";
 /// The record that is taken or changed.
 const NUMBER: i64 = 15;
 /// The day of the events.
@@ -368,7 +370,7 @@ const TWO_DAYS_US: i64 = 2 * 86_400_000_000;
 
 /// A gateway whose brokers never answer: what it served is in its journal alone.
 async fn unpublished() -> Gateway {
-    let mut plan = Plan::single(&free_address().to_string());
+    let mut plan = Plan::single(NOWHERE);
     plan.prefix = Some(PREFIX.to_owned());
     plan.kafka = format!(
         "replication = 1\nmin_in_sync = 1\npartitions = {PARTITIONS}\nretention_hours = 1\n"

@@ -24,6 +24,8 @@ const ASK_EVERY: Duration = Duration::from_millis(250);
 pub(crate) struct Again {
     consumer: Result<BaseConsumer<Asker>, String>,
     options: KafkaOptions,
+    /// The identity of the topic that is meant, where that is known.
+    topic_id: Option<String>,
     partition: i32,
     order: Order,
     /// The place after the last that can be read.
@@ -35,10 +37,17 @@ pub(crate) struct Again {
 }
 
 impl Again {
-    pub(crate) fn new(options: &KafkaOptions, partition: i32, from: i64, end: i64) -> Self {
+    pub(crate) fn new(
+        options: &KafkaOptions,
+        topic_id: Option<&str>,
+        partition: i32,
+        from: i64,
+        end: i64,
+    ) -> Self {
         Self {
-            consumer: open(options, partition, from),
+            consumer: open_topic(options, topic_id, partition, from),
             options: options.clone(),
+            topic_id: topic_id.map(str::to_owned),
             partition,
             order: Order::from(from),
             end,
@@ -89,7 +98,8 @@ impl Again {
                     }
                     std::thread::park_timeout(ASK_EVERY);
                     // The client reads no further from there.
-                    self.consumer = open(&self.options, self.partition, wanted);
+                    let topic_id = self.topic_id.as_deref();
+                    self.consumer = open_topic(&self.options, topic_id, self.partition, wanted);
                     continue;
                 }
                 // Passing faults are retried by the client itself; one that stays ends the patience.
@@ -169,9 +179,29 @@ fn open(options: &KafkaOptions, partition: i32, from: i64) -> Result<BaseConsume
     Ok(consumer)
 }
 
+/// The same of the topic that is meant: one that was made anew, or is another cluster's, has other records in these places.
+fn open_topic(
+    options: &KafkaOptions,
+    topic_id: Option<&str>,
+    partition: i32,
+    from: i64,
+) -> Result<BaseConsumer<Asker>, String> {
+    let consumer = open(options, partition, from)?;
+    if let Some(meant) = topic_id {
+        let found = ask_topic_id(&consumer, &options.topic)?;
+        if found != meant {
+            return Err(format!("the topic is {found} now, and {meant} is meant"));
+        }
+    }
+    Ok(consumer)
+}
+
+fn ask_topic_id(consumer: &BaseConsumer<Asker>, topic: &str) -> Result<String, String> {
+    let timeout_ms = i32::try_from(PATIENCE.as_millis()).unwrap_or(i32::MAX);
+    topic_id(consumer.client().native_ptr(), topic, timeout_ms)
+}
+
 /// The identity that a cluster gave the topic when it was made, as 32 hex digits: a topic made anew has another.
 pub fn topic_identity(options: &KafkaOptions) -> Result<String, String> {
-    let consumer = open(options, 0, 0)?;
-    let timeout_ms = i32::try_from(PATIENCE.as_millis()).unwrap_or(i32::MAX);
-    topic_id(consumer.client().native_ptr(), &options.topic, timeout_ms)
+    ask_topic_id(&open(options, 0, 0)?, &options.topic)
 }

@@ -79,6 +79,8 @@ pub(super) struct Shared {
     pub metrics: Metrics,
     /// What the watch found.
     pub board: Board,
+    /// It was looked at the topics once.
+    has_looked: AtomicBool,
     stop: AtomicBool,
     failure: Mutex<Option<String>>,
     status: Mutex<GroupStatus>,
@@ -124,6 +126,10 @@ impl Shared {
     /// What of the topics is not as it must be: said when it changes.
     pub(super) fn found_of_topics(&self, findings: Vec<String>) {
         let mut status = self.status.lock();
+        let is_first = !self.has_looked.swap(true, Ordering::AcqRel);
+        if findings.is_empty() && (is_first || !status.topics.is_empty()) {
+            tracing::info!("the topics are what is configured");
+        }
         if status.topics != findings {
             for finding in &findings {
                 tracing::error!(finding, "a topic may lose records; it is read on");
@@ -198,6 +204,7 @@ impl Group {
             work,
             metrics,
             board: Board::default(),
+            has_looked: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             failure: Mutex::default(),
             status: Mutex::default(),

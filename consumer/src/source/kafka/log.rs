@@ -135,7 +135,7 @@ impl KafkaLog {
     pub fn reader(&self, partition: i32, end: i64) -> impl FnOnce(i64) -> Reads + use<> {
         let options = self.options.clone();
         move |from| {
-            let mut again = Again::new(&options, partition, from, end);
+            let mut again = Again::new(&options, None, partition, from, end);
             Box::new(std::iter::from_fn(move || match again.read() {
                 Ok(Read::CaughtUp) => None,
                 read => Some(read.map_err(RebuildError::from)),

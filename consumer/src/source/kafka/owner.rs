@@ -25,7 +25,7 @@ use super::options::{HALT_AGAIN, queue_bytes};
 use super::partition::KafkaPartition;
 use super::reason::with_reason;
 use super::sending::Sending;
-use super::slot::{ASKED_FOR, Slot, Stage, Times, has_ended, in_turn};
+use super::slot::{ASKED_FOR, Slot, Stage, has_ended, in_turn};
 use super::topic_id::topic_id;
 use crate::handle::{spawn_archiver_part, spawn_part};
 use crate::order::{Delivered, Order};
@@ -53,6 +53,8 @@ pub(super) struct Owner {
     sending: Arc<Sending>,
     shared: Arc<Shared>,
     place: Text,
+    /// The cluster that is read, if it says which it is.
+    cluster: Option<String>,
     served_at: Instant,
     bounds_at: Instant,
     /// Whose bounds are asked first.
@@ -86,7 +88,7 @@ impl Owner {
         }
         let id = ask_topic_id(&consumer, &options.topic)
             .map_err(|error| with_reason(shared, &consumer, error))?;
-        cluster::hold_to(consumer.client(), options)?;
+        let held = cluster::hold_to(consumer.client(), options)?;
         consumer
             .subscribe(&[&options.topic])
             .map_err(|error| shown(&error))?;
@@ -98,6 +100,7 @@ impl Owner {
             sending: sending.clone(),
             shared: shared.clone(),
             place,
+            cluster: held,
             served_at: now,
             bounds_at: now,
             look_from: 0,
@@ -119,6 +122,9 @@ impl Owner {
             }
             if let Some(failure) = self.shared.take_failure() {
                 break Err(failure);
+            }
+            if !cluster::is_still(self.consumer.client(), self.cluster.as_deref()) {
+                break Err("the brokers are of another cluster than before".to_owned());
             }
             let has_come = self.poll(keeping);
             let now = Instant::now();
@@ -401,7 +407,7 @@ impl Owner {
             return;
         }
         slot.order = Some(Order::from(offset));
-        slot.times = Times::default();
+        slot.times.begin_at(offset);
         slot.stage = Stage::Flowing;
         self.resume(partition, slot);
     }

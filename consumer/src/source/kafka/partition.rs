@@ -64,8 +64,10 @@ impl Source for KafkaPartition {
 
     fn read_again(&self, offset: i64) -> KafkaReader {
         let end = self.readable_end();
+        let named = self.place.topic.as_str().rsplit_once(':');
         KafkaReader::Again(Box::new(Again::new(
             &self.options,
+            named.map(|(_, topic_id)| topic_id),
             self.place.partition,
             offset,
             end,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
+use rdkafka::error::RDKafkaErrorCode;
 use schemas::promises::{Found, Promises};
 
 use super::client::{Asker, shown};
@@ -53,10 +54,14 @@ async fn look(options: &KafkaOptions, promised: &Promises) -> Result<Vec<String>
     let metadata = admin.inner().fetch_metadata(None, ASK);
     let metadata = metadata.map_err(|error| shown(&error))?;
     let wanted = promised.topics();
-    let ours = metadata.topics().iter().filter(|topic| {
-        topic.error().is_none() && wanted.iter().any(|wanted| wanted.name == topic.name())
-    });
+    let ours = metadata.topics().iter();
+    let ours = ours.filter(|topic| wanted.iter().any(|wanted| wanted.name == topic.name()));
+    let ours: Vec<_> = ours.collect();
+    if let Some(topic) = ours.iter().find(|topic| topic.error().is_some()) {
+        return Err(format!("topic {} is not shown", topic.name()));
+    }
     let mut found: BTreeMap<String, Found> = ours
+        .into_iter()
         .map(|topic| {
             let partitions = topic.partitions();
             let replicas = partitions.iter().map(|found| found.replicas().len());
@@ -91,7 +96,8 @@ async fn settings(
                 let shown = entries.filter_map(|entry| Some((entry.name, entry.value?)));
                 found.settings = shown.collect();
             }
-            Err(code) => tracing::debug!(%code, "the settings of a topic are not shown"),
+            Err(RDKafkaErrorCode::TopicAuthorizationFailed) => {}
+            Err(code) => return Err(format!("the settings of a topic are not shown: {code}")),
         }
     }
     Ok(())

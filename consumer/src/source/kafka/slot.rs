@@ -59,8 +59,14 @@ impl Times {
         }
     }
 
-    /// The age of the oldest record behind what is settled; 0 where all that was read is settled. Never too low, and a second too high
-    /// at most.
+    /// It is read from here on.
+    pub(super) fn begin_at(&mut self, offset: i64) {
+        self.noted.retain(|noted| noted.0 < offset);
+        self.next = self.next.min(offset);
+    }
+
+    /// The age of the oldest record behind what is settled; 0 where all that was read is settled. A second too high at most, where the
+    /// log's times only grow.
     pub(super) fn age(&mut self, settled: i64, now_ms: i64) -> Duration {
         if settled >= self.next {
             self.noted.clear();
