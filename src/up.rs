@@ -66,6 +66,7 @@ pub(crate) fn serving(config: &Config) -> anyhow::Result<tokio::runtime::Runtime
     Ok(tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .thread_name("tg-gateway")
+        .on_thread_start(runtime::priority::come_soon)
         .enable_all()
         .build()?)
 }

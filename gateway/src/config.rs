@@ -87,7 +87,7 @@ impl Default for Settings {
             max_replay_mib: 1_024,
             region: None,
             max_head_bytes: 32 << 10,
-            max_headers: 100,
+            max_headers: 80,
             max_json_depth: 128,
             head_timeout_ms: 75_000,
             body_timeout_ms: 120_000,

@@ -30,7 +30,9 @@ const KEEPALIVE: Duration = Duration::from_mins(1);
 
 /// A head above its bound by no more than this is refused with a code and a record; beyond it, it is not read.
 const HEAD_SPARE_BYTES: usize = 64 << 10;
-const HEADERS_SPARE: usize = 200;
+const HEADERS_SPARE: usize = 20;
+/// For so many the server has room without being told: it is told of more, and makes room for each request then.
+const USUAL_HEADERS: usize = 100;
 
 /// The steps of a stop.
 #[derive(Clone, Debug)]
@@ -144,8 +146,11 @@ fn connection_builder(settings: &Settings) -> hyper::server::conn::http1::Builde
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(settings.head_timeout_ms))
-        .max_buf_size(settings.max_head_bytes + HEAD_SPARE_BYTES)
-        .max_headers(settings.max_headers + HEADERS_SPARE);
+        .max_buf_size(settings.max_head_bytes + HEAD_SPARE_BYTES);
+    let headers = settings.max_headers + HEADERS_SPARE;
+    if headers > USUAL_HEADERS {
+        builder.max_headers(headers);
+    }
     builder
 }
 

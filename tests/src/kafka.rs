@@ -331,6 +331,17 @@ impl Cluster {
     /// # Panics
     /// If the node's directory cannot be read.
     pub fn disk_bytes(&self, topic: &str) -> u64 {
+        let files = self.segments(topic).into_iter();
+        files
+            .map(|file| file.metadata().map_or(0, |data| data.len()))
+            .sum()
+    }
+
+    /// The files that hold a topic's records on the first node's disk.
+    ///
+    /// # Panics
+    /// If the node's directory cannot be read.
+    pub fn segments(&self, topic: &str) -> Vec<PathBuf> {
         let folder = std::fs::read_dir(self.folder.join("node-1"));
         let parts = folder
             .expect("a node has a directory")
@@ -344,11 +355,10 @@ impl Cluster {
                 of == topic
             });
         let files = parts.flat_map(|part| std::fs::read_dir(part.path()).into_iter().flatten());
-        let logs = files
-            .flatten()
-            .filter(|file| file.path().extension().is_some_and(|end| end == "log"));
-        logs.map(|file| file.metadata().map_or(0, |data| data.len()))
-            .sum()
+        let files = files.flatten().map(|file| file.path());
+        files
+            .filter(|file| file.extension().is_some_and(|end| end == "log"))
+            .collect()
     }
 
     /// What a node logged.

@@ -14,6 +14,8 @@ mod events;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod flipped;
+#[cfg(test)]
 mod front;
 #[cfg(test)]
 #[path = "../kafka/stand.rs"]

@@ -1,6 +1,7 @@
 //! The one thread that owns the group's member: it polls, serves rebalances, seeks, pauses and commits. What a worker asks of it
 //! stands in the queue of the worker's assignment; an older assignment's queue is looked at by nobody, and that is the fence.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use parking_lot::Mutex;
 use rdkafka::Offset;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use schemas::Text;
@@ -62,6 +63,8 @@ pub(super) struct Owner {
     topic_at: Instant,
     /// When the last message came.
     last_at: Instant,
+    /// When a batch came last that does not have its checksum; of which partition is not said.
+    damaged_at: Cell<Option<Instant>>,
     /// What this thread took from the log was freed since memory was given back the last time.
     owes_memory: bool,
 }
@@ -106,6 +109,7 @@ impl Owner {
             look_from: 0,
             topic_at: now,
             last_at: now,
+            damaged_at: Cell::new(None),
             owes_memory: false,
         })
     }
@@ -219,7 +223,11 @@ impl Owner {
         let text = shown(error);
         tracing::warn!(error = text, "Kafka");
         self.shared.heard(text);
-        if !is_out_of_range(error) {
+        let is_damage = error.rdkafka_error_code() == Some(RDKafkaErrorCode::BadMessage);
+        if is_damage {
+            self.damaged_at.set(Some(Instant::now()));
+        }
+        if !is_damage && !is_out_of_range(error) {
             return;
         }
         // The error is of one of them, which the client reads no further. Soon it is seen of which nothing comes any more.
@@ -280,23 +288,8 @@ impl Owner {
                     }
                 }
             }
-            // Another client begins where the store ends, and looks whether the log has that. That a log lost its end this one knows
-            // alone.
-            if let Some((partition, silent)) = stopped {
-                let what = format!(
-                    "a broker did not have a place of partition {partition} that is to be read"
-                );
-                if slots.values().any(Slot::has_lost_its_end) {
-                    self.shared.heard(format!(
-                        "{what}; it waits for the partition that has lost its end"
-                    ));
-                } else if !all_answered && silent < ASKED_FOR {
-                    self.shared.heard(format!(
-                        "{what}; it waits for partitions whose brokers do not answer"
-                    ));
-                } else {
-                    self.shared.fail(what);
-                }
+            if let Some(stopped) = stopped {
+                self.go_on_elsewhere(&mut slots, stopped, all_answered, now);
             }
         }
         let now_ms = runtime::clock::now_us() / 1_000;
@@ -310,6 +303,35 @@ impl Owner {
             Some((*partition, status))
         });
         self.shared.publish(statuses.collect(), slots.len());
+    }
+
+    /// A partition is not read any further, so long already, by this client. Another one begins where the store ends, and looks whether
+    /// the log has that. That a log lost its end this one knows alone.
+    fn go_on_elsewhere(
+        &self,
+        slots: &mut BTreeMap<i32, Slot>,
+        (partition, silent): (i32, Duration),
+        all_answered: bool,
+        now: Instant,
+    ) {
+        let damaged = self.damaged_at.get();
+        let is_damaged = damaged.is_some_and(|at| now.duration_since(at) < HALT_AGAIN);
+        if let Some(slot) = slots.get_mut(&partition).filter(|_| is_damaged) {
+            return slot.is_damaged_at(partition);
+        }
+        let what =
+            format!("a broker did not have a place of partition {partition} that is to be read");
+        if slots.values().any(Slot::has_lost_its_end) {
+            self.shared.heard(format!(
+                "{what}; it waits for the partition that has lost its end"
+            ));
+        } else if !all_answered && silent < ASKED_FOR {
+            self.shared.heard(format!(
+                "{what}; it waits for partitions whose brokers do not answer"
+            ));
+        } else {
+            self.shared.fail(what);
+        }
     }
 
     /// Workers of partitions that have none.
@@ -381,10 +403,10 @@ impl Owner {
                 self.resume(partition, slot);
             }
             // One that has lost its end would seem whole again as soon as it has grown.
-            Stage::Halted(at)
-                if now.duration_since(at) >= HALT_AGAIN && !slot.queue.is_broken() =>
-            {
-                *slot = Slot::new();
+            Stage::Halted(at) if now.duration_since(at) >= HALT_AGAIN && slot.may_be_mended() => {
+                if !slot.queue.is_broken() || self.noted(self.fetch_anew(partition)) {
+                    *slot = Slot::new();
+                }
                 return;
             }
             Stage::New | Stage::Beginning | Stage::Flowing | Stage::Halted(_) => {}
@@ -410,6 +432,15 @@ impl Owner {
         slot.times.begin_at(offset);
         slot.stage = Stage::Flowing;
         self.resume(partition, slot);
+    }
+
+    /// The client reads no further where it was told of a fault. It is to forget that, and who has which partition stays as it is.
+    fn fetch_anew(&self, partition: i32) -> KafkaResult<()> {
+        let mut list = self.list(partition);
+        list.set_all_offsets(Offset::Beginning)?;
+        self.consumer.incremental_unassign(&list)?;
+        self.consumer.incremental_assign(&list)?;
+        self.consumer.pause(&list)
     }
 
     fn pause(&self, partition: i32, slot: &mut Slot) {

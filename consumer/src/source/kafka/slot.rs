@@ -95,6 +95,8 @@ pub(super) struct Slot {
     pub(super) short_since: Option<Instant>,
     /// Since when it may be that the client reads it no further: a broker did not have a place.
     pub(super) must_look: Option<Instant>,
+    /// It was broken off at a batch that does not have its checksum.
+    is_damaged: bool,
 }
 
 impl Slot {
@@ -109,6 +111,7 @@ impl Slot {
             gap: None,
             short_since: None,
             must_look: None,
+            is_damaged: false,
         }
     }
 }
@@ -127,7 +130,23 @@ impl Slot {
 
     /// Whether its log has lost its end, or may have.
     pub(super) fn has_lost_its_end(&self) -> bool {
-        self.short_since.is_some() || self.queue.is_broken()
+        self.short_since.is_some() || self.queue.is_broken() && !self.is_damaged
+    }
+
+    /// Whether it may be read on after a pause: one that has lost its end would seem whole again as soon as it has grown.
+    pub(super) fn may_be_mended(&self) -> bool {
+        !self.queue.is_broken() || self.is_damaged
+    }
+
+    /// A broker has other bytes there than were written. Nothing of the batch is taken, nor passed over: another replica may have it.
+    pub(super) fn is_damaged_at(&mut self, partition: i32) {
+        self.is_damaged = true;
+        self.must_look = None;
+        let place = self.order.map_or(0, Order::next);
+        self.queue.break_off(format!(
+            "a broker has other bytes in partition {partition} from place {place} on than were written: a batch does not have its \
+             checksum; let another replica lead (kafka-leader-election), or put the broker's files back; it is tried again"
+        ));
     }
 
     /// The log ends at `end` now, or so a broker says. One that has lost its end has other records in these places from now on:
@@ -249,6 +268,19 @@ mod tests {
         slot.ends_at(3, 7, now);
         slot.ends_at(3, 7, now + SHORT_FOR);
         slot.ends_at(3, 12, now + SHORT_FOR);
-        assert!(slot.has_lost_its_end(), "for good");
+        assert!(slot.has_lost_its_end() && !slot.may_be_mended(), "for good");
+    }
+
+    #[test]
+    fn a_damaged_batch_is_named_with_its_place_and_tried_again() {
+        let mut slot = Slot::new();
+        slot.order = Some(Order::from(10));
+        assert!(slot.may_be_mended());
+        slot.is_damaged_at(3);
+        let Err(SourceError::Failed(why)) = slot.queue.pop() else {
+            panic!("it is not named");
+        };
+        assert!(why.contains("partition 3 from place 10 on"), "{why}");
+        assert!(slot.may_be_mended() && !slot.has_lost_its_end());
     }
 }
