@@ -205,6 +205,10 @@ impl Owner {
                 slot.stage = Stage::Seek(wanted);
                 return;
             }
+            // Behind a batch that can not be read for its bytes: that is there, and not passed over.
+            Delivered::TooFar { .. } if self.has_heard_of_damage(Instant::now()) => {
+                return slot.is_damaged_at(partition);
+            }
             Delivered::TooFar { wanted } => {
                 slot.queue.push_lost(wanted, record.offset);
                 slot.order = Some(Order::from(record.offset + 1));
@@ -236,6 +240,12 @@ impl Owner {
         for slot in slots.values_mut().filter(|slot| slot.order.is_some()) {
             slot.must_look.get_or_insert(now);
         }
+    }
+
+    /// Whether a batch came lately that does not have its checksum.
+    fn has_heard_of_damage(&self, now: Instant) -> bool {
+        let damaged = self.damaged_at.get();
+        damaged.is_some_and(|at| now.duration_since(at) < HALT_AGAIN)
     }
 
     fn bounds(&self, partition: i32) -> Result<(i64, i64), String> {
@@ -314,8 +324,7 @@ impl Owner {
         all_answered: bool,
         now: Instant,
     ) {
-        let damaged = self.damaged_at.get();
-        let is_damaged = damaged.is_some_and(|at| now.duration_since(at) < HALT_AGAIN);
+        let is_damaged = self.has_heard_of_damage(now);
         if let Some(slot) = slots.get_mut(&partition).filter(|_| is_damaged) {
             return slot.is_damaged_at(partition);
         }
