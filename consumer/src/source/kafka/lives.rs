@@ -107,6 +107,11 @@ impl Told {
             from.add_partition_offset(&self.kafka.producers, element.partition(), at)
                 .map_err(|error| shown(&error))?;
         }
+        tracing::info!(
+            topic_id = id,
+            partitions = from.count(),
+            "what producers say of themselves is read"
+        );
         *self.topic_id.lock() = id;
         consumer.assign(&from).map_err(|error| shown(&error))
     }
