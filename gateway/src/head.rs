@@ -15,11 +15,8 @@ fn essence(content_type: &str) -> String {
     kind.trim().to_ascii_lowercase()
 }
 
-fn media(content_type: Option<&str>) -> Declared {
-    let Some(content_type) = content_type else {
-        return Declared::Unsaid;
-    };
-    match essence(content_type).as_str() {
+fn media(essence: &str) -> Declared {
+    match essence {
         "" => Declared::Unsaid,
         "text/event-stream" => Declared::Events,
         "application/json" => Declared::Json,
@@ -29,8 +26,8 @@ fn media(content_type: Option<&str>) -> Declared {
 }
 
 /// What some servers call a JSON document as well. Subtitles and sound are nothing else.
-fn is_text(content_type: &str) -> bool {
-    essence(content_type) == "text/plain"
+fn is_text(essence: &str) -> bool {
+    essence == "text/plain"
 }
 
 /// The head of the provider's answer: notes what it says and makes the exchange one that is being answered.
@@ -52,17 +49,14 @@ pub fn read_head(state: &mut State, response: Answer) -> http::response::Parts {
         remaining: Some(count),
         reset_us: None,
     });
-    let (kind, coding) = (text("content-type"), text("content-encoding"));
-    let is_other_answer = parts.status.is_success()
-        && state
-            .asking
-            .endpoint
-            .answers_with(&kind.map(essence).unwrap_or_default());
-    let is_text = is_other_answer && kind.is_some_and(is_text);
+    let kind = text("content-type").map(essence).unwrap_or_default();
+    let coding = text("content-encoding");
+    let is_other_answer = parts.status.is_success() && state.asking.endpoint.answers_with(&kind);
+    let is_text = is_other_answer && is_text(&kind);
     let declared = if is_text {
         Declared::Transcript
     } else {
-        media(kind)
+        media(&kind)
     };
     let sniff = Sniff::new(declared, state.expects);
     let coding = coding.filter(|coding| !coding.trim().eq_ignore_ascii_case("identity"));
@@ -99,7 +93,8 @@ mod tests {
             (Some("text/html"), Declared::Other),
             (Some("application/jsonlines"), Declared::Other),
         ] {
-            assert_eq!(media(given), read, "{given:?}");
+            let kind = given.map(essence).unwrap_or_default();
+            assert_eq!(media(&kind), read, "{given:?}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use schemas::name::Text;
+use smallvec::SmallVec;
 
 /// Headers of the app that a provider may see.
 fn may_see(name: &str) -> bool {
@@ -66,21 +67,13 @@ pub fn to_provider(
     headers
 }
 
-/// The headers of the answer to the app.
+/// The headers of the answer to the app: the provider's, without those that stay here.
 #[must_use]
-pub fn to_app(from: HeaderMap) -> HeaderMap {
-    // Room for the request's id too.
-    let mut headers = HeaderMap::with_capacity(from.len() + 1);
-    let mut from = from.into_iter().peekable();
-    // Of several values of a name only the first comes with it.
-    let mut again = None;
-    while let Some((name, value)) = from.next() {
-        let Some(name) = name.or(again) else { break };
-        let is_followed = matches!(from.peek(), Some((None, _)));
-        again = is_followed.then(|| name.clone());
-        if comes_back(name.as_str()) {
-            headers.append(name, value);
-        }
+pub fn to_app(mut headers: HeaderMap) -> HeaderMap {
+    let staying = headers.keys().filter(|name| !comes_back(name.as_str()));
+    let staying: SmallVec<[HeaderName; 8]> = staying.cloned().collect();
+    for name in staying {
+        headers.remove(name);
     }
     headers
 }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::encode;
 use crate::enums::{
     Api, AuthMethod, Billable, Capacity, ClockQuality, Durability, Outcome, RouteReason,
     UsageQuality, UsageSource,
@@ -134,7 +135,7 @@ impl Admission {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut record = Vec::with_capacity(1_024);
-        serde_json::to_writer(&mut record, self).expect("a record always has a JSON form");
+        encode::append(&mut record, self).expect("a record always has a JSON form");
         record
     }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::encode;
 use crate::enums::{
     Api, AuthMethod, Billable, CacheKind, CacheStatus, Capacity, ClockQuality, Durability,
     LimitKind, LimitLevel, Outcome, RouteReason, UsageQuality, UsageSource,
@@ -371,7 +372,7 @@ impl UsageEvent {
     #[must_use]
     pub fn encode_unsealed(&self) -> Vec<u8> {
         let mut unnumbered = Vec::with_capacity(USUAL_BYTES);
-        serde_json::to_writer(&mut unnumbered, self).expect("a record always has a JSON form");
+        encode::append(&mut unnumbered, self).expect("a record always has a JSON form");
         let end = unnumbered.len() - 1;
         let digits = unnumbered[..end]
             .iter()
@@ -388,7 +389,7 @@ const USUAL_BYTES: usize = 3_072;
 
 /// Writes the number into a record from [`UsageEvent::encode_unsealed`] and closes it.
 pub fn seal(unsealed: &mut Vec<u8>, producer_seq: i64) {
-    unsealed.extend_from_slice(producer_seq.to_string().as_bytes());
+    unsealed.extend_from_slice(itoa::Buffer::new().format(producer_seq).as_bytes());
     unsealed.push(b'}');
 }
 

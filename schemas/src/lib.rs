@@ -7,6 +7,7 @@ pub mod admission;
 pub mod cluster;
 pub mod cut;
 pub mod decode;
+mod encode;
 pub mod enums;
 pub mod event;
 pub mod fs_names;

@@ -161,7 +161,6 @@ impl Findings {
 
     /// Takes the next bytes of an object of figures.
     pub(super) fn push_figure(&mut self, bytes: &[u8]) {
-        // It comes in small pieces.
         if self.pending.capacity() < USUAL_USAGE_BYTES {
             self.pending.reserve(USUAL_USAGE_BYTES);
         }

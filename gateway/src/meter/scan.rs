@@ -145,21 +145,32 @@ impl Scan {
 
     /// Takes the next bytes of the document.
     pub fn feed(&mut self, bytes: &[u8], found: &mut Findings, tally: &mut TextTally) {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let in_figure = self.figure.is_some();
+        let mut at = 0;
+        // Where in these bytes the figures begin that are being read.
+        let mut figure_at = 0;
+        while let Some((&first, _)) = bytes[at..].split_first() {
+            let rest = &bytes[at..];
+            let was_in_figure = self.figure.is_some();
             let used = match self.state {
-                State::Between => self.between(rest[0], found),
+                State::Between => self.between(first, found),
                 State::Key => self.in_key(rest),
                 State::Text => self.in_text(rest, found, tally),
                 State::Scalar => self.in_scalar(rest, found),
             };
-            if in_figure || self.figure.is_some() {
-                found.push_figure(&rest[..used]);
-                self.end_figure_if_complete(used, found);
+            if self.figure.is_some() {
+                if !was_in_figure {
+                    figure_at = at;
+                }
+                if self.is_figure_complete() {
+                    found.push_figure(&bytes[figure_at..at + used]);
+                    self.end_figure(used, found);
+                }
             }
             self.offset += used;
-            rest = &rest[used..];
+            at += used;
+        }
+        if self.figure.is_some() {
+            found.push_figure(&bytes[figure_at..]);
         }
     }
 
@@ -168,7 +179,9 @@ impl Scan {
         if self.state == State::Scalar {
             self.end_capture(found);
             self.end_value();
-            self.end_figure_if_complete(0, found);
+            if self.is_figure_complete() {
+                self.end_figure(0, found);
+            }
         }
         if let Some(choice) = self.choice.take() {
             choice.note_in(&mut found.choices);
@@ -411,16 +424,18 @@ impl Scan {
     }
 
     /// Figures are complete when the nesting is back where it began and no token is open.
-    fn end_figure_if_complete(&mut self, used: usize, found: &mut Findings) {
-        let Some((figure, depth)) = self.figure else {
+    fn is_figure_complete(&self) -> bool {
+        let is_back = self
+            .figure
+            .is_some_and(|(_, depth)| self.levels.len() == depth);
+        is_back && self.state == State::Between && self.too_deep == 0
+    }
+
+    /// The figures that were read are complete. The token that ended them has `used` bytes.
+    fn end_figure(&mut self, used: usize, found: &mut Findings) {
+        let Some((figure, depth)) = self.figure.take() else {
             return;
         };
-        let complete =
-            self.levels.len() == depth && self.state == State::Between && self.too_deep == 0;
-        if !complete {
-            return;
-        }
-        self.figure = None;
         let is_null = found.end_figure(figure);
         if let (Figure::Choice, Some(choice)) = (figure, &mut self.choice) {
             choice.told |= !is_null;
