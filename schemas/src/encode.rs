@@ -65,9 +65,7 @@ fn text(out: &mut Vec<u8>, text: &str) {
     if is_plain(bytes) {
         out.extend_from_slice(bytes);
     } else if bytes.iter().any(|byte| is_control(*byte)) {
-        for byte in bytes {
-            escaped(out, *byte);
-        }
+        with_controls(out, bytes);
     } else {
         for step in bytes.chunks(STEP) {
             with_backslashes(out, step);
@@ -90,9 +88,24 @@ fn with_backslashes(out: &mut Vec<u8>, step: &[u8]) {
     out.extend_from_slice(room.get(..end).unwrap_or_default());
 }
 
+/// What needs no escape is copied in runs.
+fn with_controls(out: &mut Vec<u8>, mut rest: &[u8]) {
+    let needs_one = |byte: &u8| is_special(*byte) || is_control(*byte);
+    while let Some(at) = rest.iter().position(needs_one) {
+        let (plain, from) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        let Some((byte, after)) = from.split_first() else {
+            return;
+        };
+        escaped(out, *byte);
+        rest = after;
+    }
+    out.extend_from_slice(rest);
+}
+
+/// A byte that needs an escape.
 fn escaped(out: &mut Vec<u8>, byte: u8) {
     let short = match byte {
-        b'"' | b'\\' => byte,
         0x08 => b'b',
         b'\t' => b't',
         b'\n' => b'n',
@@ -105,7 +118,7 @@ fn escaped(out: &mut Vec<u8>, byte: u8) {
             out.extend([b'0' + (byte >> 4), low.unwrap_or_default()]);
             return;
         }
-        _ => return out.push(byte),
+        _ => byte,
     };
     out.extend([b'\\', short]);
 }

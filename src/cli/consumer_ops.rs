@@ -73,7 +73,7 @@ fn ready(groups: &[Arc<Group>]) -> (&'static str, String) {
         for (partition, why) in status.halted() {
             faults.extend(["partition ", &partition.to_string(), ": ", why, "\n"]);
         }
-        for finding in &status.topics {
+        for finding in status.topics.iter().chain(&status.lives) {
             faults.extend([finding.as_str(), "\n"]);
         }
         if let Some(error) = status.last_error.filter(|_| status.partitions.is_empty()) {

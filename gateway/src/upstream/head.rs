@@ -79,14 +79,14 @@ pub(super) fn parse(came: &[u8]) -> Result<Begun, Malformed> {
     ))
 }
 
-/// The headers, all of them in one copy of the head, with room for the id that the app is told.
+/// The headers, all of them in one copy of the head.
 fn owned(
     came: &[u8],
     length: usize,
     parsed: &[httparse::Header<'_>],
 ) -> Result<HeaderMap, Malformed> {
     let head = Bytes::copy_from_slice(came.get(..length).ok_or(Malformed)?);
-    let mut headers = HeaderMap::with_capacity(parsed.len() + 1);
+    let mut headers = HeaderMap::with_capacity(parsed.len());
     for line in parsed {
         let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| Malformed)?;
         let begin = (line.value.as_ptr() as usize).wrapping_sub(came.as_ptr() as usize);

@@ -33,6 +33,15 @@ fn golden_usage_events_are_read_as_what_was_written() {
 fn an_admission_is_read_as_it_was_written() {
     let read = Admission::decode(&admission().encode()).unwrap();
     assert_eq!(read, admission());
+    for of in [
+        admission(),
+        Admission {
+            calls: 3,
+            ..admission()
+        },
+    ] {
+        assert_eq!(of.encode(), serde_json::to_vec(&of).unwrap());
+    }
 }
 
 #[test]

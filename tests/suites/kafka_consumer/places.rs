@@ -56,12 +56,12 @@ async fn without_committed_offsets_it_goes_on_from_the_last_cut_and_a_topic_made
     member.stop().await;
 }
 
-fn say(stand: &Stand, producer: &str, position: i64) {
+pub(crate) fn say(stand: &Stand, producer: &str, position: i64) {
     let beat = beat(producer, position, None).encode();
     stand.send_of(RecordKind::Heartbeat, Topic::Producers, None, &beat, |_| {});
 }
 
-async fn is_heard(stand: &Stand, producer: &str, position: i64) {
+pub(crate) async fn is_heard(stand: &Stand, producer: &str, position: i64) {
     let sql = format!(
         "SELECT count() FROM producer_log WHERE producer = '{producer}' AND synced_position = {position}"
     );

@@ -9,6 +9,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::super::{Read, Record, SourceError};
 use super::client::{Asker, Keeping, record_of, shown};
+use super::damage::{is_damage, words};
 use super::options::KafkaOptions;
 use super::queue::CERTAIN_AFTER;
 use super::topic_id::topic_id;
@@ -101,6 +102,10 @@ impl Again {
                     let topic_id = self.topic_id.as_deref();
                     self.consumer = open_topic(&self.options, topic_id, self.partition, wanted);
                     continue;
+                }
+                // It is there, and not lost: whoever reads again waits until it can be read.
+                Some(Err(error)) if is_damage(&error) => {
+                    return Err(SourceError::Failed(words(self.partition, wanted)));
                 }
                 // Passing faults are retried by the client itself; one that stays ends the patience.
                 Some(Err(_)) | None => continue,

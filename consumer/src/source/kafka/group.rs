@@ -34,6 +34,8 @@ pub struct GroupStatus {
     pub last_error: Option<String>,
     /// What of the topics would lose or reorder records, each with the way out.
     pub topics: Vec<String>,
+    /// Why it hears nothing more of what producers say of themselves, if it stands still there.
+    pub lives: Option<String>,
     /// It has left the group.
     pub has_ended: bool,
 }
@@ -121,6 +123,16 @@ impl Shared {
     /// What was heard last, once.
     pub(super) fn take_heard(&self) -> Option<String> {
         self.status.lock().last_error.take()
+    }
+
+    /// Whether what producers say of themselves can be read, or why not.
+    pub(super) fn found_of_lives(&self, fault: Option<String>) {
+        self.status.lock().lives = fault;
+    }
+
+    /// Whether nothing more of it can be read for now.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.status.lock().lives.is_some()
     }
 
     /// What of the topics is not as it must be: said when it changes.

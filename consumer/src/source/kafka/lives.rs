@@ -3,36 +3,30 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use rdkafka::Offset;
-use rdkafka::client::{ClientContext, OAuthToken};
-use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::TopicPartitionList;
-use rdkafka::types::RDKafkaRespErr;
-use schemas::{Boot, RecordKind, WIRE_VERSION};
+use schemas::{Boot, RecordKind};
 use store::Class;
 use tokio::runtime::Runtime;
 
-use super::client::{Keeping, log, record_of, shown, token};
-use super::cluster;
+use super::client::{Keeping, record_of, shown};
+use super::damage::{self, is_damage};
 use super::group::{AGAIN, Shared};
-use super::options::KafkaOptions;
+use super::options::HALT_AGAIN;
 use super::reach::{Mark, Reach};
 use super::sending::{Dispatch, Sending};
-use super::topic_id::topic_id;
+use super::told::{Told, ask_topic_id};
 use crate::letters::{LetterPlace, Unused};
 use crate::lives::{Lives, Newer, Watch, insert};
 use crate::options::Options;
 
-/// No question to the brokers waits for longer.
-const ASK: Duration = Duration::from_secs(5);
 /// How often it is asked whether the topic is the same one.
 const TOPIC_EVERY: Duration = Duration::from_secs(5);
 /// The longest wait for a message.
@@ -43,99 +37,6 @@ const BEATS_WAIT: Duration = Duration::from_secs(2);
 const STEPS_WAIT: Duration = Duration::from_millis(200);
 /// So many records are written at once.
 const MAX_READ: usize = 10_000;
-
-/// Hears which partitions come and go.
-pub(super) struct Told {
-    revoked: AtomicBool,
-    kafka: KafkaOptions,
-    /// The identity of the topic that is read; empty before the first assignment. Offsets are committed with it: those of a topic
-    /// that was made anew say nothing of this one.
-    topic_id: Mutex<String>,
-    /// Why it is not known from where to read.
-    failed: Mutex<Option<String>>,
-}
-
-impl ClientContext for Told {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        token(self.kafka.token_file().as_ref())
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level, facility, message);
-    }
-}
-
-impl ConsumerContext for Told {
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        err: RDKafkaRespErr,
-        list: &mut TopicPartitionList,
-    ) {
-        let changed = if err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            self.assigned(consumer, list)
-        } else {
-            self.revoked.store(true, Ordering::Release);
-            consumer.unassign().map_err(|error| shown(&error))
-        };
-        if let Err(error) = changed {
-            *self.failed.lock() = Some(error);
-        }
-    }
-}
-
-impl Told {
-    /// From what a reader of this version committed of this topic, else from its beginning.
-    fn assigned(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        list: &TopicPartitionList,
-    ) -> Result<(), String> {
-        let id = ask_topic_id(consumer, &self.kafka.producers)?;
-        cluster::hold_to(consumer.client(), &self.kafka)?;
-        let reader = reader_of(&id);
-        let committed = consumer.committed_offsets(list.clone(), ASK);
-        let committed = committed.map_err(|error| shown(&error))?;
-        let mut from = TopicPartitionList::new();
-        for element in committed.elements() {
-            let at = match element.offset() {
-                Offset::Offset(at) if element.metadata() == reader => Offset::Offset(at),
-                _ => Offset::Beginning,
-            };
-            from.add_partition_offset(&self.kafka.producers, element.partition(), at)
-                .map_err(|error| shown(&error))?;
-        }
-        tracing::info!(
-            topic_id = id,
-            partitions = from.count(),
-            "what producers say of themselves is read"
-        );
-        *self.topic_id.lock() = id;
-        consumer.assign(&from).map_err(|error| shown(&error))
-    }
-
-    /// With what this reader's offsets are committed.
-    pub(super) fn reader(&self) -> String {
-        reader_of(&self.topic_id())
-    }
-
-    fn topic_id(&self) -> String {
-        self.topic_id.lock().clone()
-    }
-}
-
-/// Who read as far as is committed. A reader of an older version passes over what a newer producer says of itself, with an alarm; so
-/// the next version reads all of it once more.
-fn reader_of(topic_id: &str) -> String {
-    format!("{topic_id} {WIRE_VERSION}")
-}
-
-fn ask_topic_id(consumer: &BaseConsumer<Told>, topic: &str) -> Result<String, String> {
-    let timeout_ms = i32::try_from(ASK.as_millis()).unwrap_or(i32::MAX);
-    topic_id(consumer.client().native_ptr(), topic, timeout_ms)
-}
 
 /// Reads until it is asked to stop, joining again after each trouble.
 pub(super) fn read_lives(shared: &Shared, options: &Options, member: &str, boot: Boot) {
@@ -156,7 +57,8 @@ pub(super) fn read_lives(shared: &Shared, options: &Options, member: &str, boot:
                 error,
                 "what producers say of themselves is not read; joining again"
             );
-            shared.rest(AGAIN);
+            // Another replica may lead by then.
+            shared.rest(if shared.is_deaf() { HALT_AGAIN } else { AGAIN });
         }
         shared.board.leave();
     }
@@ -185,6 +87,7 @@ struct Member<'a> {
     is_resting: bool,
     /// When it was last asked whether the topic is the same one.
     topic_at: Instant,
+    joined_at: Instant,
 }
 
 impl<'a> Member<'a> {
@@ -199,12 +102,7 @@ impl<'a> Member<'a> {
         for (name, value) in shared.kafka.joining_lives() {
             config.set(name, value);
         }
-        let told = Told {
-            revoked: AtomicBool::new(false),
-            kafka: shared.kafka.clone(),
-            topic_id: Mutex::default(),
-            failed: Mutex::default(),
-        };
+        let told = Told::new(shared.kafka.clone());
         let consumer =
             BaseConsumer::from_config_and_context(&config, told).map_err(|error| shown(&error))?;
         consumer
@@ -231,6 +129,7 @@ impl<'a> Member<'a> {
             not_before: None,
             is_resting: false,
             topic_at: Instant::now(),
+            joined_at: Instant::now(),
         })
     }
 
@@ -261,9 +160,11 @@ impl<'a> Member<'a> {
                     let topic_id = consumer.context().topic_id();
                     let topic = format!("{}:{topic_id}", self.shared.kafka.producers);
                     take(&message, topic, &mut self.read, &mut self.next);
+                    self.shared.found_of_lives(None);
                     self.records += 1;
                     self.since.get_or_insert_with(Instant::now);
                 }
+                Some(Err(error)) if is_damage(&error) => return Err(self.stands_still()),
                 // The topic may not be there yet, brokers come back.
                 Some(Err(error)) => tracing::debug!(error = shown(&error), "producers' topic"),
                 None => {}
@@ -281,6 +182,24 @@ impl<'a> Member<'a> {
         self.write()?;
         self.consumer.unsubscribe();
         Ok(())
+    }
+
+    /// A broker has other bytes of the topic than were written. What was read before is written, and nothing behind it is heard: the
+    /// client would read it all again and again.
+    fn stands_still(&mut self) -> String {
+        // The topic has one partition.
+        let (partition, began) = self.consumer.context().began();
+        let place = self.next.get(&partition).copied().unwrap_or(began);
+        let why = format!(
+            "nothing more is heard of producers: {}: {}",
+            self.shared.kafka.producers,
+            damage::words(partition, place)
+        );
+        self.shared.found_of_lives(Some(why.clone()));
+        match self.write() {
+            Ok(()) => why,
+            Err(error) => format!("{why}; {error}"),
+        }
     }
 
     /// A topic that was made anew is joined anew. What was read of the old one, and can not be written yet, is kept meanwhile.
@@ -456,6 +375,10 @@ impl<'a> Member<'a> {
             let elements = assigned.elements();
             elements.iter().any(|element| element.partition() == 0)
         });
+        // Another reads it, and says what is wrong there.
+        if !is_ours && self.joined_at.elapsed() >= HALT_AGAIN {
+            self.shared.found_of_lives(None);
+        }
         if is_ours {
             let reach = Reach {
                 consumer: &self.consumer,

@@ -5,6 +5,7 @@ mod asking;
 mod callbacks;
 mod client;
 mod cluster;
+mod damage;
 mod group;
 mod letters;
 mod lives;
@@ -20,6 +21,7 @@ mod reach;
 mod reason;
 mod sending;
 mod slot;
+mod told;
 mod topic_id;
 
 pub use self::asking::topic_identity;

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use rdkafka::Offset;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use schemas::Text;
@@ -20,6 +20,7 @@ use super::asking::is_out_of_range;
 use super::callbacks::Callbacks;
 use super::client::{Keeping, record_of, shown};
 use super::cluster;
+use super::damage::is_damage;
 use super::group::{Shared, Work};
 use super::note::shard_of;
 use super::options::{HALT_AGAIN, queue_bytes};
@@ -193,7 +194,8 @@ impl Owner {
         let Some(slot) = slots.get_mut(&partition) else {
             return;
         };
-        if slot.stage != Stage::Flowing {
+        // What comes behind a place where it was broken off follows nothing.
+        if slot.stage != Stage::Flowing || slot.queue.is_broken() {
             return;
         }
         let Some(order) = &mut slot.order else { return };
@@ -224,18 +226,19 @@ impl Owner {
 
     /// A place that the log does not have any more, or a fault that passes.
     fn complain(&self, error: &KafkaError) {
-        let text = shown(error);
-        tracing::warn!(error = text, "Kafka");
+        let (text, is_damage, now) = (shown(error), is_damage(error), Instant::now());
+        // The client may try a batch again without a pause.
+        if !is_damage || !self.has_heard_of_damage(now) {
+            tracing::warn!(error = text, "Kafka");
+        }
         self.shared.heard(text);
-        let is_damage = error.rdkafka_error_code() == Some(RDKafkaErrorCode::BadMessage);
         if is_damage {
-            self.damaged_at.set(Some(Instant::now()));
+            self.damaged_at.set(Some(now));
         }
         if !is_damage && !is_out_of_range(error) {
             return;
         }
         // The error is of one of them, which the client reads no further. Soon it is seen of which nothing comes any more.
-        let now = Instant::now();
         let mut slots = self.consumer.context().slots.lock();
         for slot in slots.values_mut().filter(|slot| slot.order.is_some()) {
             slot.must_look.get_or_insert(now);

@@ -12,9 +12,9 @@ use schemas::ProducerRecord;
 use schemas::cut::MAX_RECORDS;
 
 use super::client::shown;
-use super::lives::Told;
 use super::options::KafkaOptions;
 use super::sending::Sending;
+use super::told::Told;
 use super::topic_id::topic_id;
 use crate::lives::Log;
 use crate::options::Options;

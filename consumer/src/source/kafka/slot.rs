@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::damage;
 use super::queue::Queue;
 use crate::handle::Handle;
 use crate::order::Order;
@@ -143,10 +144,7 @@ impl Slot {
         self.is_damaged = true;
         self.must_look = None;
         let place = self.order.map_or(0, Order::next);
-        self.queue.break_off(format!(
-            "a broker has other bytes in partition {partition} from place {place} on than were written: a batch does not have its \
-             checksum; let another replica lead (kafka-leader-election), or put the broker's files back; it is tried again"
-        ));
+        self.queue.break_off(damage::words(partition, place));
     }
 
     /// The log ends at `end` now, or so a broker says. One that has lost its end has other records in these places from now on:

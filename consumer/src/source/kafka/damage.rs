@@ -1,0 +1,24 @@
+//! Batches of which a broker has other bytes than were written, as the client tells of them.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+/// Whether what a broker gave can not be what was written: it does not have its checksum, is of a form that nobody writes, or can not
+/// be unpacked. The client may go on behind it, so that what comes next follows nothing.
+pub(super) fn is_damage(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::BadMessage
+                | RDKafkaErrorCode::NotImplemented
+                | RDKafkaErrorCode::BadCompression
+        )
+    )
+}
+
+/// What is wrong, and the way out.
+pub(super) fn words(partition: i32, place: i64) -> String {
+    format!(
+        "a broker has other bytes in partition {partition} from place {place} on than were written: a batch does not have its checksum, \
+         or can not be read; let another replica lead (kafka-leader-election), or put the broker's files back; it is tried again"
+    )
+}
