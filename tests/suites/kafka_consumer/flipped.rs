@@ -306,5 +306,7 @@ async fn a_batch_of_what_producers_say_with_other_bytes_is_named_and_heard_when_
         (member.ask("/readyz").await?.0 == 200).then_some(())
     })
     .await;
+    let log = member.log();
+    assert!(!log.contains("No more messages"), "that is no fault: {log}");
     member.stop().await;
 }

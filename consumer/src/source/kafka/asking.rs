@@ -72,40 +72,24 @@ impl Again {
             return Ok(Read::CaughtUp);
         }
         let mut deadline = Instant::now() + PATIENCE;
-        let mut gone_since = None;
+        let (mut gone_since, mut is_damaged) = (None, false);
         while Instant::now() < deadline {
             let consumer = self.consumer.as_ref();
             let consumer = consumer.map_err(|error| SourceError::Failed(error.clone()))?;
             let found = match consumer.poll(POLL) {
                 Some(Ok(message)) => Some(record_of(&message, Keeping::Bytes)),
                 Some(Err(KafkaError::PartitionEOF(_))) => None,
-                Some(Err(error)) if is_out_of_range(&error) => {
-                    let bounds =
-                        consumer.fetch_watermarks(&self.options.topic, self.partition, PATIENCE);
-                    match bounds {
-                        Ok((first, _)) if first > wanted => {
-                            let now = Instant::now();
-                            let since = *gone_since.get_or_insert_with(|| {
-                                deadline = now + CERTAIN_AFTER + PATIENCE;
-                                now
-                            });
-                            if now.duration_since(since) >= CERTAIN_AFTER {
-                                return Err(SourceError::Retired { wanted, first });
-                            }
-                        }
-                        // A broker that has just taken over may be behind.
-                        Ok(_) => gone_since = None,
-                        Err(_) => {}
+                Some(Err(error)) if is_out_of_range(&error) || is_damage(&error) => {
+                    // It is there, and not lost. Another replica may give it; and a connection may garble something once.
+                    is_damaged |= is_damage(&error);
+                    if !is_damage(&error) {
+                        self.is_gone(consumer, &mut gone_since, &mut deadline)?;
                     }
                     std::thread::park_timeout(ASK_EVERY);
-                    // The client reads no further from there.
+                    // The client reads no further from there, or what it gives next follows nothing.
                     let topic_id = self.topic_id.as_deref();
                     self.consumer = open_topic(&self.options, topic_id, self.partition, wanted);
                     continue;
-                }
-                // It is there, and not lost: whoever reads again waits until it can be read.
-                Some(Err(error)) if is_damage(&error) => {
-                    return Err(SourceError::Failed(words(self.partition, wanted)));
                 }
                 // Passing faults are retried by the client itself; one that stays ends the patience.
                 Some(Err(_)) | None => continue,
@@ -117,7 +101,8 @@ impl Again {
                     Delivered::TooFar { .. } => {}
                 }
             }
-            let is_hole = self.gap == Some(wanted)
+            let is_hole = !is_damaged
+                && self.gap == Some(wanted)
                 && (found.is_some()
                     || is_at_end(consumer, &self.options.topic, self.partition, self.end));
             if is_hole {
@@ -134,10 +119,39 @@ impl Again {
             self.seek(consumer, wanted)?;
             self.gap = Some(wanted);
         }
+        if is_damaged {
+            return Err(SourceError::Failed(words(self.partition, wanted)));
+        }
         Err(SourceError::Failed(format!(
             "offset {wanted} did not come within {} s",
             PATIENCE.as_secs()
         )))
+    }
+
+    /// An error if the log is known for long to begin behind the place that is wanted. It needs more time to be known.
+    fn is_gone(
+        &self,
+        consumer: &BaseConsumer<Asker>,
+        gone_since: &mut Option<Instant>,
+        deadline: &mut Instant,
+    ) -> Result<(), SourceError> {
+        let wanted = self.order.next();
+        match consumer.fetch_watermarks(&self.options.topic, self.partition, PATIENCE) {
+            Ok((first, _)) if first > wanted => {
+                let now = Instant::now();
+                let since = *gone_since.get_or_insert_with(|| {
+                    *deadline = now + CERTAIN_AFTER + PATIENCE;
+                    now
+                });
+                if now.duration_since(since) >= CERTAIN_AFTER {
+                    return Err(SourceError::Retired { wanted, first });
+                }
+            }
+            // A broker that has just taken over may be behind.
+            Ok(_) => *gone_since = None,
+            Err(_) => {}
+        }
+        Ok(())
     }
 
     fn seek(&self, consumer: &BaseConsumer<Asker>, to: i64) -> Result<(), SourceError> {

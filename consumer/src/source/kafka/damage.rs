@@ -2,13 +2,16 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-/// Whether what a broker gave can not be what was written: it does not have its checksum, is of a form that nobody writes, or can not
-/// be unpacked. The client may go on behind it, so that what comes next follows nothing.
+/// Whether what a broker has can not be what was written, as it says itself or as is seen of what it gave: it does not have its length
+/// or its checksum, is of a form that nobody writes, or can not be unpacked. The client may go on behind it, so that what comes next
+/// follows nothing.
 pub(super) fn is_damage(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(
-            RDKafkaErrorCode::BadMessage
+            RDKafkaErrorCode::InvalidMessage
+                | RDKafkaErrorCode::InvalidMessageSize
+                | RDKafkaErrorCode::BadMessage
                 | RDKafkaErrorCode::NotImplemented
                 | RDKafkaErrorCode::BadCompression
         )
@@ -19,6 +22,6 @@ pub(super) fn is_damage(error: &KafkaError) -> bool {
 pub(super) fn words(partition: i32, place: i64) -> String {
     format!(
         "a broker has other bytes in partition {partition} from place {place} on than were written: a batch does not have its checksum, \
-         or can not be read; let another replica lead (kafka-leader-election), or put the broker's files back; it is tried again"
+         or can not be read; let another replica lead (kafka-leader-election), or put the broker's files back"
     )
 }

@@ -19,6 +19,7 @@ use schemas::topics::{Written, envelope};
 use schemas::{Boot, RecordKind};
 
 use super::client::{Asker, log, shown, token};
+use super::damage::{is_damage, words};
 use super::options::KafkaOptions;
 use super::topic_id::topic_id;
 use crate::letters::{Entry, Letter, LetterPlace, LetterState, fold};
@@ -274,6 +275,10 @@ impl LetterBox {
             let message = match self.asker.poll(POLL) {
                 Some(Ok(message)) => message,
                 Some(Err(KafkaError::PartitionEOF(of))) if of == partition => break,
+                // What is behind it follows nothing.
+                Some(Err(error)) if is_damage(&error) => {
+                    return Err(format!("{topic}: {}", words(partition, next)));
+                }
                 Some(Err(_)) | None => continue,
             };
             deadline = Instant::now() + ASK;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rdkafka::Offset;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use schemas::{Boot, RecordKind};
@@ -49,8 +50,9 @@ pub(super) fn read_lives(shared: &Shared, options: &Options, member: &str, boot:
     };
     // What was read and not written outlives each membership: its topic may have been made anew, and then nobody reads it again.
     let mut unwritten = Lives::default();
+    let suspected = Cell::new(None);
     while !shared.is_stopping() {
-        let joined = Member::join(shared, options, &runtime, member, boot);
+        let joined = Member::join(shared, options, &runtime, (member, boot), &suspected);
         let read = joined.and_then(|member| member.run(&mut unwritten));
         if let Err(error) = read {
             tracing::warn!(
@@ -88,6 +90,8 @@ struct Member<'a> {
     /// When it was last asked whether the topic is the same one.
     topic_at: Instant,
     joined_at: Instant,
+    /// Where what a broker gave could not be read the last time. A connection may garble something once.
+    suspected: &'a Cell<Option<i64>>,
 }
 
 impl<'a> Member<'a> {
@@ -95,8 +99,8 @@ impl<'a> Member<'a> {
         shared: &'a Shared,
         options: &'a Options,
         runtime: &'a Runtime,
-        member: &str,
-        boot: Boot,
+        (member, boot): (&str, Boot),
+        suspected: &'a Cell<Option<i64>>,
     ) -> Result<Self, String> {
         let mut config = ClientConfig::new();
         for (name, value) in shared.kafka.joining_lives() {
@@ -130,6 +134,7 @@ impl<'a> Member<'a> {
             is_resting: false,
             topic_at: Instant::now(),
             joined_at: Instant::now(),
+            suspected,
         })
     }
 
@@ -160,10 +165,11 @@ impl<'a> Member<'a> {
                     let topic_id = consumer.context().topic_id();
                     let topic = format!("{}:{topic_id}", self.shared.kafka.producers);
                     take(&message, topic, &mut self.read, &mut self.next);
-                    self.shared.found_of_lives(None);
+                    self.is_well();
                     self.records += 1;
                     self.since.get_or_insert_with(Instant::now);
                 }
+                Some(Err(KafkaError::PartitionEOF(_))) => self.is_well(),
                 Some(Err(error)) if is_damage(&error) => return Err(self.stands_still()),
                 // The topic may not be there yet, brokers come back.
                 Some(Err(error)) => tracing::debug!(error = shown(&error), "producers' topic"),
@@ -191,15 +197,23 @@ impl<'a> Member<'a> {
         let (partition, began) = self.consumer.context().began();
         let place = self.next.get(&partition).copied().unwrap_or(began);
         let why = format!(
-            "nothing more is heard of producers: {}: {}",
+            "nothing more is heard of producers, and neither gaps nor silence are judged: {}: {}; it is tried again",
             self.shared.kafka.producers,
             damage::words(partition, place)
         );
-        self.shared.found_of_lives(Some(why.clone()));
+        if self.suspected.replace(Some(place)) == Some(place) {
+            self.shared.found_of_lives(Some(why.clone()));
+        }
         match self.write() {
             Ok(()) => why,
             Err(error) => format!("{why}; {error}"),
         }
+    }
+
+    /// What stands where it goes on can be read.
+    fn is_well(&self) {
+        self.suspected.set(None);
+        self.shared.found_of_lives(None);
     }
 
     /// A topic that was made anew is joined anew. What was read of the old one, and can not be written yet, is kept meanwhile.
@@ -216,6 +230,7 @@ impl<'a> Member<'a> {
             return Ok(());
         }
         self.write()?;
+        self.is_well();
         Err(format!("the topic was made anew: {known} became {found}"))
     }
 
@@ -376,7 +391,8 @@ impl<'a> Member<'a> {
             elements.iter().any(|element| element.partition() == 0)
         });
         // Another reads it, and says what is wrong there.
-        if !is_ours && self.joined_at.elapsed() >= HALT_AGAIN {
+        let is_assigned = !self.consumer.context().topic_id().is_empty();
+        if !is_ours && is_assigned && self.joined_at.elapsed() >= HALT_AGAIN {
             self.shared.found_of_lives(None);
         }
         if is_ours {

@@ -108,6 +108,8 @@ impl KafkaOptions {
         let own = [
             ("group.id", self.lives_group()),
             ("auto.offset.reset", "earliest".into()),
+            // That nothing more is there is well, too.
+            ("enable.partition.eof", "true".into()),
             ("partition.assignment.strategy", "range".into()),
             ("session.timeout.ms", session.to_string()),
             ("heartbeat.interval.ms", (session / 6).max(200).to_string()),

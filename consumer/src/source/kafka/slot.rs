@@ -136,15 +136,20 @@ impl Slot {
 
     /// Whether it may be read on after a pause: one that has lost its end would seem whole again as soon as it has grown.
     pub(super) fn may_be_mended(&self) -> bool {
-        !self.queue.is_broken() || self.is_damaged
+        !self.queue.is_broken() || self.is_damaged && self.short_since.is_none()
     }
 
     /// A broker has other bytes there than were written. Nothing of the batch is taken, nor passed over: another replica may have it.
     pub(super) fn is_damaged_at(&mut self, partition: i32) {
-        self.is_damaged = true;
         self.must_look = None;
+        // One that has lost its end has done so for good.
+        if self.queue.is_broken() {
+            return;
+        }
+        self.is_damaged = true;
         let place = self.order.map_or(0, Order::next);
-        self.queue.break_off(damage::words(partition, place));
+        let words = damage::words(partition, place);
+        self.queue.break_off(words + "; it is tried again");
     }
 
     /// The log ends at `end` now, or so a broker says. One that has lost its end has other records in these places from now on:
@@ -280,5 +285,19 @@ mod tests {
         };
         assert!(why.contains("partition 3 from place 10 on"), "{why}");
         assert!(slot.may_be_mended() && !slot.has_lost_its_end());
+        slot.ends_at(3, 9, Instant::now());
+        assert!(!slot.may_be_mended(), "whoever leads now has less of it");
+    }
+
+    #[test]
+    fn one_that_has_lost_its_end_is_not_mended_by_damage_that_is_heard_of() {
+        let now = Instant::now();
+        let mut slot = Slot::new();
+        slot.order = Some(Order::from(10));
+        slot.ends_at(3, 7, now);
+        slot.ends_at(3, 7, now + SHORT_FOR);
+        slot.ends_at(3, 12, now + SHORT_FOR);
+        slot.is_damaged_at(3);
+        assert!(slot.has_lost_its_end() && !slot.may_be_mended());
     }
 }

@@ -9,6 +9,7 @@ use rdkafka::Offset;
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 use schemas::WIRE_VERSION;
@@ -43,6 +44,13 @@ impl ClientContext for Told {
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // That all was read is no fault.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            tracing::error!(%error, reason, "Kafka, of what producers say");
+        }
     }
 }
 
