@@ -1,7 +1,7 @@
 //! Records as JSON, byte for byte as `serde_json` writes them: a record is encoded for every request, before its last byte goes out.
 //!
-//! A record has names that need no escape, short texts, whole numbers, lists and maps; nothing else is taken. Each text is looked at
-//! once, all of it at a time, and copied whole where it needs no escape.
+//! A record has names that need no escape, short texts, whole numbers, lists and maps; nothing else is taken. Of a text
+//! eight bytes are looked at at a time, and it is copied whole where it needs no escape.
 
 use std::fmt::{self, Display, Write as _};
 

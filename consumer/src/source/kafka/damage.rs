@@ -25,3 +25,32 @@ pub(super) fn words(partition: i32, place: i64) -> String {
          or can not be read; let another replica lead (kafka-leader-election), or put the broker's files back"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_and_can_not_be_read_is_no_place_that_is_gone_and_no_broker_that_is_away() {
+        for code in [
+            RDKafkaErrorCode::InvalidMessage,
+            RDKafkaErrorCode::InvalidMessageSize,
+            RDKafkaErrorCode::BadMessage,
+            RDKafkaErrorCode::NotImplemented,
+            RDKafkaErrorCode::BadCompression,
+        ] {
+            assert!(is_damage(&KafkaError::MessageConsumption(code)), "{code}");
+        }
+        for code in [
+            RDKafkaErrorCode::OffsetOutOfRange,
+            RDKafkaErrorCode::AutoOffsetReset,
+            RDKafkaErrorCode::BrokerTransportFailure,
+            RDKafkaErrorCode::AllBrokersDown,
+            RDKafkaErrorCode::UnknownTopicOrPartition,
+            RDKafkaErrorCode::PartitionEOF,
+        ] {
+            assert!(!is_damage(&KafkaError::MessageConsumption(code)), "{code}");
+        }
+        assert!(!is_damage(&KafkaError::PartitionEOF(0)));
+    }
+}
